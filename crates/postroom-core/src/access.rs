@@ -1,0 +1,202 @@
+//! Who may see and do what: the one type that every read of mailbox-bound data takes.
+
+use crate::id::{AgentId, CategoryId, MailboxId};
+use crate::word::words;
+
+words! {
+    /// What a token may be used for.
+    pub enum Scope {
+        /// See conversations, messages and files.
+        ConversationsRead = "conversations:read",
+        /// Change conversations, write notes, file messages.
+        ConversationsWrite = "conversations:write",
+        /// Answer customers.
+        MessagesSend = "messages:send",
+        /// See customers.
+        CustomersRead = "customers:read",
+        /// Change customers.
+        CustomersWrite = "customers:write",
+        /// See how the desk is set up.
+        AdminRead = "admin:read",
+        /// Set the desk up: mailboxes, agents, tokens.
+        AdminWrite = "admin:write",
+        /// Follow the event log.
+        EventsRead = "events:read",
+    }
+
+    /// How much a grant allows; each level holds those before it.
+    pub enum Level {
+        /// See.
+        Read = "read",
+        /// See, answer and change.
+        Reply = "reply",
+        /// Everything, the mailbox's set-up included.
+        Manage = "manage",
+    }
+
+    /// What an agent is, apart from grants.
+    pub enum Role {
+        /// Everything, always.
+        Owner = "owner",
+        /// Everything.
+        Admin = "admin",
+        /// What the grants say.
+        Agent = "agent",
+    }
+}
+
+impl Scope {
+    /// The weaker scope that this one brings along.
+    fn implies(self) -> Option<Self> {
+        match self {
+            Self::ConversationsWrite | Self::MessagesSend => Some(Self::ConversationsRead),
+            Self::CustomersWrite => Some(Self::CustomersRead),
+            Self::AdminWrite => Some(Self::AdminRead),
+            _ => None,
+        }
+    }
+}
+
+/// What a holder (an agent or a team) may do in one mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Grant {
+    /// Where.
+    pub mailbox_id: MailboxId,
+    /// Only in conversations of this category; `None` is all.
+    pub category_id: Option<CategoryId>,
+    /// Only in conversations assigned to the agent.
+    pub assigned_only: bool,
+    /// How much.
+    pub level: Level,
+}
+
+/// Which conversations can be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// All there are.
+    All,
+    /// What any of these grants opens.
+    Only(Vec<Grant>),
+}
+
+/// What one caller may see and do. Made when the caller is known, asked at every query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    agent_id: Option<AgentId>,
+    scopes: Vec<Scope>,
+    sight: Sight,
+}
+
+impl Access {
+    /// The desk itself: its workers and commands.
+    pub fn system() -> Self {
+        Self { agent_id: None, scopes: Scope::ALL.to_vec(), sight: Sight::All }
+    }
+
+    /// A caller with these scopes and this sight; `agent_id` is whose "me" is meant.
+    pub fn new(agent_id: Option<AgentId>, scopes: Vec<Scope>, sight: Sight) -> Self {
+        Self { agent_id, scopes, sight }
+    }
+
+    /// The agent behind the caller.
+    pub fn agent_id(&self) -> Option<AgentId> {
+        self.agent_id
+    }
+
+    /// What can be seen.
+    pub fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// The scopes as given.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    /// Whether a scope is held, itself or through a stronger one.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|held| *held == scope || held.implies() == Some(scope))
+    }
+
+    /// Fails with the scope's name where it is not held.
+    pub fn require(&self, scope: Scope) -> Result<(), crate::Error> {
+        if self.has(scope) { Ok(()) } else { Err(crate::Error::MissingScope(scope)) }
+    }
+
+    /// Whether everything can be seen: what customers and settings without a mailbox ask.
+    pub fn sees_all(&self) -> bool {
+        self.sight == Sight::All
+    }
+
+    /// Whether a mailbox can be seen at all.
+    pub fn sees_mailbox(&self, mailbox_id: MailboxId) -> bool {
+        match &self.sight {
+            Sight::All => true,
+            Sight::Only(grants) => grants.iter().any(|g| g.mailbox_id == mailbox_id),
+        }
+    }
+
+    /// The highest level in one conversation; `None` is: it does not exist for this caller.
+    pub fn level(
+        &self,
+        mailbox_id: MailboxId,
+        category_id: Option<CategoryId>,
+        assignee_id: Option<AgentId>,
+    ) -> Option<Level> {
+        match &self.sight {
+            Sight::All => Some(Level::Manage),
+            Sight::Only(grants) => grants
+                .iter()
+                .filter(|g| g.mailbox_id == mailbox_id)
+                .filter(|g| g.category_id.is_none() || g.category_id == category_id)
+                .filter(|g| !g.assigned_only || (assignee_id.is_some() && assignee_id == self.agent_id))
+                .map(|g| g.level)
+                .max(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(mailbox: i64, category: Option<i64>, assigned_only: bool, level: Level) -> Grant {
+        Grant { mailbox_id: MailboxId(mailbox), category_id: category.map(CategoryId), assigned_only, level }
+    }
+
+    #[test]
+    fn a_stronger_scope_brings_the_weaker() {
+        let access = Access::new(None, vec![Scope::ConversationsWrite], Sight::All);
+        assert!(access.has(Scope::ConversationsRead));
+        assert!(!access.has(Scope::CustomersRead));
+        assert!(matches!(
+            access.require(Scope::AdminRead),
+            Err(crate::Error::MissingScope(Scope::AdminRead))
+        ));
+    }
+
+    #[test]
+    fn grants_open_just_what_they_name() {
+        let sight = Sight::Only(vec![
+            grant(1, None, true, Level::Reply),
+            grant(1, Some(5), false, Level::Read),
+            grant(2, None, false, Level::Manage),
+        ]);
+        let access = Access::new(Some(AgentId(7)), vec![], sight);
+        let level =
+            |m, c: Option<i64>, a: Option<i64>| access.level(MailboxId(m), c.map(CategoryId), a.map(AgentId));
+        assert_eq!(level(1, None, None), None);
+        assert_eq!(level(1, None, Some(7)), Some(Level::Reply));
+        assert_eq!(level(1, None, Some(8)), None);
+        assert_eq!(level(1, Some(5), None), Some(Level::Read));
+        assert_eq!(level(1, Some(5), Some(7)), Some(Level::Reply));
+        assert_eq!(level(2, None, None), Some(Level::Manage));
+        assert_eq!(level(3, None, None), None);
+    }
+
+    #[test]
+    fn nobody_is_not_the_assignee_of_nothing() {
+        let access = Access::new(None, vec![], Sight::Only(vec![grant(1, None, true, Level::Read)]));
+        assert_eq!(access.level(MailboxId(1), None, None), None);
+    }
+}

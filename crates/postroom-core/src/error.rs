@@ -1,0 +1,144 @@
+//! What can go wrong with an operation, as its caller may be told.
+
+use crate::store::StoreError;
+
+/// One member of the input that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) to the member: `/customer/email`.
+    pub pointer: String,
+    /// A word for programs: `invalid_email`, `too_long`, `unknown_field`.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// A fault of the member at `pointer`.
+    pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+}
+
+/// Why an operation was not done. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It isn't there, or the caller may not know that it is.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The input breaks a rule; every fault is named.
+    #[error("the input is not valid")]
+    Invalid(Vec<FieldError>),
+    /// The cursor is not one of ours, or belongs to another list.
+    #[error("the cursor does not belong to this list; start again without one")]
+    BadCursor,
+    /// Events up to this number are no longer kept.
+    #[error("events up to {floor} are no longer kept; start from there")]
+    Expired {
+        /// The last number that is gone.
+        floor: i64,
+    },
+    /// The caller saw an older version than there is now.
+    #[error("the {noun} has changed since; read it again")]
+    Stale {
+        /// What changed.
+        noun: &'static str,
+        /// The ETag it has now, without quotes.
+        etag: String,
+    },
+    /// It exists already.
+    #[error("{detail}")]
+    AlreadyExists {
+        /// A sentence.
+        detail: String,
+        /// Which one, where the caller may know.
+        existing_id: Option<i64>,
+    },
+    /// It can't be done in the state things are in.
+    #[error("{0}")]
+    StateConflict(String),
+    /// The token lacks this scope.
+    #[error("the token lacks the scope {0}")]
+    MissingScope(crate::access::Scope),
+    /// The caller sees it but may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// More than is taken at once.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Everything is busy just now; the caller may try again.
+    #[error("the database is busy")]
+    Busy,
+    /// The store failed.
+    #[error("the store failed while {doing}")]
+    Store {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// A kept file can't be read or written.
+    #[error("the kept files can't be reached")]
+    Blob(#[source] crate::ports::PortError),
+    /// A mail could not be made out of what was given.
+    #[error("the mail could not be composed")]
+    Compose(#[source] crate::ports::PortError),
+}
+
+impl Error {
+    /// A single faulty member.
+    pub fn invalid(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(pointer, code, detail)])
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(source: StoreError) -> Self {
+        match source {
+            StoreError::Busy => Self::Busy,
+            source => Self::Store { doing: "working on it", source },
+        }
+    }
+}
+
+/// Collects the faults of an input, so that the caller hears of all at once.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Notes a fault.
+    pub fn add(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
+        self.0.push(FieldError::new(pointer, code, detail));
+    }
+
+    /// Text of one line: not empty, not over `max` characters, no NUL.
+    pub fn line(&mut self, pointer: &str, text: &str, max: usize) {
+        if text.trim().is_empty() {
+            self.add(pointer, "required", "must not be empty");
+        }
+        self.length(pointer, text, max);
+    }
+
+    /// Text that may be empty: not over `max` characters, no NUL.
+    pub fn length(&mut self, pointer: &str, text: &str, max: usize) {
+        if text.chars().count() > max {
+            self.add(pointer, "too_long", format!("has at most {max} characters"));
+        }
+        if text.contains('\0') {
+            self.add(pointer, "nul_character", "must not hold U+0000");
+        }
+    }
+
+    /// An address that can be written to.
+    pub fn email(&mut self, pointer: &str, address: &str) {
+        if let Some(fault) = crate::text::address_fault(address) {
+            self.add(pointer, "invalid_email", fault);
+        }
+    }
+
+    /// Fails if anything was noted.
+    pub fn check(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+}

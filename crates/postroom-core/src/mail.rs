@@ -1,0 +1,242 @@
+//! A mail as the desk understands it, whoever read it: what ingest hands to intake.
+
+use crate::time::Timestamp;
+use crate::word::words;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One address of a mail header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    /// The display name, without controls and bidirectional marks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The address as written: `Ada@Example.org`. Compare with [`crate::text::fold_address`].
+    pub email: String,
+}
+
+words! {
+    /// What kind of mail an inbound message is (mail.md section 3). Only `human` has side effects.
+    pub enum Class {
+        /// Somebody wrote it.
+        Human = "human",
+        /// An out-of-office or another automatic answer (RFC 3834).
+        AutoReply = "auto_reply",
+        /// A delivery status notification (RFC 3464) or something of its shape.
+        Bounce = "bounce",
+        /// A feedback report: somebody pressed "this is spam" (RFC 5965).
+        Complaint = "complaint",
+        /// A disposition notification: somebody read something (RFC 8098).
+        Receipt = "receipt",
+        /// A mailing list or bulk mail.
+        List = "list",
+        /// A machine's note: no-reply senders and the like.
+        Notification = "notification",
+        /// An invitation, or an answer to one.
+        Calendar = "calendar",
+        /// Our own mail come back.
+        Echo = "echo",
+        /// Mail that goes round in circles.
+        Loop = "loop",
+    }
+
+    /// What the receiving server says of the sender (RFC 8601), if it is one we trust.
+    pub enum SenderAuth {
+        /// DMARC passed, or an aligned DKIM or SPF did.
+        Pass = "pass",
+        /// The sender's domain disowns the mail.
+        Fail = "fail",
+        /// Nobody whom we trust said anything.
+        None = "none",
+    }
+}
+
+impl Class {
+    /// Mail that nobody sat down to write: it never reopens, wakes, assigns or answers.
+    pub fn is_automatic(self) -> bool {
+        !matches!(self, Self::Human | Self::Calendar | Self::List | Self::Notification)
+    }
+}
+
+/// A part of a mail that is a file. Its bytes stay in the raw mail; `part` finds them again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Which part of the raw mail, as the reader that cut it counts.
+    pub part: i32,
+    /// A harmless file name; never a path.
+    pub filename: String,
+    /// `type/subtype`, lower case, without parameters.
+    pub content_type: String,
+    /// Decoded bytes.
+    pub size: i64,
+    /// Shown inside the text (`cid:`) rather than beside it.
+    pub inline: bool,
+    /// Content-ID without angle brackets.
+    pub content_id: Option<String>,
+}
+
+/// One recipient whom a bounce is about (RFC 3464 section 2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedRecipient {
+    /// Final-Recipient, without its type.
+    pub email: String,
+    /// `failed`, `delayed`, `delivered`, `relayed`, `expanded`.
+    pub action: String,
+    /// Enhanced status code: `5.1.1`.
+    pub status: String,
+    /// What the other server said; at most 1,000 characters.
+    pub diagnostic: String,
+}
+
+/// A mail after reading: header texts raw where threading reads them itself, the rest decoded.
+///
+/// Reading never fails: a mail that can't be read has `problem` set and what little was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// Every Message-ID header, in order, as written.
+    pub message_id: Vec<String>,
+    /// In-Reply-To headers as written, joined by a space.
+    pub in_reply_to: String,
+    /// References headers as written, joined by a space.
+    pub references: String,
+    /// Other names of this very mail: Resent-Message-ID, X-Microsoft-Original-Message-ID.
+    pub other_ids: Vec<String>,
+    /// Every From address; the first is the sender.
+    pub from: Vec<Address>,
+    /// Reply-To.
+    pub reply_to: Vec<Address>,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// Delivered-To, X-Original-To, Envelope-To: where it really went.
+    pub delivered_to: Vec<String>,
+    /// X-Original-From, which list software leaves behind.
+    pub original_from: Option<Address>,
+    /// List-Id without angle brackets.
+    pub list_id: Option<String>,
+    /// Decoded, one line, at most 512 characters.
+    pub subject: String,
+    /// The Date header.
+    pub date: Option<Timestamp>,
+    /// The whole text, from the HTML where there is no text part; capped.
+    pub text: String,
+    /// Only what is new in `text`; `None` where that is all of it.
+    pub reply_text: Option<String>,
+    /// There is HTML to show.
+    pub has_html: bool,
+    /// The files.
+    pub parts: Vec<Part>,
+    /// What kind of mail this is.
+    pub class: Class,
+    /// Why `class` is what it is: `header:auto-submitted`, …
+    pub signals: Vec<String>,
+    /// What a trusted server says of the sender.
+    pub sender_auth: SenderAuth,
+    /// Whole mail forwarded as message/rfc822 and nothing else.
+    pub is_wrapped_mail: bool,
+    /// X-Postroom-Instance headers: marks of installations this mail went through.
+    pub instance_marks: Vec<String>,
+    /// Message-IDs that a bounce or a receipt says it is about, the likeliest first.
+    pub about_ids: Vec<String>,
+    /// Whom a bounce is about.
+    pub failed_recipients: Vec<FailedRecipient>,
+    /// The first bytes of Thread-Index, where Outlook sent one.
+    pub thread_index: Option<String>,
+    /// SHA-256 over sender, date, text without white space, and files: the sameness of R1.
+    pub fingerprint: [u8; 32],
+    /// Why the mail could not be read in full, in words.
+    pub problem: Option<String>,
+}
+
+impl Mail {
+    /// A mail of which nothing is known.
+    pub fn unreadable(problem: impl Into<String>) -> Self {
+        Self {
+            message_id: Vec::new(),
+            in_reply_to: String::new(),
+            references: String::new(),
+            other_ids: Vec::new(),
+            from: Vec::new(),
+            reply_to: Vec::new(),
+            to: Vec::new(),
+            cc: Vec::new(),
+            delivered_to: Vec::new(),
+            original_from: None,
+            list_id: None,
+            subject: String::new(),
+            date: None,
+            text: String::new(),
+            reply_text: None,
+            has_html: false,
+            parts: Vec::new(),
+            class: Class::Human,
+            signals: Vec::new(),
+            sender_auth: SenderAuth::None,
+            is_wrapped_mail: false,
+            instance_marks: Vec::new(),
+            about_ids: Vec::new(),
+            failed_recipients: Vec::new(),
+            thread_index: None,
+            fingerprint: [0; 32],
+            problem: Some(problem.into()),
+        }
+    }
+
+    /// The sender: the first address of From, never Reply-To.
+    pub fn sender(&self) -> Option<&Address> {
+        self.from.first()
+    }
+}
+
+/// A mail to be composed: everything the composer needs, nothing it has to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Who it is from.
+    pub from: Address,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// Bcc: in the envelope, never in the headers.
+    pub bcc: Vec<Address>,
+    /// Without line breaks; the composer strips controls all the same.
+    pub subject: String,
+    /// What the agent wrote, plain text.
+    pub text: String,
+    /// With angle brackets.
+    pub message_id: String,
+    /// With angle brackets; what this answers.
+    pub in_reply_to: Option<String>,
+    /// With angle brackets, in the order they are to stand.
+    pub references: Vec<String>,
+    /// The Date header.
+    pub date: Timestamp,
+    /// The value of X-Postroom-Instance.
+    pub instance_mark: String,
+    /// The files, in order.
+    pub files: Vec<OutgoingFile>,
+}
+
+/// One file of an outgoing mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingFile {
+    /// A harmless name.
+    pub filename: String,
+    /// `type/subtype`.
+    pub content_type: String,
+    /// The bytes.
+    pub content: Vec<u8>,
+}
+
+/// A composed mail: the bytes are frozen from here on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// RFC 5322 with CRLF line ends, no Bcc.
+    pub raw: Vec<u8>,
+    /// MAIL FROM.
+    pub envelope_from: String,
+    /// RCPT TO, each once.
+    pub envelope_to: Vec<String>,
+}

@@ -1,0 +1,219 @@
+//! A mailbox: an address the desk owns, where its mail comes from and how its answers leave.
+
+use crate::id::MailboxId;
+use crate::time::Timestamp;
+use crate::word::words;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+words! {
+    /// How a connection is secured. `none` is for loopback hosts alone.
+    pub enum Security {
+        /// TLS from the first byte.
+        Tls = "tls",
+        /// Plain at first, TLS before anything secret; refused where the server does not offer it.
+        StartTls = "starttls",
+        /// No TLS at all: only to this very machine.
+        None = "none",
+    }
+
+    /// What happens when somebody who is not part of a conversation writes into it.
+    pub enum Strangers {
+        /// Their mail becomes a conversation of its own, linked to the other.
+        Link = "link",
+        /// Their mail joins: for mailing lists and internal desks.
+        Append = "append",
+    }
+
+    /// How a mailbox is doing.
+    pub enum MailboxState {
+        /// The last poll went well, or there was none yet.
+        Ok = "ok",
+        /// It works, but some mail or some folder could not be fetched.
+        Degraded = "degraded",
+        /// The last poll failed.
+        Failing = "failing",
+        /// Nobody polls it and nothing leaves from it.
+        Paused = "paused",
+    }
+}
+
+/// What is done to a mail on the server once it is safely here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AfterIngest {
+    /// Nothing: the server's mailbox stays as it was.
+    #[default]
+    Leave,
+    /// It is marked as read.
+    Seen,
+    /// It is moved to a folder, which must exist.
+    Move {
+        /// The folder's name.
+        folder: String,
+    },
+    /// It is deleted.
+    Delete {
+        /// Days after it came in: 0 to 3650.
+        after_days: u16,
+    },
+}
+
+/// Which of the mail that was there before the mailbox was added comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Import {
+    /// All of it.
+    #[default]
+    All,
+    /// Nothing: only what comes from now on.
+    None,
+    /// What the server received on this day or later.
+    Since {
+        /// A day: `2026-01-31`.
+        date: String,
+    },
+}
+
+fn inbox() -> Vec<String> {
+    vec!["INBOX".to_owned()]
+}
+
+/// Where a mailbox's mail comes from. Passwords stand apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// An IMAP server (RFC 3501, RFC 9051).
+    Imap {
+        /// Name or address.
+        host: String,
+        /// 993 for TLS, 143 otherwise.
+        port: u16,
+        /// How the connection is secured.
+        security: Security,
+        /// The login name.
+        username: String,
+        /// Folders that are read.
+        #[serde(default = "inbox")]
+        folders: Vec<String>,
+        /// What happens to a mail on the server afterwards.
+        #[serde(default)]
+        after_ingest: AfterIngest,
+        /// What of the mail that is there already comes in.
+        #[serde(default)]
+        import: Import,
+        /// PEM file of a certificate authority of one's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca_file: Option<String>,
+    },
+    /// A folder that a mail server on this machine delivers to.
+    Maildir {
+        /// The folder that holds `new` and `cur`.
+        path: String,
+    },
+    /// Mail is pushed through the API.
+    Push {},
+}
+
+/// How a mailbox's answers leave. Passwords stand apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Delivery {
+    /// An SMTP server (RFC 5321, submission by RFC 6409).
+    Smtp {
+        /// Name or address.
+        host: String,
+        /// 465 for TLS, 587 for STARTTLS.
+        port: u16,
+        /// How the connection is secured.
+        security: Security,
+        /// The login name; without one there is no login.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        username: Option<String>,
+        /// PEM file of a certificate authority of one's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca_file: Option<String>,
+    },
+    /// Nothing leaves; what would have is kept to be looked at. For staging and demonstrations.
+    Sink {},
+}
+
+/// A mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Its number.
+    pub id: MailboxId,
+    /// What people call it; unique.
+    pub name: String,
+    /// The address customers write to.
+    pub address: String,
+    /// Other addresses that arrive here.
+    pub aliases: Vec<String>,
+    /// Mailboxes of one group share their conversations: mail to two of them is one.
+    pub group: String,
+    /// Seconds between two polls: 5 to 86,400.
+    pub poll_interval_seconds: i32,
+    /// Where mail comes from.
+    pub source: Source,
+    /// How answers leave.
+    pub delivery: Delivery,
+    /// What strangers may do.
+    pub strangers: Strangers,
+    /// Servers whose Authentication-Results count.
+    pub trusted_authserv_ids: Vec<String>,
+    /// Senders that only pass on mail of others: their Reply-To is the customer.
+    pub relay_addresses: Vec<String>,
+    /// Nobody polls it and nothing leaves from it.
+    pub paused: bool,
+    /// It stands in the configuration file; the API refuses to change it.
+    pub is_configured: bool,
+    /// Counts changes.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Mailbox {
+    /// Every address that is this mailbox, folded.
+    pub fn own_addresses(&self) -> impl Iterator<Item = String> + '_ {
+        std::iter::once(&self.address).chain(&self.aliases).map(|a| crate::text::fold_address(a))
+    }
+}
+
+/// A folder of a mailbox and how far it has been read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FolderCursor {
+    /// The folder's name.
+    pub name: String,
+    /// The generation of its numbers (RFC 3501 section 2.3.1.1).
+    pub uidvalidity: i64,
+    /// Every mail up to this number is in the ledger or waiting.
+    pub last_uid: i64,
+}
+
+/// How a mailbox is doing, in figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MailboxStatus {
+    /// In a word.
+    pub state: MailboxState,
+    /// When a poll last went well.
+    pub last_success_at: Option<Timestamp>,
+    /// When a poll was last begun.
+    pub last_attempt_at: Option<Timestamp>,
+    /// What went wrong last, in words; `null` once a poll went well.
+    pub last_error: Option<String>,
+    /// A poll is asked for or under way.
+    pub syncing: bool,
+    /// Mail that is known to be there and not yet here.
+    pub pending: i64,
+    /// Mail taken in.
+    pub accepted: i64,
+    /// Copies of mail that was here already.
+    pub duplicates: i64,
+    /// Mail that could not be taken in: failed, quarantined or oversized.
+    pub failed: i64,
+    /// How far each folder has been read.
+    pub folders: Vec<FolderCursor>,
+}

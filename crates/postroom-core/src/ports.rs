@@ -1,0 +1,111 @@
+//! What the core asks of the outside. postroom-ingest and postroom-outbound answer, the daemon
+//! wires them, and `Desk` is built with them. Every call may block: they are made on threads
+//! that may.
+
+use crate::mail::{Composed, Mail, Outgoing};
+use crate::mailbox::{Delivery, Source};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What an outside part could not do. The sentence is fit for the log, not for a customer.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct PortError {
+    /// What was attempted, and on what.
+    pub what: String,
+    /// Why it failed.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl PortError {
+    /// A failure without a cause of its own.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), source: None }
+    }
+
+    /// A failure and its cause.
+    pub fn because(
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { what: what.into(), source: Some(source.into()) }
+    }
+}
+
+/// What the reader must know of the mailbox a mail came to.
+#[derive(Debug, Clone, Default)]
+pub struct ReadContext {
+    /// Only Authentication-Results of these servers count (RFC 8601 section 5).
+    pub trusted_authserv_ids: Vec<String>,
+}
+
+/// HTML made safe, and what was taken out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SafeHtml {
+    /// A fragment that may be put into a page: no script, no style, nothing fetched.
+    pub html: String,
+    /// How many remote images were dropped.
+    pub remote_images: usize,
+}
+
+/// Reads raw mail.
+pub trait ReadMail: Send + Sync {
+    /// Reads a mail within the limits. Never fails and never panics: see [`Mail::unreadable`].
+    fn read(&self, raw: &[u8], context: &ReadContext) -> Mail;
+
+    /// The HTML of a mail made safe to show; plain text becomes paragraphs.
+    /// `remote_images` keeps images that a browser would fetch.
+    fn html(&self, raw: &[u8], remote_images: bool) -> SafeHtml;
+
+    /// Plain text as safe HTML, links made clickable: for messages that never were mail.
+    fn text_as_html(&self, text: &str) -> SafeHtml;
+
+    /// The decoded bytes of one part, as [`crate::mail::Part::part`] names it.
+    fn part(&self, raw: &[u8], part: i32) -> Option<Vec<u8>>;
+}
+
+/// Writes mail.
+pub trait ComposeMail: Send + Sync {
+    /// Makes the bytes that will leave. They are final.
+    fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError>;
+}
+
+/// Keeps large blobs outside the database, by the hex SHA-256 of what they hold.
+pub trait KeepBlob: Send + Sync {
+    /// Keeps bytes durably; to keep the same twice is the same as once.
+    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), PortError>;
+    /// The bytes; `None` where there are none under this hash.
+    fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError>;
+}
+
+/// How one of the two ends of a mailbox answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Probe {
+    /// It works.
+    pub ok: bool,
+    /// What works, or what is wrong and what to do about it, in words.
+    pub detail: String,
+}
+
+/// Tries a mailbox's two ends.
+pub trait ProbeMailbox: Send + Sync {
+    /// Logs in where mail comes from and looks for the folders.
+    fn source(&self, source: &Source, password: Option<&str>) -> Probe;
+    /// Logs in where mail goes.
+    fn delivery(&self, delivery: &Delivery, password: Option<&str>) -> Probe;
+}
+
+/// Everything outside, as the desk holds it.
+#[derive(Clone)]
+pub struct Ports {
+    /// Reads raw mail.
+    pub reader: Arc<dyn ReadMail>,
+    /// Writes mail.
+    pub composer: Arc<dyn ComposeMail>,
+    /// Keeps large blobs.
+    pub keeper: Arc<dyn KeepBlob>,
+    /// Tries mailboxes.
+    pub prober: Arc<dyn ProbeMailbox>,
+}

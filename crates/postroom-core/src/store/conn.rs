@@ -1,0 +1,189 @@
+//! The connection to either database, how it is opened, and how a transaction begins.
+
+use crate::store::StoreError;
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use std::path::PathBuf;
+
+/// A connection to one of the two databases.
+#[derive(diesel::MultiConnection)]
+pub enum Conn {
+    /// PostgreSQL.
+    Postgres(PgConnection),
+    /// SQLite.
+    Sqlite(SqliteConnection),
+}
+
+/// Runs one body for whichever database the connection is to: for what diesel can't say on
+/// the enum, such as `ON CONFLICT` and inserts of many rows.
+macro_rules! each_backend {
+    ($conn:ident => $body:expr) => {
+        match $conn {
+            $crate::store::conn::Conn::Postgres($conn) => $body,
+            $crate::store::conn::Conn::Sqlite($conn) => $body,
+        }
+    };
+}
+pub(crate) use each_backend;
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A server: `postgres://…`. Holds a password; never log it.
+    Postgres(String),
+    /// A file.
+    Sqlite(PathBuf),
+}
+
+impl DatabaseUrl {
+    /// Reads `postgres://…`, `postgresql://…` or `sqlite:PATH`.
+    ///
+    /// Fails with a sentence that does not hold the URL, for it may hold a password.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres(url.to_owned()))
+        } else if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() {
+                return Err("sqlite: needs a path behind it".to_owned());
+            }
+            Ok(Self::Sqlite(path.into()))
+        } else {
+            Err("the database URL must begin with postgres:// or sqlite:".to_owned())
+        }
+    }
+}
+
+/// Opens a connection and sets it up.
+pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
+    match url {
+        DatabaseUrl::Postgres(url) => {
+            let mut conn = PgConnection::establish(url)?;
+            conn.batch_execute(
+                "SET synchronous_commit = on; SET client_min_messages = warning; \
+                 SET idle_in_transaction_session_timeout = '60s'",
+            )
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Ok(Conn::Postgres(conn))
+        }
+        DatabaseUrl::Sqlite(path) => {
+            let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
+            // busy_timeout first: several connections that switch to WAL at once would fail.
+            conn.batch_execute(
+                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000",
+            )
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Ok(Conn::Sqlite(conn))
+        }
+    }
+}
+
+/// How a transaction begins: a writer on SQLite takes the write lock at once, since one that
+/// read first could no longer get it; a PostgreSQL reader sees one snapshot throughout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Only reads.
+    Read,
+    /// Reads and writes.
+    Write,
+}
+
+/// Runs `body` in one transaction. The only place in the house that opens one.
+pub fn transaction<T, E>(
+    conn: &mut Conn,
+    mode: Mode,
+    body: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E>
+where
+    E: From<StoreError>,
+{
+    use diesel::connection::{AnsiTransactionManager, TransactionManager};
+    let begun = match (&mut *conn, mode) {
+        (Conn::Postgres(conn), Mode::Read) => AnsiTransactionManager::begin_transaction_sql(
+            conn,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ),
+        (Conn::Postgres(conn), Mode::Write) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),
+        (Conn::Sqlite(conn), Mode::Read) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),
+        (Conn::Sqlite(conn), Mode::Write) => {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+        }
+    };
+    begun.map_err(StoreError::from)?;
+    match body(conn) {
+        Ok(value) => {
+            end(conn, true).map_err(StoreError::from)?;
+            Ok(value)
+        }
+        Err(error) => {
+            if let Err(failed) = end(conn, false) {
+                tracing::warn!(error = %failed, "rolling back failed; the connection will be dropped");
+            }
+            Err(error)
+        }
+    }
+}
+
+fn end(conn: &mut Conn, commit: bool) -> QueryResult<()> {
+    use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager};
+    each_backend!(conn => if commit { Manager::commit_transaction(conn) } else { Manager::rollback_transaction(conn) })
+}
+
+/// Takes the lock under which events are numbered. SQLite has one writer and needs none.
+///
+/// PostgreSQL hands sequence numbers out before commit, so without the lock a reader could
+/// pass a number whose row commits later. It is taken last and held until the commit.
+pub fn lock_events(conn: &mut Conn) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(7061797374)").execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Opens pooled connections by the URL's scheme, so that the true cause of a failure is told
+/// (the derived one says only "invalid connection url").
+#[derive(Debug)]
+pub struct Manager {
+    url: DatabaseUrl,
+}
+
+impl Manager {
+    /// Connections to this database.
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self { url }
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Conn, Self::Error> {
+        open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
+        each_backend!(conn => conn.batch_execute("SELECT 1")).map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager};
+        std::thread::panicking() || each_backend!(conn => Manager::is_broken_transaction_manager(conn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_decides_and_the_url_is_not_repeated() {
+        assert_eq!(DatabaseUrl::parse("sqlite:/x/y.db"), Ok(DatabaseUrl::Sqlite("/x/y.db".into())));
+        assert!(matches!(DatabaseUrl::parse("postgres://u:secret@h/d"), Ok(DatabaseUrl::Postgres(_))));
+        let refused = DatabaseUrl::parse("mysql://u:secret@h/d").expect_err("not ours");
+        assert!(!refused.contains("secret"), "{refused}");
+    }
+}

@@ -1,0 +1,45 @@
+//! Where the desk is remembered: plain functions over a connection, one file a noun.
+//!
+//! Nothing here opens a transaction, reads the clock or knows who is asking, but for the
+//! [`crate::access::Access`] that reads of mailbox-bound data are handed.
+
+pub mod conn;
+pub(crate) mod types;
+
+/// What the database could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection was free in time, or another process held the database.
+    #[error("the database is busy or out of reach")]
+    Busy,
+    /// It asked for the transaction to be run again (PostgreSQL 40001, 40P01).
+    #[error("the transaction must be run again")]
+    Again,
+    /// A statement failed.
+    #[error("a statement failed")]
+    Database(#[source] diesel::result::Error),
+    /// The thread that worked died.
+    #[error("the worker thread died")]
+    Died,
+}
+
+impl From<diesel::result::Error> for StoreError {
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::{DatabaseErrorKind as Kind, Error};
+        match &error {
+            Error::DatabaseError(Kind::SerializationFailure, _) => Self::Again,
+            Error::DatabaseError(Kind::ClosedConnection, _) => Self::Busy,
+            Error::DatabaseError(_, info) => {
+                let text = info.message();
+                if text.contains("deadlock detected") {
+                    Self::Again
+                } else if text.contains("database is locked") || text.contains("database table is locked") {
+                    Self::Busy
+                } else {
+                    Self::Database(error)
+                }
+            }
+            _ => Self::Database(error),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Text as it may be kept: without NUL, without marks that deceive the eye, never too long.
+
+/// The longest subject that is kept, in characters.
+pub const SUBJECT_CHARS: usize = 512;
+/// The longest text of one message that is kept, in bytes.
+pub const TEXT_BYTES: usize = 1024 * 1024;
+
+/// Characters that may stand in no name, subject or file name: controls, bidirectional
+/// overrides and zero-width marks, which make one text look like another.
+fn deceives(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
+}
+
+/// One line without deceiving characters, white space folded, at most `max` characters.
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(max * 4));
+    let mut count = 0;
+    let mut gap = false;
+    for c in text.chars() {
+        if c.is_whitespace() {
+            gap = !line.is_empty();
+        } else if !deceives(c) {
+            if gap {
+                if count + 1 >= max {
+                    break;
+                }
+                line.push(' ');
+                count += 1;
+                gap = false;
+            }
+            if count >= max {
+                break;
+            }
+            line.push(c);
+            count += 1;
+        }
+    }
+    line
+}
+
+/// Many lines without NUL and with `\n` ends, cut at `max` bytes on a character's edge.
+/// The flag says whether something was cut.
+pub fn many_lines(text: &str, max: usize) -> (String, bool) {
+    let mut kept = String::with_capacity(text.len().min(max));
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let c = match c {
+            '\0' => continue,
+            '\r' => {
+                if chars.peek() == Some(&'\n') {
+                    chars.next();
+                }
+                '\n'
+            }
+            other => other,
+        };
+        if kept.len() + c.len_utf8() > max {
+            return (kept, true);
+        }
+        kept.push(c);
+    }
+    (kept, false)
+}
+
+/// A file name that can harm nobody: no path, no controls, no leading dot, at most 200 characters.
+pub fn file_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let line = one_line(last, 200);
+    let trimmed = line.trim_matches([' ', '.']);
+    if trimmed.is_empty() { "file".to_owned() } else { trimmed.to_owned() }
+}
+
+/// An address as it is compared: lower case, the domain as A-labels.
+///
+/// RFC 5321 lets the local part be case-sensitive; no provider in use is, and two customers
+/// who differ in case alone are one.
+pub fn fold_address(address: &str) -> String {
+    let address = address.trim();
+    match address.rsplit_once('@') {
+        Some((local, domain)) => {
+            let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase());
+            format!("{}@{domain}", local.to_lowercase())
+        }
+        None => address.to_lowercase(),
+    }
+}
+
+/// The part after the `@` of a folded address; empty where there is none.
+pub fn domain_of(folded: &str) -> &str {
+    folded.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+/// What is wrong with an address, in words; `None` where it can be written to.
+///
+/// Looser than RFC 5321 on purpose: `a..b@example.org` exists and must be answerable.
+pub fn address_fault(address: &str) -> Option<&'static str> {
+    if address.len() > 254 {
+        return Some("an address has at most 254 bytes");
+    }
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        return Some("an address looks like name@example.org");
+    };
+    if local.is_empty() || local.len() > 64 {
+        return Some("the part before the @ has 1 to 64 bytes");
+    }
+    if local.chars().any(|c| c.is_whitespace() || deceives(c) || "<>()[]\\,;:\"@".contains(c)) {
+        return Some("the part before the @ has a character that an address can't have");
+    }
+    let ascii = match idna::domain_to_ascii_strict(domain) {
+        Ok(ascii) => ascii,
+        Err(_) => return Some("the part after the @ is not a domain name"),
+    };
+    if ascii.is_empty() || ascii.split('.').any(str::is_empty) {
+        return Some("the part after the @ is not a domain name");
+    }
+    None
+}
+
+/// Lower case for comparing and searching: done here, because SQLite folds ASCII only.
+pub fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_drops_what_deceives_and_folds_white_space() {
+        assert_eq!(one_line("a\u{202E}b\r\n c\0d ", 99), "ab cd");
+        assert_eq!(one_line("abc", 3), "abc");
+        assert_eq!(one_line("abcd", 3), "abc");
+        assert_eq!(one_line("ab cd", 3), "ab");
+    }
+
+    #[test]
+    fn many_lines_keeps_lines_and_cuts_on_an_edge() {
+        assert_eq!(many_lines("a\r\nb\rc\0", 99), ("a\nb\nc".into(), false));
+        assert_eq!(many_lines("aé", 2), ("a".into(), true));
+        assert_eq!(many_lines("aé", 3), ("aé".into(), false));
+    }
+
+    #[test]
+    fn file_names_are_no_paths() {
+        assert_eq!(file_name("../../etc/passwd"), "passwd");
+        assert_eq!(file_name("C:\\x\\bill.pdf"), "bill.pdf");
+        assert_eq!(file_name("\u{200B}.htaccess"), "htaccess");
+        assert_eq!(file_name(".."), "file");
+        assert_eq!(file_name(&"x".repeat(201)).len(), 200);
+    }
+
+    #[test]
+    fn addresses_fold() {
+        assert_eq!(fold_address(" Ada@EXAMPLE.org "), "ada@example.org");
+        assert_eq!(fold_address("ada@bücher.example"), "ada@xn--bcher-kva.example");
+        assert_eq!(domain_of("ada@example.org"), "example.org");
+    }
+
+    #[test]
+    fn addresses_are_judged() {
+        for good in ["a@b", "a..b@docomo.ne.jp", "ada+x@example.org", "ädä@bücher.example"] {
+            assert_eq!(address_fault(good), None, "{good}");
+        }
+        for bad in ["", "a", "@b.c", "a@", "a b@c.d", "a\r\n@c.d", "a@b..c", "a@b c"] {
+            assert!(address_fault(bad).is_some(), "{bad:?}");
+        }
+        let local = "x".repeat(64);
+        assert_eq!(address_fault(&format!("{local}@b.example")), None);
+        assert!(address_fault(&format!("{local}x@b.example")).is_some());
+    }
+}

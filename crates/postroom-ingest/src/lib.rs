@@ -1,0 +1,1 @@
+//! Mail in: bytes on one side, postroom's own types on the other

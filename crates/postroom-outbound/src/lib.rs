@@ -1,0 +1,1 @@
+//! Mail out: a message becomes MIME, and MIME leaves by SMTP
