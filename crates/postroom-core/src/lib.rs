@@ -6,11 +6,23 @@
 //! [`ports`].
 
 pub mod access;
+pub mod actor;
+mod blobs;
+pub mod conversation;
+pub mod cx;
+pub mod desk;
 pub mod error;
+pub mod event;
 pub mod id;
+pub mod intake;
+pub mod keys;
 pub mod mail;
 pub mod mailbox;
+pub mod message;
+pub mod operations;
 pub mod own_id;
+pub mod page;
+pub mod people;
 pub mod ports;
 pub mod store;
 pub mod text;

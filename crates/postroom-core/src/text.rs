@@ -108,9 +108,8 @@ pub fn address_fault(address: &str) -> Option<&'static str> {
     if local.chars().any(|c| c.is_whitespace() || deceives(c) || "<>()[]\\,;:\"@".contains(c)) {
         return Some("the part before the @ has a character that an address can't have");
     }
-    let ascii = match idna::domain_to_ascii_strict(domain) {
-        Ok(ascii) => ascii,
-        Err(_) => return Some("the part after the @ is not a domain name"),
+    let Ok(ascii) = idna::domain_to_ascii_strict(domain) else {
+        return Some("the part after the @ is not a domain name");
     };
     if ascii.is_empty() || ascii.split('.').any(str::is_empty) {
         return Some("the part after the @ is not a domain name");

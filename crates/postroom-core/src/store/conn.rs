@@ -100,7 +100,7 @@ pub fn transaction<T, E>(
 where
     E: From<StoreError>,
 {
-    use diesel::connection::{AnsiTransactionManager, TransactionManager};
+    use diesel::connection::AnsiTransactionManager;
     let begun = match (&mut *conn, mode) {
         (Conn::Postgres(conn), Mode::Read) => AnsiTransactionManager::begin_transaction_sql(
             conn,

@@ -3,7 +3,22 @@
 //! Nothing here opens a transaction, reads the clock or knows who is asking, but for the
 //! [`crate::access::Access`] that reads of mailbox-bound data are handed.
 
+pub mod blobs;
 pub mod conn;
+pub mod conversations;
+pub mod customers;
+pub mod events;
+pub mod ledger;
+pub mod mailboxes;
+pub mod messages;
+pub mod migrate;
+pub mod outbox;
+pub mod people;
+pub(crate) mod schema;
+pub mod settings;
+pub mod tags;
+pub mod threads;
+pub mod tokens;
 pub(crate) mod types;
 
 /// What the database could not do.
@@ -42,4 +57,19 @@ impl From<diesel::result::Error> for StoreError {
             _ => Self::Database(error),
         }
     }
+}
+
+/// The columns of a row type, for RETURNING: `as_returning()` does not compile on the enum.
+pub(crate) fn returning<T: diesel::Selectable<diesel::sqlite::Sqlite>>() -> T::SelectExpression {
+    T::construct_selection()
+}
+
+/// Whether an error means that the database can't be reached or written to at all, so that
+/// trying another row is no use.
+pub(crate) fn is_unreachable(error: &StoreError) -> bool {
+    let StoreError::Database(source) = error else { return true };
+    let text = source.to_string();
+    ["disk", "I/O", "readonly", "read-only", "server closed", "connection", "No space", "terminating"]
+        .iter()
+        .any(|word| text.contains(word))
 }

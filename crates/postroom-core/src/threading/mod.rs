@@ -8,9 +8,15 @@
 //! into it by itself, whatever key it carries. It becomes a conversation of its own, linked to
 //! the other.
 
+mod customer;
 pub mod decide;
+mod freemail;
+mod gate;
+pub mod identity;
 pub mod keys;
 pub mod subject;
+#[cfg(test)]
+mod vectors;
 
 use crate::id::ConversationId;
 use crate::mail::SenderAuth;
@@ -157,11 +163,15 @@ pub struct Candidate {
 pub struct Facts {
     /// Whom the candidate ids belong to.
     pub ids: HashMap<String, IdOwner>,
-    /// The conversations that any key leads to.
+    /// The conversations that any key leads to, each under the id that the key names; where
+    /// that one was merged away, the value is the one it went to.
     pub conversations: HashMap<ConversationId, Candidate>,
     /// Conversations of the sender as customer in this group, with activity in the last
     /// seven days.
     pub recent_of_sender: Vec<ConversationId>,
+    /// Those of `ids` that name a mail which left from here, under whatever name: a bounce, a
+    /// receipt or a complaint about one is let in whoever sends it. Sealed ids need not be here.
+    pub ids_of_ours: HashSet<String>,
 }
 
 /// One conversation that was looked at, and why it was taken or passed over.

@@ -1,0 +1,94 @@
+//! Raw mail and uploads by content hash: small ones in the database, in the transaction that
+//! names them; large ones in the object store, before it.
+
+use crate::actor::Actor;
+use crate::desk::Desk;
+use crate::intake::RawMail;
+use crate::keys::sha256_hex;
+use crate::ports::PortError;
+use crate::store::blobs::Blob;
+use crate::time::Timestamp;
+use crate::{Error, store};
+
+/// Fast, and within a few per cent of slower levels on mail.
+const ZSTD_LEVEL: i32 = 1;
+
+fn compress(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    zstd::bulk::compress(bytes, ZSTD_LEVEL)
+        .map_err(|error| Error::Blob(PortError::because("compressing a blob", error)))
+}
+
+fn decompress(bytes: &[u8], size: i64) -> Result<Vec<u8>, Error> {
+    zstd::bulk::decompress(bytes, usize::try_from(size).unwrap_or(0))
+        .map_err(|error| Error::Blob(PortError::because("reading a kept blob", error)))
+}
+
+/// The row for a raw mail.
+pub(crate) fn row(raw: &RawMail, now: Timestamp) -> Blob {
+    Blob {
+        hash: raw.hash.clone(),
+        size: raw.size,
+        encoding: "zstd".to_owned(),
+        content: raw.compressed.clone(),
+        created_at: now,
+    }
+}
+
+/// Makes bytes ready for the database, whatever their size: for what is made inside a
+/// transaction. A large one moves to the object store later ([`Desk::move_large_blobs`]).
+pub(crate) fn for_database(bytes: &[u8]) -> Result<RawMail, Error> {
+    Ok(RawMail { hash: sha256_hex(bytes), size: bytes.len() as i64, compressed: Some(compress(bytes)?) })
+}
+
+impl Desk {
+    /// Makes bytes ready to be named by a row: compressed for the database if small, put into
+    /// the object store now if large. Blocks.
+    pub fn keep_here(&self, bytes: &[u8]) -> Result<RawMail, Error> {
+        let mut raw = for_database(bytes)?;
+        if let Some(compressed) = &raw.compressed
+            && compressed.len() > self.settings().inline_blob_bytes
+        {
+            self.ports().keeper.put(&raw.hash, compressed.clone()).map_err(Error::Blob)?;
+            raw.compressed = None;
+        }
+        Ok(raw)
+    }
+
+    /// The bytes under a hash. Blocks.
+    pub fn load_here(&self, hash: &str) -> Result<Vec<u8>, Error> {
+        let found = self.read_here(&Actor::system(), |cx| Ok(store::blobs::find(cx.conn, hash)?))?;
+        let missing = || Error::Blob(PortError::new(format!("blob {hash} is missing")));
+        let blob = found.ok_or_else(missing)?;
+        let stored = match blob.content {
+            Some(content) => content,
+            None => self.ports().keeper.get(hash).map_err(Error::Blob)?.ok_or_else(missing)?,
+        };
+        let bytes = if blob.encoding == "zstd" { decompress(&stored, blob.size)? } else { stored };
+        if sha256_hex(&bytes) == hash {
+            Ok(bytes)
+        } else {
+            Err(Error::Blob(PortError::new(format!("blob {hash} is damaged"))))
+        }
+    }
+
+    /// [`Desk::load_here`] off the caller's thread.
+    pub async fn load(&self, hash: String) -> Result<Vec<u8>, Error> {
+        let desk = self.clone();
+        crate::desk::off_thread(move || desk.load_here(&hash)).await
+    }
+
+    /// Moves blobs that are too large for the database into the object store. Returns how many.
+    /// Blocks.
+    pub fn move_large_blobs(&self) -> Result<usize, Error> {
+        let limit = self.settings().inline_blob_bytes;
+        let system = Actor::system();
+        let large = self.read_here(&system, |cx| Ok(store::blobs::large(cx.conn, limit as i64, 20)?))?;
+        for blob in &large {
+            if let Some(content) = &blob.content {
+                self.ports().keeper.put(&blob.hash, content.clone()).map_err(Error::Blob)?;
+                self.write_here(&system, |cx| Ok(store::blobs::empty(cx.conn, &blob.hash)?))?;
+            }
+        }
+        Ok(large.len())
+    }
+}

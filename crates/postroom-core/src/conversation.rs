@@ -1,0 +1,193 @@
+//! A conversation: the thread of messages with one customer about one matter.
+
+use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
+use crate::store::schema::conversations;
+use crate::time::Timestamp;
+use crate::word::words;
+use diesel::prelude::*;
+
+words! {
+    /// Where a conversation stands.
+    pub enum Status {
+        /// It waits for us.
+        Open = "open",
+        /// It waits for somebody else.
+        Pending = "pending",
+        /// It sleeps until a time.
+        Snoozed = "snoozed",
+        /// It is done.
+        Closed = "closed",
+        /// Nobody wanted it.
+        Spam = "spam",
+    }
+
+    /// How much it matters.
+    pub enum Priority {
+        /// Can wait.
+        Low = "low",
+        /// As usual.
+        Normal = "normal",
+        /// Before others.
+        High = "high",
+        /// Now.
+        Urgent = "urgent",
+    }
+
+    /// How it reached the desk.
+    pub enum Channel {
+        /// By mail.
+        Email = "email",
+        /// Through a form.
+        Form = "form",
+        /// A program filed it.
+        Api = "api",
+        /// In a chat.
+        Chat = "chat",
+        /// By telephone.
+        Phone = "phone",
+        /// As a text message.
+        Sms = "sms",
+        /// Through a social network.
+        Social = "social",
+    }
+
+    /// Whose turn it is.
+    pub enum WaitingOn {
+        /// Ours.
+        Us = "us",
+        /// The customer's.
+        Customer = "customer",
+        /// Somebody else's.
+        ThirdParty = "third_party",
+    }
+
+    /// Why two conversations have to do with each other.
+    pub enum LinkReason {
+        /// A mail named the other one, but its sender is not part of it.
+        Suggested = "suggested",
+        /// The other one was closed too long ago to be reopened.
+        FollowUp = "follow_up",
+        /// A mail's references reach the other one as well.
+        References = "references",
+    }
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = conversations)]
+pub struct Conversation {
+    /// Its number.
+    pub id: ConversationId,
+    /// Where it was begun.
+    pub mailbox_id: MailboxId,
+    /// Whose it is.
+    pub customer_id: CustomerId,
+    /// What it is about.
+    pub subject: String,
+    /// Where it stands.
+    pub status: Status,
+    /// How much it matters.
+    pub priority: Priority,
+    /// How it reached the desk.
+    pub channel: Channel,
+    /// Who takes care of it.
+    pub assignee_id: Option<AgentId>,
+    /// Which team takes care of it.
+    pub team_id: Option<TeamId>,
+    /// What kind of matter it is.
+    pub category_id: Option<CategoryId>,
+    /// Whose turn it is.
+    pub waiting_on: Option<WaitingOn>,
+    /// Since when.
+    pub waiting_since: Option<Timestamp>,
+    /// When it wakes.
+    pub snoozed_until: Option<Timestamp>,
+    /// Messages and notes in it.
+    pub message_count: i32,
+    /// The newest of them.
+    pub last_message_id: Option<MessageId>,
+    /// When that came.
+    pub last_message_at: Timestamp,
+    /// Where it went when it was merged.
+    pub merged_into: Option<ConversationId>,
+    /// Counts changes.
+    pub version: i64,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// When it was put into the trash.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Conversation {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("c{}-{}", self.id, self.version)
+    }
+}
+
+/// Another conversation that has to do with this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationLink {
+    /// The other one.
+    pub related_id: ConversationId,
+    /// Why.
+    pub reason: LinkReason,
+}
+
+/// Which conversations a list is of. Every member narrows it further.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConversationFilter {
+    /// Any of these.
+    pub status: Vec<Status>,
+    /// Any of these.
+    pub priority: Vec<Priority>,
+    /// Any of these.
+    pub channel: Vec<Channel>,
+    /// Any of these.
+    pub mailbox_id: Vec<MailboxId>,
+    /// Assigned to any of these, or to nobody.
+    pub assignee: Option<Assignees>,
+    /// Any of these.
+    pub team_id: Vec<TeamId>,
+    /// Any of these.
+    pub customer_id: Vec<CustomerId>,
+    /// Any of these, by name.
+    pub tag: Vec<String>,
+    /// All of these, by name.
+    pub tag_all: Vec<String>,
+    /// Begun at this time or later.
+    pub created_since: Option<Timestamp>,
+    /// Begun before this time.
+    pub created_before: Option<Timestamp>,
+    /// Changed at this time or later.
+    pub updated_since: Option<Timestamp>,
+    /// Changed before this time.
+    pub updated_before: Option<Timestamp>,
+}
+
+/// Whom conversations are assigned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignees {
+    /// To nobody.
+    Nobody,
+    /// To any of these.
+    Any(Vec<AgentId>),
+}
+
+words! {
+    /// The order of a list of conversations. A minus is: the highest first.
+    pub enum ConversationSort {
+        /// Newest first: the order that paging does not disturb.
+        IdDescending = "-id",
+        /// Oldest first.
+        Id = "id",
+        /// Last changed first.
+        UpdatedDescending = "-updated_at",
+        /// Longest unchanged first.
+        Updated = "updated_at",
+    }
+}

@@ -1,0 +1,270 @@
+//! The one door: every read and every write of the desk goes through here.
+
+use crate::Error;
+use crate::actor::Actor;
+use crate::cx::Cx;
+use crate::keys::Keys;
+use crate::ports::Ports;
+use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
+use crate::store::{self, StoreError};
+use crate::time::{Clock, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often a write is run again when PostgreSQL asks for it.
+const TRIES: usize = 3;
+
+/// Limits and lengths of time that operations go by; the configuration sets them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Blobs up to this many compressed bytes are kept in the database.
+    pub inline_blob_bytes: usize,
+    /// A conversation closed longer ago than this is not reopened, but followed by a new one.
+    pub reopen_within: Duration,
+    /// How long the event feed goes back.
+    pub keep_events: Duration,
+    /// How long an upload waits for a message.
+    pub keep_uploads: Duration,
+    /// Bytes of one upload at the most.
+    pub upload_bytes: usize,
+    /// Bytes of one mail at the most.
+    pub mail_bytes: usize,
+    /// How often a mail is tried before it is put aside.
+    pub ingest_tries: i32,
+    /// How long an answer is tried before it is given up.
+    pub send_for: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            inline_blob_bytes: 128 * 1024,
+            reopen_within: Duration::from_secs(30 * DAY),
+            keep_events: Duration::from_secs(90 * DAY),
+            keep_uploads: Duration::from_secs(DAY),
+            upload_bytes: 25 * 1024 * 1024,
+            mail_bytes: 64 * 1024 * 1024,
+            ingest_tries: 5,
+            send_for: Duration::from_secs(2 * DAY),
+        }
+    }
+}
+
+/// Everything a desk is made of.
+pub struct Parts {
+    /// Where it is remembered.
+    pub database: DatabaseUrl,
+    /// Connections at the most; 4 for SQLite, where more only fight for the one write lock.
+    pub connections: u32,
+    /// The installation's keys.
+    pub keys: Keys,
+    /// The outside.
+    pub ports: Ports,
+    /// What time it is.
+    pub clock: Clock,
+    /// Limits.
+    pub settings: Settings,
+}
+
+struct Inner {
+    pool: r2d2::Pool<Manager>,
+    keys: Keys,
+    ports: Ports,
+    clock: Clock,
+    settings: Settings,
+    changed: watch::Sender<u64>,
+}
+
+/// The help desk. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Desk(Arc<Inner>);
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// Why a desk could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database can't be reached.
+    #[error("the database can't be opened: {0}")]
+    Unreachable(String),
+    /// A migration failed.
+    #[error("the database could not be brought up to date")]
+    Migrate(#[source] store::migrate::MigrateError),
+    /// The key file is not the one this database was made with.
+    #[error(
+        "the key file is not the one this database was made with; put the right one in place, \
+         for without it no stored password can be read"
+    )]
+    WrongKey,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] Error),
+}
+
+impl Desk {
+    /// Opens the database, brings it up to date and checks that the key fits.
+    /// Blocks; call it before the runtime is busy.
+    pub fn open(parts: Parts) -> Result<Self, OpenError> {
+        let mut first =
+            conn::open(&parts.database).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        store::migrate::up(&mut first).map_err(OpenError::Migrate)?;
+        drop(first);
+        let pool = r2d2::Pool::builder()
+            .max_size(parts.connections.max(1))
+            .min_idle(Some(1))
+            .connection_timeout(Duration::from_secs(5))
+            .error_handler(Box::new(LogPoolErrors))
+            .build(Manager::new(parts.database))
+            .map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        let (changed, _) = watch::channel(0);
+        let desk = Self(Arc::new(Inner {
+            pool,
+            keys: parts.keys,
+            ports: parts.ports,
+            clock: parts.clock,
+            settings: parts.settings,
+            changed,
+        }));
+        let fits = desk
+            .write_here(&Actor::system(), |cx| {
+                Ok(store::settings::insert_or_read(cx.conn, "key_check", cx.keys.check_mark())?
+                    == cx.keys.check_mark())
+            })
+            .map_err(OpenError::Store)?;
+        if fits { Ok(desk) } else { Err(OpenError::WrongKey) }
+    }
+
+    /// Runs a read in one snapshot, on a thread that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        op: impl Fn(&mut Cx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (desk, actor) = (self.clone(), actor.clone());
+        off_thread(move || desk.read_here(&actor, op)).await
+    }
+
+    /// Runs a write in one transaction, on a thread that may block, and wakes whoever waits for
+    /// changes. The operation may be run again when the database asks for it.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        op: impl Fn(&mut Cx<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (desk, actor) = (self.clone(), actor.clone());
+        off_thread(move || desk.write_here(&actor, op)).await
+    }
+
+    /// [`Desk::read`] for a caller that is on a thread that may block.
+    pub fn read_here<T>(
+        &self,
+        actor: &Actor,
+        op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
+        conn::transaction(&mut conn, Mode::Read, |conn| op(&mut self.cx(conn, actor)))
+    }
+
+    /// [`Desk::write`] for a caller that is on a thread that may block.
+    pub fn write_here<T>(
+        &self,
+        actor: &Actor,
+        op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
+            let result = conn::transaction(&mut conn, Mode::Write, |conn| {
+                let mut cx = self.cx(conn, actor);
+                let value = op(&mut cx)?;
+                let told = std::mem::take(&mut cx.events);
+                let last = store::events::append(cx.conn, actor, &told, cx.now)?;
+                Ok((value, last))
+            });
+            match result {
+                Ok((value, last)) => {
+                    if last.is_some() {
+                        self.0.changed.send_modify(|count| *count += 1);
+                    }
+                    return Ok(value);
+                }
+                Err(Error::Store { source: StoreError::Again, .. }) if tries < TRIES => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn cx<'a>(&'a self, conn: &'a mut conn::Conn, actor: &'a Actor) -> Cx<'a> {
+        Cx {
+            conn,
+            actor,
+            now: self.0.clock.now(),
+            keys: &self.0.keys,
+            ports: &self.0.ports,
+            settings: &self.0.settings,
+            events: Vec::new(),
+        }
+    }
+
+    /// Tells of changes: the value rises whenever something was written that others may want
+    /// to know. It says nothing of what; whoever wakes looks for work in the store.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    /// What time it is for the desk.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Moves a fixed clock on; the system's own stays.
+    pub fn advance_clock(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    /// The installation's keys.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// The outside.
+    pub fn ports(&self) -> &Ports {
+        &self.0.ports
+    }
+
+    /// Limits and lengths of time.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+}
+
+/// Runs something that blocks where it may. A panic in there is told as a dead thread.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::Store { doing: "working on it", source: StoreError::Died }),
+    }
+}
+
+/// Says once what the pool could not do; r2d2's own message may hold the URL.
+#[derive(Debug)]
+struct LogPoolErrors;
+
+impl r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        let kind = match error {
+            diesel::r2d2::Error::ConnectionError(_) => "connecting",
+            diesel::r2d2::Error::QueryError(_) => "checking a connection",
+        };
+        tracing::warn!(kind, "the database can't be reached");
+    }
+}

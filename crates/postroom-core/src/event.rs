@@ -1,0 +1,174 @@
+//! Events: what happened, in past tense. They hold ids and changed fields, no message text.
+
+use crate::actor::ActorType;
+use crate::id::{ConversationId, CustomerId, MailboxId, MessageId};
+use crate::store::schema::events;
+use crate::store::types::Json;
+use crate::time::Timestamp;
+use crate::word::words;
+use diesel::prelude::*;
+use serde_json::{Map, Value};
+
+words! {
+    /// What happened.
+    pub enum EventType {
+        /// A conversation began.
+        ConversationCreated = "conversation.created",
+        /// Its subject, priority or category changed.
+        ConversationUpdated = "conversation.updated",
+        /// It was opened, closed, marked as spam …
+        ConversationStatusChanged = "conversation.status_changed",
+        /// Its assignee or team changed.
+        ConversationAssigned = "conversation.assigned",
+        /// Its tags changed.
+        ConversationTagged = "conversation.tagged",
+        /// A mail came in, or what came by another way was filed.
+        MessageReceived = "message.received",
+        /// An answer was accepted and will leave.
+        MessageQueued = "message.queued",
+        /// An answer left.
+        MessageSent = "message.sent",
+        /// An answer could not leave yet.
+        MessageDeferred = "message.deferred",
+        /// Nobody knows whether an answer arrived.
+        MessageUncertain = "message.uncertain",
+        /// An answer will not leave.
+        MessageFailed = "message.failed",
+        /// An answer came back.
+        MessageBounced = "message.bounced",
+        /// A note was written.
+        MessageNoteAdded = "message.note_added",
+        /// A customer was first seen.
+        CustomerCreated = "customer.created",
+        /// A customer changed.
+        CustomerUpdated = "customer.updated",
+        /// A mailbox was added.
+        MailboxCreated = "mailbox.created",
+        /// A mailbox's set-up changed.
+        MailboxUpdated = "mailbox.updated",
+        /// A mailbox was removed.
+        MailboxDeleted = "mailbox.deleted",
+        /// A mailbox can't be read.
+        MailboxError = "mailbox.error",
+        /// It can again.
+        MailboxRecovered = "mailbox.recovered",
+        /// A mail could not be taken in and is kept for somebody to look at.
+        MailQuarantined = "mail.quarantined",
+        /// An agent was added.
+        AgentCreated = "agent.created",
+        /// An agent changed.
+        AgentUpdated = "agent.updated",
+        /// A team was added.
+        TeamCreated = "team.created",
+        /// A team changed.
+        TeamUpdated = "team.updated",
+        /// A team was removed.
+        TeamDeleted = "team.deleted",
+        /// A category was added.
+        CategoryCreated = "category.created",
+        /// A tag was added.
+        TagCreated = "tag.created",
+        /// A tag was renamed.
+        TagUpdated = "tag.updated",
+        /// A tag was removed everywhere.
+        TagDeleted = "tag.deleted",
+        /// A token was made.
+        TokenCreated = "token.created",
+        /// A token was revoked.
+        TokenRevoked = "token.revoked",
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct About {
+    /// The mailbox.
+    pub mailbox_id: Option<MailboxId>,
+    /// The conversation.
+    pub conversation_id: Option<ConversationId>,
+    /// The message.
+    pub message_id: Option<MessageId>,
+    /// The customer.
+    pub customer_id: Option<CustomerId>,
+}
+
+/// An event that is about to be written: [`crate::cx::Cx::tell`] takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// What happened.
+    pub kind: EventType,
+    /// What it is about.
+    pub about: About,
+    /// More: `changes` holds `[before, after]` by field.
+    pub data: Map<String, Value>,
+    /// Somebody other than the caller did it: the customer whose mail came in.
+    pub by_customer: Option<(CustomerId, Option<String>)>,
+}
+
+impl NewEvent {
+    /// An event without anything more to it.
+    pub fn new(kind: EventType, about: About) -> Self {
+        Self { kind, about, data: Map::new(), by_customer: None }
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds what changed, if anything did.
+    #[must_use]
+    pub fn changing(mut self, changes: Changes) -> Self {
+        self.data.insert("changes".to_owned(), Value::Object(changes.0));
+        self
+    }
+}
+
+/// Fields that changed, each with the value before and after.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes(Map<String, Value>);
+
+impl Changes {
+    /// Notes a field if it changed.
+    pub fn note<T: PartialEq + serde::Serialize>(&mut self, field: &str, before: &T, after: &T) {
+        if before != after {
+            let pair = serde_json::json!([before, after]);
+            self.0.insert(field.to_owned(), pair);
+        }
+    }
+
+    /// Nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An event as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub struct Event {
+    /// Its place in the log. Numbers rise; some are never used.
+    pub seq: i64,
+    /// What happened. Text, since a newer version may have written it.
+    pub kind: String,
+    /// Who did it.
+    pub actor_type: ActorType,
+    /// Which one.
+    pub actor_id: Option<String>,
+    /// By what name at the time.
+    pub actor_name: Option<String>,
+    /// The mailbox it is about.
+    pub mailbox_id: Option<MailboxId>,
+    /// The conversation it is about.
+    pub conversation_id: Option<ConversationId>,
+    /// The message it is about.
+    pub message_id: Option<MessageId>,
+    /// The customer it is about.
+    pub customer_id: Option<CustomerId>,
+    /// More.
+    pub data: Json<Map<String, Value>>,
+    /// When it happened.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,80 @@
+//! Mail on its way in: where it was found, and what became of it.
+
+use crate::id::{ConversationId, MailboxId, MessageId};
+use crate::mail::Mail;
+use crate::time::Timestamp;
+use crate::word::words;
+
+words! {
+    /// What became of a mail that was seen.
+    pub enum Verdict {
+        /// It is a message.
+        Accepted = "accepted",
+        /// It was a message already.
+        Duplicate = "duplicate",
+        /// Somebody decided that it is none.
+        Ignored = "ignored",
+        /// It could not be taken in; it will be tried again.
+        Failed = "failed",
+        /// It could not be taken in however often it was tried; it is kept.
+        Quarantined = "quarantined",
+        /// It is larger than what is taken in; its beginning is kept.
+        Oversized = "oversized",
+        /// It was gone before it could be fetched.
+        Expunged = "expunged",
+    }
+}
+
+/// A mail's bytes, kept or ready to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawMail {
+    /// Hex SHA-256 of the mail.
+    pub hash: String,
+    /// Its bytes before compression.
+    pub size: i64,
+    /// Compressed, for the database; `None`: the object store has it already.
+    pub compressed: Option<Vec<u8>>,
+}
+
+/// One mail as it was found.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Where in the folder; unique there. IMAP: `UIDVALIDITY/UID`.
+    pub location: String,
+    /// The server's number, if it has one.
+    pub uid: Option<i64>,
+    /// When the server got it.
+    pub internal_date: Option<Timestamp>,
+    /// Its bytes.
+    pub raw: RawMail,
+    /// What it says.
+    pub mail: Mail,
+    /// It is larger than what is taken in: `raw` is its beginning.
+    pub oversized: bool,
+}
+
+/// Mail that came together: one transaction takes it in.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The mailbox.
+    pub mailbox_id: MailboxId,
+    /// The folder.
+    pub folder: String,
+    /// The folder's generation, for what waits under its numbers.
+    pub uidvalidity: Option<i64>,
+    /// The mails, in the order they came.
+    pub arrivals: Vec<Arrival>,
+}
+
+/// What became of one mail of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Where it was found.
+    pub location: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The message it is.
+    pub message_id: Option<MessageId>,
+    /// Where that belongs.
+    pub conversation_id: Option<ConversationId>,
+}

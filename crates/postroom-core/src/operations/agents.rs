@@ -1,0 +1,176 @@
+//! Agents: the people who answer.
+
+use super::tokens::require_whole_sight;
+use super::{overtaken, require_version};
+use crate::access::{Grant, Role, Scope};
+use crate::cx::Cx;
+use crate::error::Faults;
+use crate::event::{About, Changes, EventType, NewEvent};
+use crate::id::AgentId;
+use crate::people::AgentCard;
+use crate::store::people::Holder;
+use crate::{Error, store};
+
+/// An agent to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAgent {
+    /// The name customers see.
+    pub name: String,
+    /// Where the desk reaches them; unique.
+    pub email: String,
+    /// What they are.
+    pub role: Role,
+    /// What they may do where.
+    pub grants: Vec<Grant>,
+}
+
+/// What is to change; `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentChange {
+    /// The name.
+    pub name: Option<String>,
+    /// The address.
+    pub email: Option<String>,
+    /// The role.
+    pub role: Option<Role>,
+    /// Whether they have stopped.
+    pub disabled: Option<bool>,
+    /// All of their own grants.
+    pub grants: Option<Vec<Grant>>,
+}
+
+/// Every agent. Any caller who reads conversations may know who is who.
+pub fn list(cx: &mut Cx<'_>) -> Result<Vec<AgentCard>, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    let agents = store::people::agents(cx.conn)?;
+    agents.into_iter().map(|agent| card(cx, agent)).collect()
+}
+
+/// One agent.
+pub fn find(cx: &mut Cx<'_>, id: AgentId) -> Result<AgentCard, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    let agent = store::people::find_agent(cx.conn, id)?.ok_or(Error::NotFound("agent"))?;
+    card(cx, agent)
+}
+
+/// Grants are the business of those who set the desk up.
+fn card(cx: &mut Cx<'_>, agent: crate::people::Agent) -> Result<AgentCard, Error> {
+    let grants = if cx.access().has(Scope::AdminRead) && cx.access().sees_all() {
+        store::people::grants_of(cx.conn, Holder::Agent(agent.id))?
+    } else {
+        Vec::new()
+    };
+    Ok(AgentCard { agent, grants })
+}
+
+/// Makes an agent.
+pub fn create(cx: &mut Cx<'_>, new: &NewAgent) -> Result<AgentCard, Error> {
+    cx.access().require(Scope::AdminWrite)?;
+    require_whole_sight(cx)?;
+    let mut faults = Faults::default();
+    faults.line("/name", &new.name, 200);
+    faults.email("/email", &new.email);
+    check_grants(cx, &new.grants, &mut faults)?;
+    faults.check()?;
+    let name = crate::text::one_line(&new.name, 200);
+    let Some(agent) = store::people::insert_agent(cx.conn, &name, &new.email, new.role, cx.now)? else {
+        return Err(taken(cx, &new.email)?);
+    };
+    store::people::set_grants(cx.conn, Holder::Agent(agent.id), &new.grants)?;
+    let event = NewEvent::new(EventType::AgentCreated, About::default())
+        .with("agent_id", agent.id.0)
+        .with("name", agent.name.clone());
+    cx.tell(event);
+    Ok(AgentCard { agent, grants: new.grants.clone() })
+}
+
+fn taken(cx: &mut Cx<'_>, email: &str) -> Result<Error, Error> {
+    let other = store::people::find_agent_by_email(cx.conn, &crate::text::fold_address(email))?;
+    Ok(Error::AlreadyExists {
+        detail: "another agent has this address".to_owned(),
+        existing_id: other.map(|agent| agent.id.0),
+    })
+}
+
+/// Changes an agent. Disabling ends every token that speaks for them at once.
+pub fn update(
+    cx: &mut Cx<'_>,
+    id: AgentId,
+    expected: Option<&str>,
+    change: &AgentChange,
+) -> Result<AgentCard, Error> {
+    cx.access().require(Scope::AdminWrite)?;
+    require_whole_sight(cx)?;
+    let before = store::people::find_agent(cx.conn, id)?.ok_or(Error::NotFound("agent"))?;
+    require_version("agent", expected, before.etag())?;
+    let mut faults = Faults::default();
+    if let Some(name) = &change.name {
+        faults.line("/name", name, 200);
+    }
+    if let Some(email) = &change.email {
+        faults.email("/email", email);
+    }
+    if let Some(grants) = &change.grants {
+        check_grants(cx, grants, &mut faults)?;
+    }
+    faults.check()?;
+
+    let mut after = before.clone();
+    if let Some(name) = &change.name {
+        after.name = crate::text::one_line(name, 200);
+    }
+    if let Some(email) = &change.email {
+        let folded = crate::text::fold_address(email);
+        let other = store::people::find_agent_by_email(cx.conn, &folded)?;
+        if other.is_some_and(|other| other.id != id) {
+            return Err(taken(cx, email)?);
+        }
+        after.email.clone_from(email);
+    }
+    after.role = change.role.unwrap_or(after.role);
+    after.disabled_at = match change.disabled {
+        Some(true) => after.disabled_at.or(Some(cx.now)),
+        Some(false) => None,
+        None => after.disabled_at,
+    };
+    let held = store::people::grants_of(cx.conn, Holder::Agent(id))?;
+    let grants = change.grants.clone().unwrap_or_else(|| held.clone());
+    let mut changes = Changes::default();
+    changes.note("name", &before.name, &after.name);
+    changes.note("email", &before.email, &after.email);
+    changes.note("role", &before.role, &after.role);
+    changes.note("disabled_at", &before.disabled_at, &after.disabled_at);
+    if changes.is_empty() && held == grants {
+        return Ok(AgentCard { agent: before, grants });
+    }
+    let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?
+        .ok_or_else(|| overtaken("agent", before.etag()))?;
+    if held != grants {
+        store::people::set_grants(cx.conn, Holder::Agent(id), &grants)?;
+    }
+    let event = NewEvent::new(EventType::AgentUpdated, About::default())
+        .with("agent_id", id.0)
+        .with("grants_changed", held != grants)
+        .changing(changes);
+    cx.tell(event);
+    Ok(AgentCard { agent: written, grants })
+}
+
+/// Notes grants that name what is not there.
+pub(super) fn check_grants(cx: &mut Cx<'_>, grants: &[Grant], faults: &mut Faults) -> Result<(), Error> {
+    if grants.len() > 1_000 {
+        faults.add("/grants", "too_many", "has at most 1,000 members");
+        return Ok(());
+    }
+    for (index, grant) in grants.iter().enumerate() {
+        if store::mailboxes::find(cx.conn, grant.mailbox_id)?.is_none() {
+            faults.add(format!("/grants/{index}/mailbox_id"), "not_found", "there is no such mailbox");
+        }
+        if let Some(category) = grant.category_id
+            && store::people::find_category(cx.conn, category)?.is_none()
+        {
+            faults.add(format!("/grants/{index}/category_id"), "not_found", "there is no such category");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! Files: uploaded before they are sent, cut out of the raw mail when they are read.
+
+use super::messages;
+use crate::access::Scope;
+use crate::actor::Actor;
+use crate::cx::Cx;
+use crate::desk::Desk;
+use crate::error::Faults;
+use crate::id::AttachmentId;
+use crate::message::Attachment;
+use crate::ports::PortError;
+use crate::{Error, store};
+
+/// A file that the caller may see: one of a message that they may see, or their own upload.
+pub fn find(cx: &mut Cx<'_>, id: &AttachmentId) -> Result<Attachment, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    let missing = || Error::NotFound("attachment");
+    let attachment = store::messages::find_attachment(cx.conn, id)?.ok_or_else(missing)?;
+    match attachment.message_id {
+        Some(message) => {
+            messages::find(cx, message).map_err(|error| match error {
+                Error::NotFound(_) => missing(),
+                other => other,
+            })?;
+        }
+        None if attachment.token_id != cx.actor.token_id => return Err(missing()),
+        None => {}
+    }
+    Ok(attachment)
+}
+
+/// Drops uploads that nobody attached in time. Returns how many.
+pub fn expire(cx: &mut Cx<'_>) -> Result<usize, Error> {
+    Ok(store::messages::delete_expired(cx.conn, cx.now)?)
+}
+
+impl Desk {
+    /// Keeps an upload until a message takes it; after a day it goes away.
+    pub async fn upload(
+        &self,
+        actor: &Actor,
+        filename: &str,
+        content_type: &str,
+        content: Vec<u8>,
+    ) -> Result<Attachment, Error> {
+        actor.access.require(Scope::ConversationsWrite)?;
+        let limit = self.settings().upload_bytes;
+        if content.len() > limit {
+            return Err(Error::TooLarge(format!("a file has at most {limit} bytes")));
+        }
+        let mut faults = Faults::default();
+        faults.line("/filename", filename, 255);
+        faults.check()?;
+        let size = content.len() as i64;
+        let desk = self.clone();
+        let raw = crate::desk::off_thread(move || desk.keep_here(&content)).await?;
+        let filename = crate::text::file_name(filename);
+        let content_type = media_type(content_type);
+        self.write(actor, move |cx| {
+            store::blobs::insert(cx.conn, &[crate::blobs::row(&raw, cx.now)])?;
+            let attachment = Attachment {
+                id: AttachmentId::fresh(),
+                message_id: None,
+                part: None,
+                blob_hash: Some(raw.hash.clone()),
+                filename: filename.clone(),
+                content_type: content_type.clone(),
+                size,
+                inline: false,
+                content_id: None,
+                token_id: cx.actor.token_id.clone(),
+                created_at: cx.now,
+                expires_at: Some(cx.now.plus(cx.settings.keep_uploads)),
+            };
+            store::messages::insert_attachments(cx.conn, std::slice::from_ref(&attachment))?;
+            Ok(attachment)
+        })
+        .await
+    }
+
+    /// What is known of a file.
+    pub async fn attachment(&self, actor: &Actor, id: &AttachmentId) -> Result<Attachment, Error> {
+        let id = id.clone();
+        self.read(actor, move |cx| find(cx, &id)).await
+    }
+
+    /// A file and its bytes.
+    pub async fn attachment_content(
+        &self,
+        actor: &Actor,
+        id: &AttachmentId,
+    ) -> Result<(Attachment, Vec<u8>), Error> {
+        let id = id.clone();
+        let (attachment, raw_hash) = self
+            .read(actor, move |cx| {
+                let attachment = find(cx, &id)?;
+                let raw = match (attachment.part, attachment.message_id) {
+                    (Some(_), Some(message)) => messages::find(cx, message)?.message.raw_hash,
+                    _ => attachment.blob_hash.clone(),
+                };
+                Ok((attachment, raw.ok_or(Error::NotFound("attachment"))?))
+            })
+            .await?;
+        let kept = self.load(raw_hash).await?;
+        let Some(part) = attachment.part else { return Ok((attachment, kept)) };
+        let reader = self.ports().reader.clone();
+        let content = crate::desk::off_thread(move || {
+            reader.part(&kept, part).ok_or_else(|| {
+                Error::Blob(PortError::new(format!("part {part} is not in its raw mail any more")))
+            })
+        })
+        .await?;
+        Ok((attachment, content))
+    }
+}
+
+/// `type/subtype` in lower case, without parameters; what is not one is plain bytes.
+fn media_type(given: &str) -> String {
+    let bare = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    match bare.split_once('/') {
+        Some((kind, subtype)) if is_token(kind) && is_token(subtype) && bare.len() <= 127 => bare,
+        _ => "application/octet-stream".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::media_type;
+
+    #[test]
+    fn media_types_are_judged_after_parsing() {
+        assert_eq!(media_type("Image/PNG; x=y"), "image/png");
+        assert_eq!(media_type("image/svg+xml; x"), "image/svg+xml");
+        assert_eq!(media_type("text"), "application/octet-stream");
+        assert_eq!(media_type("text/<b>"), "application/octet-stream");
+        assert_eq!(media_type(""), "application/octet-stream");
+    }
+}

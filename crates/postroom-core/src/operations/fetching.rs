@@ -1,0 +1,180 @@
+//! What a poll of a mailbox keeps track of: how far each folder was read, what waits to be
+//! fetched, what was tried in vain, and what is still to be done on the server.
+
+use crate::cx::Cx;
+use crate::event::{About, EventType, NewEvent};
+use crate::id::MailboxId;
+use crate::intake::Verdict;
+use crate::mailbox::FolderCursor;
+use crate::store::ledger::{MailAction, NewEntry, Pending};
+use crate::store::mailboxes::{PollEnd, PollState};
+use crate::time::Timestamp;
+use crate::{Error, store};
+use std::collections::HashSet;
+
+/// A folder of a mailbox in one generation of its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// The mailbox.
+    pub mailbox_id: MailboxId,
+    /// The folder's name.
+    pub name: String,
+    /// The generation.
+    pub uidvalidity: i64,
+}
+
+impl Folder {
+    /// Where a mail is, as the ledger names it.
+    pub fn location(&self, uid: i64) -> String {
+        format!("{}/{uid}", self.uidvalidity)
+    }
+}
+
+/// Which mailboxes a daemon polls, and when each was last asked for.
+pub fn states(cx: &mut Cx<'_>) -> Result<Vec<PollState>, Error> {
+    Ok(store::mailboxes::states(cx.conn)?)
+}
+
+/// Notes that a poll begins. Returns when.
+pub fn begin_poll(cx: &mut Cx<'_>, id: MailboxId) -> Result<Timestamp, Error> {
+    store::mailboxes::begin_poll(cx.conn, id, cx.now)?;
+    Ok(cx.now)
+}
+
+/// Notes how a poll ended, and tells when a mailbox stops working or works again.
+pub fn end_poll(cx: &mut Cx<'_>, id: MailboxId, began: Timestamp, end: &PollEnd) -> Result<(), Error> {
+    let Some(before) = store::mailboxes::state(cx.conn, id)? else { return Ok(()) };
+    store::mailboxes::end_poll(cx.conn, &before, began, end, cx.now)?;
+    let about = About { mailbox_id: Some(id), ..About::default() };
+    match end {
+        PollEnd::Failed(why) if before.failing_since.is_none() => {
+            cx.tell(NewEvent::new(EventType::MailboxError, about).with("error", why.clone()));
+        }
+        PollEnd::Well | PollEnd::Partly(_) if before.failing_since.is_some() => {
+            cx.tell(NewEvent::new(EventType::MailboxRecovered, about));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// How far a folder was read; `None` if never.
+pub fn cursor(cx: &mut Cx<'_>, mailbox: MailboxId, folder: &str) -> Result<Option<FolderCursor>, Error> {
+    Ok(store::mailboxes::folder(cx.conn, mailbox, folder)?)
+}
+
+/// Begins a folder, or a new generation of it, behind `last_uid`. What waited under older
+/// numbers is forgotten: they mean nothing any more.
+pub fn begin_folder(cx: &mut Cx<'_>, folder: &Folder, last_uid: i64) -> Result<(), Error> {
+    let cursor = FolderCursor { name: folder.name.clone(), uidvalidity: folder.uidvalidity, last_uid };
+    store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?;
+    Ok(store::ledger::delete_old_pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity)?)
+}
+
+/// Notes mail that the server listed, and moves the cursor behind it: from now on every one of
+/// them is in the ledger or waiting.
+pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(), Error> {
+    let Some(last_uid) = listed.iter().map(|(uid, _)| *uid).max() else { return Ok(()) };
+    let locations: Vec<String> = listed.iter().map(|(uid, _)| folder.location(*uid)).collect();
+    let borrowed: Vec<&str> = locations.iter().map(String::as_str).collect();
+    let known = store::ledger::known_locations(cx.conn, folder.mailbox_id, &folder.name, &borrowed)?;
+    let waiting: Vec<Pending> = listed
+        .iter()
+        .zip(&locations)
+        .filter(|(_, location)| !known.contains(*location))
+        .map(|((uid, size), _)| Pending {
+            mailbox_id: folder.mailbox_id,
+            folder: folder.name.clone(),
+            uidvalidity: folder.uidvalidity,
+            uid: *uid,
+            size: *size,
+            attempts: 0,
+            last_error: None,
+        })
+        .collect();
+    store::ledger::insert_pending(cx.conn, &waiting)?;
+    let before = store::mailboxes::folder(cx.conn, folder.mailbox_id, &folder.name)?;
+    let last_uid = before.map_or(last_uid, |cursor| cursor.last_uid.max(last_uid));
+    let cursor = FolderCursor { name: folder.name.clone(), uidvalidity: folder.uidvalidity, last_uid };
+    Ok(store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?)
+}
+
+/// What waits in a folder: untried first, then in the order of numbers.
+pub fn waiting(cx: &mut Cx<'_>, folder: &Folder, limit: i64) -> Result<Vec<Pending>, Error> {
+    Ok(store::ledger::pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, limit)?)
+}
+
+/// Notes that mail was tried in vain. What was tried often enough is put aside, so that it
+/// blocks nothing: it stands in the ledger as quarantined and on the server as it was.
+pub fn missed(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64], why: &str) -> Result<(), Error> {
+    let why = crate::text::one_line(why, 500);
+    store::ledger::note_attempt(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids, &why)?;
+    let tries = cx.settings.ingest_tries;
+    let tried =
+        store::ledger::tried_in_vain(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, tries)?;
+    set_aside(cx, folder, &tried, Verdict::Quarantined)
+}
+
+/// Notes that mail was gone before it could be fetched.
+pub fn gone(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending]) -> Result<(), Error> {
+    set_aside(cx, folder, mails, Verdict::Expunged)
+}
+
+fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdict) -> Result<(), Error> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    let entries: Vec<NewEntry> = mails
+        .iter()
+        .map(|mail| NewEntry {
+            mailbox_id: folder.mailbox_id,
+            folder: folder.name.clone(),
+            location: folder.location(mail.uid),
+            uid: Some(mail.uid),
+            verdict,
+            reason: mail.last_error.clone(),
+            message_id: None,
+            raw_hash: None,
+            size: mail.size,
+            internal_date: None,
+            created_at: cx.now,
+        })
+        .collect();
+    store::ledger::insert(cx.conn, &entries)?;
+    let uids: Vec<i64> = mails.iter().map(|mail| mail.uid).collect();
+    store::ledger::delete_pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, &uids)?;
+    if verdict == Verdict::Quarantined {
+        store::mailboxes::count(cx.conn, folder.mailbox_id, 0, 0, mails.len() as i64)?;
+        for mail in mails {
+            let about = About { mailbox_id: Some(folder.mailbox_id), ..About::default() };
+            let event = NewEvent::new(EventType::MailQuarantined, about)
+                .with("folder", folder.name.clone())
+                .with("uid", mail.uid)
+                .with("reason", mail.last_error.clone());
+            cx.tell(event);
+        }
+    }
+    Ok(())
+}
+
+/// Which of these places of a folder are not in the ledger yet, in their order.
+pub fn unknown(
+    cx: &mut Cx<'_>,
+    mailbox: MailboxId,
+    folder: &str,
+    locations: &[String],
+) -> Result<HashSet<String>, Error> {
+    let borrowed: Vec<&str> = locations.iter().map(String::as_str).collect();
+    let known = store::ledger::known_locations(cx.conn, mailbox, folder, &borrowed)?;
+    Ok(locations.iter().filter(|location| !known.contains(*location)).cloned().collect())
+}
+
+/// What is due to be done on the server, to mail that is safely here.
+pub fn due_actions(cx: &mut Cx<'_>, folder: &Folder) -> Result<Vec<MailAction>, Error> {
+    Ok(store::ledger::due_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, cx.now)?)
+}
+
+/// These were done.
+pub fn actions_done(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64]) -> Result<(), Error> {
+    Ok(store::ledger::delete_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids)?)
+}

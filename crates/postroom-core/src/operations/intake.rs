@@ -1,0 +1,480 @@
+//! Mail comes in: one transaction a batch, with its blobs, ledger, messages, threading and
+//! events. Whatever dies, a mail is there with all that belongs to it, or not at all.
+
+use super::conversations::{self, about, set_status, tell_changes};
+use crate::actor::Actor;
+use crate::conversation::{Channel, Conversation, LinkReason, Priority, Status, WaitingOn};
+use crate::cx::Cx;
+use crate::desk::Desk;
+use crate::event::{About, EventType, NewEvent};
+use crate::id::{MailboxId, MessageId};
+use crate::intake::{Arrival, Batch, Receipt, Verdict};
+use crate::mail::{Class, Mail};
+use crate::mailbox::{AfterIngest, Mailbox, Source};
+use crate::message::{AuthorType, MessageKind, Recipients};
+use crate::ports::ReadContext;
+use crate::store::conversations::NewConversation;
+use crate::store::messages::NewMessage;
+use crate::store::types::Json;
+use crate::text::{SUBJECT_CHARS, fold_address};
+use crate::threading::decide::{Arriving, customer_address, decide};
+use crate::threading::identity::internal_id;
+use crate::threading::keys::{self, Keys};
+use crate::threading::{Decision, Flag, Outcome, ParticipantClass, Policy};
+use crate::{Error, store};
+use std::collections::HashSet;
+
+mod known;
+mod ledger;
+use known::Known;
+use ledger::Ledger;
+
+/// What holds for every mail of a batch.
+struct Circumstances {
+    mailbox: Mailbox,
+    group: Vec<MailboxId>,
+    own_addresses: HashSet<String>,
+    agent_addresses: HashSet<String>,
+    policy: Policy,
+}
+
+/// A mail with everything that is found out about it before it is placed.
+struct Read<'a> {
+    arrival: &'a Arrival,
+    mail: &'a Mail,
+    class: Class,
+    keys: Keys,
+    sender: String,
+}
+
+/// Takes a batch in. Mails that are in the ledger already are left as they are; the receipts
+/// are those of the others, in their order.
+pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
+    let here = circumstances(cx, batch.mailbox_id)?;
+    let locations: Vec<&str> = batch.arrivals.iter().map(|a| a.location.as_str()).collect();
+    let seen = store::ledger::known_locations(cx.conn, batch.mailbox_id, &batch.folder, &locations)?;
+    let mut taken = HashSet::new();
+    let fresh: Vec<Read<'_>> = batch
+        .arrivals
+        .iter()
+        .filter(|arrival| !seen.contains(&arrival.location) && taken.insert(arrival.location.as_str()))
+        .map(|arrival| read(cx, &here, arrival))
+        .collect();
+    let mut known = Known::load(cx, &here, &fresh)?;
+    let mut ledger = Ledger::new(batch, cx.now);
+    for mail in &fresh {
+        take_in(cx, &here, &mut known, &mut ledger, mail)?;
+    }
+    known.write(cx)?;
+    ledger.write(cx, &here.mailbox)
+}
+
+fn circumstances(cx: &mut Cx<'_>, id: MailboxId) -> Result<Circumstances, Error> {
+    let all = store::mailboxes::list(cx.conn)?;
+    let mailbox = all.iter().find(|mailbox| mailbox.id == id).ok_or(Error::NotFound("mailbox"))?.clone();
+    let policy = Policy {
+        strangers: mailbox.strangers,
+        same_domain_joins: true,
+        reopen_within: cx.settings.reopen_within,
+        relay_addresses: mailbox.relay_addresses.iter().map(|a| fold_address(a)).collect(),
+    };
+    Ok(Circumstances {
+        group: all.iter().filter(|other| other.group == mailbox.group).map(|other| other.id).collect(),
+        own_addresses: all.iter().flat_map(Mailbox::own_addresses).collect(),
+        agent_addresses: store::people::agent_addresses(cx.conn, id)?.into_iter().collect(),
+        policy,
+        mailbox,
+    })
+}
+
+fn read<'a>(cx: &Cx<'_>, here: &Circumstances, arrival: &'a Arrival) -> Read<'a> {
+    let signer = cx.keys.signer();
+    let mail = &arrival.mail;
+    let own_marks = mail.instance_marks.iter().filter(|mark| signer.is_own_mark(mark)).count();
+    Read {
+        class: if own_marks > 2 { Class::Loop } else { mail.class },
+        keys: keys::read(mail, &here.own_addresses, signer),
+        sender: mail.sender().map(|sender| fold_address(&sender.email)).unwrap_or_default(),
+        arrival,
+        mail,
+    }
+}
+
+fn take_in(
+    cx: &mut Cx<'_>,
+    here: &Circumstances,
+    known: &mut Known,
+    ledger: &mut Ledger,
+    read: &Read<'_>,
+) -> Result<(), Error> {
+    if let Some((message, conversation, reason)) = known.same(cx, read)? {
+        ledger.duplicate(read.arrival, message, conversation, reason);
+        return Ok(());
+    }
+    let facts = known.facts(cx, here, read)?;
+    let arriving = Arriving {
+        mail: read.mail,
+        keys: &read.keys,
+        sender: &read.sender,
+        from_sent_folder: false,
+        own_addresses: &here.own_addresses,
+        agent_addresses: &here.agent_addresses,
+        now: cx.now,
+    };
+    let mut decision = decide(&arriving, &facts, &here.policy);
+    add_flags(&mut decision, read, known.is_reused(&read.keys));
+    let joined = match (decision.outcome, decision.conversation_id) {
+        (Outcome::Append, Some(id)) => Some(known.conversation(cx, id)?),
+        _ => None,
+    };
+    let is_new = joined.is_none();
+    let conversation = match joined {
+        Some(conversation) => conversation,
+        None => begin(cx, here, known, read)?,
+    };
+    let message_id = keep_message(cx, here, known, read, &conversation, &decision)?;
+    let written = touch(cx, read, &conversation, message_id, is_new)?;
+    add_participants(cx, here, read, &written, &decision)?;
+    link(cx, &written, &decision, message_id)?;
+    known.remember(here, read, &decision, &written, message_id);
+    ledger.accept(read.arrival, message_id, written.id);
+    tell(cx, read, &written, message_id);
+    known.put(written);
+    Ok(())
+}
+
+fn add_flags(decision: &mut Decision, read: &Read<'_>, reused: bool) {
+    let more = [
+        (reused, Flag::ReusedId),
+        (read.mail.problem.is_some(), Flag::Unreadable),
+        (read.arrival.oversized, Flag::Oversized),
+        (read.mail.text.len() >= crate::text::TEXT_BYTES - 4, Flag::Shortened),
+    ];
+    for (applies, flag) in more {
+        if applies && !decision.flags.contains(&flag) {
+            decision.flags.push(flag);
+        }
+    }
+}
+
+/// Begins a conversation for a mail that joins none. Automatic mail that answers nothing of
+/// ours begins one that is closed: there for whoever looks for it, and no work for anybody.
+fn begin(
+    cx: &mut Cx<'_>,
+    here: &Circumstances,
+    known: &mut Known,
+    read: &Read<'_>,
+) -> Result<Conversation, Error> {
+    let customer = customer_address(read.mail, &here.policy, &here.own_addresses);
+    let customer_id = known.customer(cx, customer.as_ref())?;
+    let quiet = read.class.is_automatic();
+    let received = read.arrival.internal_date.unwrap_or(cx.now).min(cx.now);
+    let subject = crate::text::one_line(&read.mail.subject, SUBJECT_CHARS);
+    let row = NewConversation {
+        mailbox_id: here.mailbox.id,
+        customer_id,
+        subject: if subject.is_empty() { "(no subject)".to_owned() } else { subject },
+        status: if quiet { Status::Closed } else { Status::Open },
+        priority: Priority::Normal,
+        channel: Channel::Email,
+        assignee_id: None,
+        team_id: None,
+        category_id: None,
+        waiting_on: (!quiet).then_some(WaitingOn::Us),
+        waiting_since: (!quiet).then_some(received),
+        message_count: 0,
+        last_message_at: received,
+        version: 1,
+        created_at: cx.now,
+        updated_at: cx.now,
+        closed_at: quiet.then_some(cx.now),
+    };
+    let conversation = store::conversations::insert(cx.conn, &row)?;
+    conversations::tell_created(cx, &conversation);
+    if let Some(address) = customer {
+        let people = [(fold_address(&address.email), ParticipantClass::Customer)];
+        store::threads::insert_participants(cx.conn, conversation.id, &people, cx.now)?;
+    }
+    Ok(conversation)
+}
+
+fn keep_message(
+    cx: &mut Cx<'_>,
+    here: &Circumstances,
+    known: &mut Known,
+    read: &Read<'_>,
+    conversation: &Conversation,
+    decision: &Decision,
+) -> Result<MessageId, Error> {
+    let mail = read.mail;
+    let sender = mail.sender();
+    let author = known.author(cx, &read.sender)?;
+    let about = known.about(mail, &read.keys);
+    let recipients = Recipients {
+        to: mail.to.clone(),
+        cc: mail.cc.clone(),
+        bcc: Vec::new(),
+        reply_to: mail.reply_to.clone(),
+    };
+    let internal = internal_id(&read.arrival.raw.hash);
+    let row = NewMessage {
+        conversation_id: conversation.id,
+        mailbox_id: here.mailbox.id,
+        kind: MessageKind::Inbound,
+        class: read.class,
+        author_type: if author.is_some() { AuthorType::Customer } else { AuthorType::Unknown },
+        author_id: author.map(|id| id.0),
+        author_name: sender.and_then(|sender| sender.name.as_deref()),
+        sender: sender.cloned().map(Json::new),
+        recipients: Json::new(recipients),
+        subject: &mail.subject,
+        content: &mail.text,
+        reply_content: mail.reply_text.as_deref(),
+        has_html: mail.has_html,
+        internet_message_id: Some(read.keys.message_id.as_deref().unwrap_or(&internal)),
+        fingerprint: Some(&mail.fingerprint),
+        raw_hash: Some(&read.arrival.raw.hash),
+        raw_size: Some(read.arrival.raw.size),
+        sender_auth: mail.sender_auth,
+        flags: Json::new(decision.flags.clone()),
+        signals: Json::new(mail.signals.clone()),
+        threading: Some(Json::new(decision.clone())),
+        failed_recipients: Json::new(mail.failed_recipients.clone()),
+        about_message_id: about,
+        sent_at: mail.date,
+        received_at: Some(read.arrival.internal_date.unwrap_or(cx.now)),
+        version: 1,
+        created_at: cx.now,
+    };
+    let id = store::messages::insert(cx.conn, &row)?;
+    known.keep(read.arrival, id, cx.now);
+    Ok(id)
+}
+
+/// What a message does to its conversation: somebody who wrote reopens and wakes it, a machine
+/// does not.
+fn touch(
+    cx: &mut Cx<'_>,
+    read: &Read<'_>,
+    before: &Conversation,
+    message: MessageId,
+    is_new: bool,
+) -> Result<Conversation, Error> {
+    let mut after = before.clone();
+    let received = read.arrival.internal_date.unwrap_or(cx.now).min(cx.now);
+    after.message_count += 1;
+    after.last_message_id = Some(message);
+    after.last_message_at = before.last_message_at.max(received);
+    if !is_new && matches!(read.class, Class::Human | Class::Calendar) && after.status != Status::Spam {
+        set_status(&mut after, Status::Open, cx.now);
+        if after.waiting_on != Some(WaitingOn::Us) {
+            after.waiting_on = Some(WaitingOn::Us);
+            after.waiting_since = Some(received);
+        }
+    }
+    let written = store::conversations::update(cx.conn, before, &after, cx.now)?
+        .ok_or_else(|| super::overtaken("conversation", before.etag()))?;
+    tell_changes(cx, before, &written);
+    Ok(written)
+}
+
+/// Lets in whom the sender wrote to as well, and the sender: only from a mail that passed the
+/// gate, or begins a conversation of its own.
+fn add_participants(
+    cx: &mut Cx<'_>,
+    here: &Circumstances,
+    read: &Read<'_>,
+    conversation: &Conversation,
+    decision: &Decision,
+) -> Result<(), Error> {
+    if decision.flags.contains(&Flag::Suspicious) || read.class != Class::Human {
+        return Ok(());
+    }
+    let mut people = Vec::new();
+    if decision.outcome == Outcome::Append
+        && !here.own_addresses.contains(&read.sender)
+        && !read.sender.is_empty()
+    {
+        people.push((read.sender.clone(), ParticipantClass::Copied));
+    }
+    for address in read.mail.to.iter().chain(&read.mail.cc).take(100) {
+        let folded = fold_address(&address.email);
+        if crate::text::address_fault(&folded).is_none() && !here.own_addresses.contains(&folded) {
+            people.push((folded, ParticipantClass::Copied));
+        }
+    }
+    people.sort_unstable();
+    people.dedup();
+    Ok(store::threads::insert_participants(cx.conn, conversation.id, &people, cx.now)?)
+}
+
+fn link(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    decision: &Decision,
+    message: MessageId,
+) -> Result<(), Error> {
+    let reason = match decision.outcome {
+        Outcome::Link => Some(LinkReason::Suggested),
+        Outcome::FollowUp => Some(LinkReason::FollowUp),
+        Outcome::Append | Outcome::New => None,
+    };
+    if let (Some(reason), Some(other)) = (reason, decision.conversation_id) {
+        store::conversations::insert_link(cx.conn, conversation.id, other, reason, message, cx.now)?;
+    }
+    for other in decision.also_references.iter().filter(|other| **other != conversation.id) {
+        let reason = LinkReason::References;
+        store::conversations::insert_link(cx.conn, conversation.id, *other, reason, message, cx.now)?;
+    }
+    Ok(())
+}
+
+fn tell(cx: &mut Cx<'_>, read: &Read<'_>, conversation: &Conversation, message: MessageId) {
+    let about = About { message_id: Some(message), ..about(conversation) };
+    let name = read.mail.sender().and_then(|sender| sender.name.clone());
+    let mut event = NewEvent::new(EventType::MessageReceived, about).with("class", read.class.as_str());
+    event.by_customer = Some((conversation.customer_id, name));
+    cx.tell(event);
+    if read.class == Class::Bounce {
+        let emails: Vec<&str> = read.mail.failed_recipients.iter().map(|r| r.email.as_str()).collect();
+        cx.tell(
+            NewEvent::new(EventType::MessageBounced, about).with("recipients", serde_json::json!(emails)),
+        );
+    }
+}
+
+/// Puts a mail aside that could not be taken in: kept, listed, in nobody's way.
+pub fn quarantine(cx: &mut Cx<'_>, batch: &Batch, arrival: &Arrival, why: &str) -> Result<(), Error> {
+    let mailbox = store::mailboxes::find(cx.conn, batch.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
+    store::blobs::insert(cx.conn, &[crate::blobs::row(&arrival.raw, cx.now)])?;
+    let mut ledger = Ledger::new(batch, cx.now);
+    ledger.quarantine(arrival, &crate::text::one_line(why, 500));
+    ledger.write(cx, &mailbox)?;
+    let about = About { mailbox_id: Some(mailbox.id), ..About::default() };
+    let event = NewEvent::new(EventType::MailQuarantined, about)
+        .with("folder", batch.folder.clone())
+        .with("location", arrival.location.clone())
+        .with("reason", why);
+    cx.tell(event);
+    Ok(())
+}
+
+/// What is done on the server to a mail that came in, by the mailbox's set-up.
+fn action(source: &Source) -> Option<(String, u64)> {
+    const DAY: u64 = 24 * 60 * 60;
+    let Source::Imap { after_ingest, .. } = source else { return None };
+    match after_ingest {
+        AfterIngest::Leave => None,
+        AfterIngest::Seen => Some(("seen".to_owned(), 0)),
+        AfterIngest::Move { folder } => Some((format!("move:{folder}"), 0)),
+        AfterIngest::Delete { after_days } => Some(("delete".to_owned(), u64::from(*after_days) * DAY)),
+    }
+}
+
+impl Desk {
+    /// Takes a batch in; if that fails, its mails one by one, so that one bad mail never holds
+    /// up the rest: the offender is put aside with its bytes. Blocks.
+    ///
+    /// Fails only where the store itself fails, and then nothing was taken in that is not in
+    /// the ledger.
+    pub fn receive_here(&self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
+        let system = Actor::system();
+        let failed = match self.receive_once(batch) {
+            Ok(receipts) => return Ok(receipts),
+            Err(error) => error,
+        };
+        if is_stores(&failed) {
+            return Err(failed);
+        }
+        tracing::warn!(mailbox = %batch.mailbox_id, error = ?failed, "a batch failed; trying its mails one by one");
+        let mut receipts = Vec::with_capacity(batch.arrivals.len());
+        for arrival in &batch.arrivals {
+            let single = Batch { arrivals: vec![arrival.clone()], ..batch.clone() };
+            match self.receive_once(&single) {
+                Ok(mut one) => receipts.append(&mut one),
+                Err(error) if is_stores(&error) => return Err(error),
+                Err(error) => {
+                    tracing::error!(mailbox = %batch.mailbox_id, location = arrival.location, error = ?error,
+                        "a mail could not be taken in and is put aside");
+                    let why = format!("{error}{}", because(&error));
+                    self.write_here(&system, |cx| quarantine(cx, &single, arrival, &why))?;
+                    receipts.push(Receipt {
+                        location: arrival.location.clone(),
+                        verdict: Verdict::Quarantined,
+                        message_id: None,
+                        conversation_id: None,
+                    });
+                }
+            }
+        }
+        Ok(receipts)
+    }
+
+    /// One transaction. A panic over a mail counts as that mail's failure.
+    fn receive_once(&self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
+        let work = || self.write_here(&Actor::system(), |cx| receive(cx, batch));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            Err(Error::StateConflict("taking the mail in made the daemon panic; see its log".to_owned()))
+        })
+    }
+
+    /// Takes one mail that a gateway pushes into a mailbox.
+    pub async fn push_mail(&self, actor: &Actor, id: MailboxId, raw: Vec<u8>) -> Result<Receipt, Error> {
+        let mailbox = self
+            .read(actor, move |cx| {
+                cx.access().require(crate::access::Scope::ConversationsWrite)?;
+                super::mailboxes::visible(cx, id)
+            })
+            .await?;
+        if raw.len() > self.settings().mail_bytes {
+            return Err(Error::TooLarge(format!("a mail has at most {} bytes", self.settings().mail_bytes)));
+        }
+        if raw.iter().all(u8::is_ascii_whitespace) {
+            return Err(Error::invalid("", "required", "the body must be a mail (RFC 5322)"));
+        }
+        let desk = self.clone();
+        crate::desk::off_thread(move || {
+            let context = ReadContext { trusted_authserv_ids: mailbox.trusted_authserv_ids };
+            let kept = desk.keep_here(&raw)?;
+            let arrival = Arrival {
+                location: uuid::Uuid::now_v7().to_string(),
+                uid: None,
+                internal_date: Some(desk.now()),
+                mail: desk.ports().reader.read(&raw, &context),
+                raw: kept,
+                oversized: false,
+            };
+            let batch = Batch {
+                mailbox_id: mailbox.id,
+                folder: "push".to_owned(),
+                uidvalidity: None,
+                arrivals: vec![arrival],
+            };
+            desk.receive_here(&batch)?.pop().ok_or(Error::NotFound("receipt"))
+        })
+        .await
+    }
+}
+
+/// Whether the store is at fault rather than a mail.
+fn is_stores(error: &Error) -> bool {
+    use crate::store::StoreError;
+    match error {
+        Error::Busy => true,
+        Error::Store { source, .. } => {
+            !matches!(source, StoreError::Database(_)) || store::is_unreachable(source)
+        }
+        _ => false,
+    }
+}
+
+fn because(error: &Error) -> String {
+    let mut chain = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        chain.push_str(": ");
+        chain.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    chain
+}

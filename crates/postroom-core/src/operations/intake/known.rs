@@ -1,0 +1,353 @@
+//! What the store knows of a batch's mails: looked up together, kept up to date while the
+//! batch is taken in, written together at its end.
+
+use super::{Circumstances, Read};
+use crate::conversation::Conversation;
+use crate::cx::Cx;
+use crate::id::{AttachmentId, ConversationId, CustomerId, MessageId};
+use crate::intake::Arrival;
+use crate::mail::{Address, Class, Mail};
+use crate::message::Attachment;
+use crate::own_id::{OwnId, Reading};
+use crate::store::blobs::Blob;
+use crate::store::threads::KnownId;
+use crate::text::fold_address;
+use crate::threading::identity::{self, Sameness, identify};
+use crate::threading::keys::Keys;
+use crate::threading::{Candidate, Decision, Facts, Flag, IdKind, IdOwner};
+use crate::time::Timestamp;
+use crate::{Error, store};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// How far back a conversation is found by sender and subject alone (R3 E).
+const RECENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A mail about another mail.
+fn is_report(class: Class) -> bool {
+    matches!(class, Class::Bounce | Class::Receipt | Class::Complaint)
+}
+
+/// What is known, and what is new and not written yet.
+pub(super) struct Known {
+    ids: HashMap<String, KnownId>,
+    raws: HashMap<String, (MessageId, ConversationId)>,
+    fingerprints: HashMap<MessageId, identity::Known>,
+    customers: HashMap<String, CustomerId>,
+    conversations: HashMap<ConversationId, Conversation>,
+    new_ids: Vec<KnownId>,
+    embodied: Vec<KnownId>,
+    blobs: Vec<Blob>,
+    attachments: Vec<Attachment>,
+}
+
+impl Known {
+    /// Looks up what all the mails of a batch name, at once.
+    pub(super) fn load(cx: &mut Cx<'_>, here: &Circumstances, mails: &[Read<'_>]) -> Result<Self, Error> {
+        let named: HashSet<&str> = mails.iter().flat_map(|read| read.keys.ids()).collect();
+        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+        let ids = store::threads::known_ids(cx.conn, &here.mailbox.group, &named)?;
+        let hashes: Vec<&str> = mails.iter().map(|read| read.arrival.raw.hash.as_str()).collect();
+        let raws = store::messages::find_by_raw(cx.conn, &hashes, &here.group)?;
+        Ok(Self {
+            ids: ids.into_iter().map(|id| (id.rfc_id.clone(), id)).collect(),
+            raws,
+            fingerprints: HashMap::new(),
+            customers: HashMap::new(),
+            conversations: HashMap::new(),
+            new_ids: Vec::new(),
+            embodied: Vec::new(),
+            blobs: Vec::new(),
+            attachments: Vec::new(),
+        })
+    }
+
+    /// The message that a mail is already, and why that is so (R1).
+    pub(super) fn same(
+        &mut self,
+        cx: &mut Cx<'_>,
+        read: &Read<'_>,
+    ) -> Result<Option<(MessageId, ConversationId, &'static str)>, Error> {
+        if let Some((message, conversation)) = self.raws.get(&read.arrival.raw.hash) {
+            return Ok(Some((*message, *conversation, "the same bytes are here already")));
+        }
+        let Some(id) = &read.keys.message_id else { return Ok(None) };
+        let Some((message, conversation)) = self.owner(id) else { return Ok(None) };
+        if let Reading::Ours(OwnId::Message { message_id, .. }) = cx.keys.signer().read(id)
+            && message_id == message
+        {
+            return Ok(Some((message, conversation, "our own mail came back")));
+        }
+        let known = self.sameness(cx, message)?;
+        let same = identify(known.as_ref(), &read.mail.fingerprint, &read.arrival.raw.hash) == Sameness::Same;
+        Ok(same.then_some((message, conversation, "the same mail is here already")))
+    }
+
+    fn sameness(&mut self, cx: &mut Cx<'_>, message: MessageId) -> Result<Option<identity::Known>, Error> {
+        if let Some(known) = self.fingerprints.get(&message) {
+            return Ok(Some(known.clone()));
+        }
+        Ok(store::messages::sameness(cx.conn, message)?)
+    }
+
+    /// The message that bears an id, and where it belongs.
+    fn owner(&self, id: &str) -> Option<(MessageId, ConversationId)> {
+        let known = self.ids.get(id)?;
+        (known.kind == IdKind::Real).then_some(())?;
+        Some((known.message_id?, known.conversation_id))
+    }
+
+    /// Whether a mail that is new bears an id that another message has.
+    pub(super) fn is_reused(&self, keys: &Keys) -> bool {
+        keys.message_id.as_ref().is_some_and(|id| self.owner(id).is_some())
+    }
+
+    /// What threading has to know of a mail's keys.
+    pub(super) fn facts(
+        &mut self,
+        cx: &mut Cx<'_>,
+        here: &Circumstances,
+        read: &Read<'_>,
+    ) -> Result<Facts, Error> {
+        let mut ids = HashMap::new();
+        let mut wanted: HashSet<ConversationId> = read.keys.conversations().collect();
+        for id in read.keys.ids() {
+            if let Some(known) = self.ids.get(id) {
+                wanted.insert(known.conversation_id);
+                ids.insert(id.to_owned(), (known.conversation_id, known.kind));
+            }
+        }
+        let recent = recent_of_sender(cx, here, read)?;
+        wanted.extend(&recent);
+        let followed = self.follow(cx, &wanted)?;
+        let owners = ids.into_iter().filter_map(|(id, (conversation, kind))| {
+            let conversation_id = *followed.get(&conversation)?;
+            Some((id, IdOwner { conversation_id, kind }))
+        });
+        let ids = owners.collect();
+        let conversations = self.candidates(cx, here, &followed)?;
+        let ids_of_ours = self.ids_of_ours(cx, read)?;
+        Ok(Facts { ids, conversations, recent_of_sender: recent, ids_of_ours })
+    }
+
+    /// Which of the ids that a report is about name mail that left from here.
+    fn ids_of_ours(&self, cx: &mut Cx<'_>, read: &Read<'_>) -> Result<HashSet<String>, Error> {
+        if !is_report(read.mail.class) {
+            return Ok(HashSet::new());
+        }
+        let named: Vec<(&String, MessageId)> =
+            read.keys.candidates.iter().filter_map(|id| Some((id, self.ids.get(id)?.message_id?))).collect();
+        let messages: Vec<MessageId> = named.iter().map(|(_, message)| *message).collect();
+        let ours: HashSet<MessageId> = store::messages::outgoing_of(cx.conn, &messages)?;
+        Ok(named
+            .into_iter()
+            .filter(|(_, message)| ours.contains(message))
+            .map(|(id, _)| id.clone())
+            .collect())
+    }
+
+    /// Loads conversations and follows those that were merged. Which one each has become.
+    fn follow(
+        &mut self,
+        cx: &mut Cx<'_>,
+        wanted: &HashSet<ConversationId>,
+    ) -> Result<HashMap<ConversationId, ConversationId>, Error> {
+        let missing: Vec<_> =
+            wanted.iter().copied().filter(|id| !self.conversations.contains_key(id)).collect();
+        self.conversations.extend(store::conversations::find_many(cx.conn, &missing)?);
+        let mut followed = HashMap::new();
+        for id in wanted {
+            let mut at = *id;
+            // A chain of merges is short; the bound keeps a broken one from going round.
+            for _ in 0..20 {
+                let Some(target) = self.conversations.get(&at).and_then(|c| c.merged_into) else { break };
+                if !self.conversations.contains_key(&target) {
+                    self.conversations.extend(store::conversations::find_many(cx.conn, &[target])?);
+                }
+                at = target;
+            }
+            if self.conversations.contains_key(&at) {
+                followed.insert(*id, at);
+            }
+        }
+        Ok(followed)
+    }
+
+    fn candidates(
+        &self,
+        cx: &mut Cx<'_>,
+        here: &Circumstances,
+        followed: &HashMap<ConversationId, ConversationId>,
+    ) -> Result<HashMap<ConversationId, Candidate>, Error> {
+        let ids: Vec<ConversationId> = followed.values().copied().collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut participants = store::threads::participants(cx.conn, &ids)?;
+        let found: Vec<&Conversation> = ids.iter().filter_map(|id| self.conversations.get(id)).collect();
+        let customers: Vec<CustomerId> = found.iter().map(|conversation| conversation.customer_id).collect();
+        let confirmed = store::customers::confirmed_addresses(cx.conn, &customers)?;
+        let candidates = found.into_iter().map(|conversation| {
+            let of_customer = confirmed.iter().filter(|(id, _)| *id == conversation.customer_id);
+            let candidate = Candidate {
+                id: conversation.id,
+                same_group: here.group.contains(&conversation.mailbox_id),
+                closed_at: conversation.closed_at,
+                deleted: conversation.deleted_at.is_some(),
+                last_activity_at: conversation.last_message_at,
+                subject: conversation.subject.clone(),
+                participants: participants.remove(&conversation.id).unwrap_or_default(),
+                confirmed_addresses: of_customer.map(|(_, email)| email.clone()).collect(),
+            };
+            (conversation.id, candidate)
+        });
+        Ok(candidates.collect())
+    }
+
+    /// A conversation that threading chose.
+    pub(super) fn conversation(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: ConversationId,
+    ) -> Result<Conversation, Error> {
+        if let Some(conversation) = self.conversations.get(&id) {
+            return Ok(conversation.clone());
+        }
+        let mut found = store::conversations::find_many(cx.conn, &[id])?;
+        found.remove(&id).ok_or(Error::NotFound("conversation"))
+    }
+
+    /// A conversation as it was just written.
+    pub(super) fn put(&mut self, conversation: Conversation) {
+        self.conversations.insert(conversation.id, conversation);
+    }
+
+    /// The customer with an address, made if nobody has it. Mail without any sender gets a
+    /// customer of its own: it must not lie among somebody else's.
+    pub(super) fn customer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        address: Option<&Address>,
+    ) -> Result<CustomerId, Error> {
+        let Some(address) = address else {
+            return Ok(super::super::customers::insert(cx, Some("(unknown sender)"))?.id);
+        };
+        let folded = fold_address(&address.email);
+        if let Some(id) = self.customers.get(&folded) {
+            return Ok(*id);
+        }
+        let id = super::conversations::of_address(cx, address.email.trim(), address.name.as_deref())?;
+        self.customers.insert(folded, id);
+        Ok(id)
+    }
+
+    /// Which customer wrote a mail, if its address is a customer's.
+    pub(super) fn author(&mut self, cx: &mut Cx<'_>, sender: &str) -> Result<Option<CustomerId>, Error> {
+        if sender.is_empty() {
+            return Ok(None);
+        }
+        if let Some(id) = self.customers.get(sender) {
+            return Ok(Some(*id));
+        }
+        let found = store::customers::find_by_address(cx.conn, sender)?;
+        if let Some(id) = found {
+            self.customers.insert(sender.to_owned(), id);
+        }
+        Ok(found)
+    }
+
+    /// The message of ours that a bounce, a receipt or a complaint is about.
+    pub(super) fn about(&self, mail: &Mail, keys: &Keys) -> Option<MessageId> {
+        if !is_report(mail.class) {
+            return None;
+        }
+        keys.candidates.iter().find_map(|id| self.ids.get(id).and_then(|known| known.message_id))
+    }
+
+    /// Notes a mail's bytes and files.
+    pub(super) fn keep(&mut self, arrival: &Arrival, message: MessageId, now: Timestamp) {
+        self.blobs.push(crate::blobs::row(&arrival.raw, now));
+        for part in &arrival.mail.parts {
+            self.attachments.push(Attachment {
+                id: AttachmentId::fresh(),
+                message_id: Some(message),
+                part: Some(part.part),
+                blob_hash: None,
+                filename: part.filename.clone(),
+                content_type: part.content_type.clone(),
+                size: part.size,
+                inline: part.inline,
+                content_id: part.content_id.clone(),
+                token_id: None,
+                created_at: now,
+                expires_at: None,
+            });
+        }
+    }
+
+    /// Notes what a mail that was taken in is known by from now on.
+    pub(super) fn remember(
+        &mut self,
+        here: &Circumstances,
+        read: &Read<'_>,
+        decision: &Decision,
+        conversation: &Conversation,
+        message: MessageId,
+    ) {
+        self.raws.insert(read.arrival.raw.hash.clone(), (message, conversation.id));
+        let known = identity::Known {
+            fingerprint: Some(read.mail.fingerprint.to_vec()),
+            raw_hash: Some(read.arrival.raw.hash.clone()),
+        };
+        self.fingerprints.insert(message, known);
+        let suspicious = decision.flags.contains(&Flag::Suspicious);
+        for (name, kind) in read.keys.names() {
+            let id = KnownId {
+                share_group: here.mailbox.group.clone(),
+                rfc_id: name.to_owned(),
+                conversation_id: conversation.id,
+                message_id: (kind != IdKind::Ghost).then_some(message),
+                kind,
+            };
+            match self.ids.get(name).map(|known| known.kind) {
+                None => {
+                    self.new_ids.push(id.clone());
+                    self.ids.insert(name.to_owned(), id);
+                }
+                Some(IdKind::Ghost) if kind != IdKind::Ghost && !suspicious => {
+                    self.embodied.push(id.clone());
+                    self.ids.insert(name.to_owned(), id);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Writes what is new.
+    pub(super) fn write(self, cx: &mut Cx<'_>) -> Result<(), Error> {
+        store::blobs::insert(cx.conn, &self.blobs)?;
+        store::threads::insert_ids(cx.conn, &self.new_ids)?;
+        for id in &self.embodied {
+            store::threads::embody(cx.conn, id)?;
+        }
+        store::messages::insert_attachments(cx.conn, &self.attachments)?;
+        Ok(())
+    }
+}
+
+/// The sender's recent conversations: only asked where nothing else could tell.
+fn recent_of_sender(
+    cx: &mut Cx<'_>,
+    here: &Circumstances,
+    read: &Read<'_>,
+) -> Result<Vec<ConversationId>, Error> {
+    if !read.keys.is_reply || !read.keys.candidates.is_empty() || read.sender.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(customer) = store::customers::find_by_address(cx.conn, &read.sender)? else {
+        return Ok(Vec::new());
+    };
+    let since = cx.now.minus(RECENT);
+    let recent = store::conversations::recent_of_customer(cx.conn, customer, &here.group, since)?;
+    Ok(recent.into_iter().map(|conversation| conversation.id).collect())
+}

@@ -1,0 +1,129 @@
+//! The ledger rows of one batch, written together at its end.
+
+use super::action;
+use crate::cx::Cx;
+use crate::id::{ConversationId, MailboxId, MessageId};
+use crate::intake::{Arrival, Batch, Receipt, Verdict};
+use crate::mailbox::Mailbox;
+use crate::store::ledger::{MailAction, NewEntry};
+use crate::time::Timestamp;
+use crate::{Error, store};
+use std::time::Duration;
+
+/// What became of the mails of a batch.
+pub(super) struct Ledger {
+    mailbox_id: MailboxId,
+    folder: String,
+    uidvalidity: Option<i64>,
+    now: Timestamp,
+    entries: Vec<NewEntry>,
+    receipts: Vec<Receipt>,
+    accepted: i64,
+    duplicates: i64,
+    failed: i64,
+}
+
+impl Ledger {
+    pub(super) fn new(batch: &Batch, now: Timestamp) -> Self {
+        Self {
+            mailbox_id: batch.mailbox_id,
+            folder: batch.folder.clone(),
+            uidvalidity: batch.uidvalidity,
+            now,
+            entries: Vec::with_capacity(batch.arrivals.len()),
+            receipts: Vec::with_capacity(batch.arrivals.len()),
+            accepted: 0,
+            duplicates: 0,
+            failed: 0,
+        }
+    }
+
+    /// It is a message now.
+    pub(super) fn accept(&mut self, arrival: &Arrival, message: MessageId, conversation: ConversationId) {
+        self.accepted += 1;
+        let (verdict, reason) = if arrival.oversized {
+            (Verdict::Oversized, Some("larger than what is taken in; its beginning is kept"))
+        } else {
+            (Verdict::Accepted, None)
+        };
+        self.add(arrival, verdict, reason, Some((message, conversation)));
+    }
+
+    /// It was a message already.
+    pub(super) fn duplicate(
+        &mut self,
+        arrival: &Arrival,
+        message: MessageId,
+        conversation: ConversationId,
+        reason: &str,
+    ) {
+        self.duplicates += 1;
+        self.add(arrival, Verdict::Duplicate, Some(reason), Some((message, conversation)));
+    }
+
+    /// It could not be taken in.
+    pub(super) fn quarantine(&mut self, arrival: &Arrival, reason: &str) {
+        self.failed += 1;
+        self.add(arrival, Verdict::Quarantined, Some(reason), None);
+    }
+
+    fn add(
+        &mut self,
+        arrival: &Arrival,
+        verdict: Verdict,
+        reason: Option<&str>,
+        became: Option<(MessageId, ConversationId)>,
+    ) {
+        self.entries.push(NewEntry {
+            mailbox_id: self.mailbox_id,
+            folder: self.folder.clone(),
+            location: arrival.location.clone(),
+            uid: arrival.uid,
+            verdict,
+            reason: reason.map(str::to_owned),
+            message_id: became.map(|(message, _)| message),
+            raw_hash: Some(arrival.raw.hash.clone()),
+            size: arrival.raw.size,
+            internal_date: arrival.internal_date,
+            created_at: self.now,
+        });
+        self.receipts.push(Receipt {
+            location: arrival.location.clone(),
+            verdict,
+            message_id: became.map(|(message, _)| message),
+            conversation_id: became.map(|(_, conversation)| conversation),
+        });
+    }
+
+    /// Writes it all: the rows, the mailbox's figures, what waits no more, and what is now to
+    /// be done on the server.
+    pub(super) fn write(self, cx: &mut Cx<'_>, mailbox: &Mailbox) -> Result<Vec<Receipt>, Error> {
+        store::ledger::insert(cx.conn, &self.entries)?;
+        store::mailboxes::count(cx.conn, self.mailbox_id, self.accepted, self.duplicates, self.failed)?;
+        if let Some(uidvalidity) = self.uidvalidity {
+            let uids: Vec<i64> = self.entries.iter().filter_map(|entry| entry.uid).collect();
+            store::ledger::delete_pending(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &uids)?;
+            if let Some((action, after)) = action(&mailbox.source) {
+                store::ledger::insert_actions(cx.conn, &self.actions(uidvalidity, &action, after))?;
+            }
+        }
+        Ok(self.receipts)
+    }
+
+    /// Mail that was not taken in whole stays on the server as it is.
+    fn actions(&self, uidvalidity: i64, action: &str, after_seconds: u64) -> Vec<MailAction> {
+        let safe = |verdict| matches!(verdict, Verdict::Accepted | Verdict::Duplicate);
+        let entries = self.entries.iter().filter(|entry| safe(entry.verdict));
+        entries
+            .filter_map(|entry| entry.uid)
+            .map(|uid| MailAction {
+                mailbox_id: self.mailbox_id,
+                folder: self.folder.clone(),
+                uidvalidity,
+                uid,
+                action: action.to_owned(),
+                due_at: self.now.plus(Duration::from_secs(after_seconds)),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,418 @@
+//! Mailboxes: set up, watched, tried.
+
+use super::tokens::require_whole_sight;
+use super::{overtaken, require_version};
+use crate::access::{Level, Scope, Sight};
+use crate::cx::Cx;
+use crate::desk::Desk;
+use crate::event::{About, Changes, EventType, NewEvent};
+use crate::id::MailboxId;
+use crate::mailbox::{Delivery, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
+use crate::ports::Probe;
+use crate::store::mailboxes::{MailboxValues, PasswordOf};
+use crate::{Error, store};
+
+mod check;
+mod configured;
+pub use configured::configure;
+
+/// A mailbox to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMailbox {
+    /// What people call it; unique.
+    pub name: String,
+    /// The address customers write to.
+    pub address: String,
+    /// Other addresses that arrive here.
+    pub aliases: Vec<String>,
+    /// Mailboxes of one group share their conversations; `None` is a group of its own.
+    pub group: Option<String>,
+    /// Seconds between two polls: 5 to 86,400.
+    pub poll_interval_seconds: i32,
+    /// Where mail comes from.
+    pub source: Source,
+    /// Its password.
+    pub source_password: Option<String>,
+    /// How answers leave.
+    pub delivery: Delivery,
+    /// Its password.
+    pub delivery_password: Option<String>,
+    /// What strangers may do.
+    pub strangers: Strangers,
+    /// Servers whose Authentication-Results count.
+    pub trusted_authserv_ids: Vec<String>,
+    /// Senders that only pass on mail of others.
+    pub relay_addresses: Vec<String>,
+    /// At rest from the start.
+    pub paused: bool,
+}
+
+/// What is to change; `None` stays. A source or delivery is replaced as a whole; its password
+/// stays unless a new one is given with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MailboxChange {
+    /// The name.
+    pub name: Option<String>,
+    /// The address.
+    pub address: Option<String>,
+    /// All other addresses.
+    pub aliases: Option<Vec<String>>,
+    /// Seconds between polls.
+    pub poll_interval_seconds: Option<i32>,
+    /// Where mail comes from.
+    pub source: Option<Source>,
+    /// Its password.
+    pub source_password: Option<String>,
+    /// How answers leave.
+    pub delivery: Option<Delivery>,
+    /// Its password.
+    pub delivery_password: Option<String>,
+    /// What strangers may do.
+    pub strangers: Option<Strangers>,
+    /// All servers to believe.
+    pub trusted_authserv_ids: Option<Vec<String>>,
+    /// All senders that only pass on.
+    pub relay_addresses: Option<Vec<String>>,
+    /// At rest or not.
+    pub paused: Option<bool>,
+}
+
+impl Mailbox {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("b{}-{}", self.id, self.version)
+    }
+}
+
+/// Which of a mailbox's passwords are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HasPasswords {
+    /// For where mail comes from.
+    pub source: bool,
+    /// For where mail goes.
+    pub delivery: bool,
+}
+
+/// The mailboxes that the caller may see.
+pub fn list(cx: &mut Cx<'_>) -> Result<Vec<Mailbox>, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    let mut mailboxes = store::mailboxes::list(cx.conn)?;
+    mailboxes.retain(|mailbox| cx.access().sees_mailbox(mailbox.id));
+    Ok(mailboxes)
+}
+
+/// One mailbox.
+pub fn find(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    visible(cx, id)
+}
+
+/// Which passwords a mailbox has; the caller has found it before.
+pub fn has_passwords(cx: &mut Cx<'_>, id: MailboxId) -> Result<HasPasswords, Error> {
+    Ok(HasPasswords {
+        source: store::mailboxes::password(cx.conn, id, PasswordOf::Source)?.is_some(),
+        delivery: store::mailboxes::password(cx.conn, id, PasswordOf::Delivery)?.is_some(),
+    })
+}
+
+pub(super) fn visible(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
+    if !cx.access().sees_mailbox(id) {
+        return Err(Error::NotFound("mailbox"));
+    }
+    store::mailboxes::find(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))
+}
+
+/// A mailbox that the caller may set up: admins any, others those they manage.
+fn manageable(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
+    cx.access().require(Scope::AdminWrite)?;
+    let mailbox = visible(cx, id)?;
+    let manages = match cx.access().sight() {
+        Sight::All => true,
+        Sight::Only(grants) => grants.iter().any(|g| {
+            g.mailbox_id == id && g.level == Level::Manage && g.category_id.is_none() && !g.assigned_only
+        }),
+    };
+    if manages { Ok(mailbox) } else { Err(Error::Forbidden("you may see this mailbox, not set it up")) }
+}
+
+/// Makes a mailbox. Its first poll follows at once.
+pub fn create(cx: &mut Cx<'_>, new: &NewMailbox) -> Result<Mailbox, Error> {
+    cx.access().require(Scope::AdminWrite)?;
+    require_whole_sight(cx)?;
+    insert(cx, new, false)
+}
+
+fn insert(cx: &mut Cx<'_>, new: &NewMailbox, is_configured: bool) -> Result<Mailbox, Error> {
+    check::new_mailbox(new)?;
+    let name = crate::text::one_line(&new.name, 200);
+    require_free_name(cx, &name, None)?;
+    let values = MailboxValues {
+        name: &name,
+        address: new.address.trim(),
+        aliases: &new.aliases,
+        poll_interval_seconds: new.poll_interval_seconds,
+        source: &new.source,
+        delivery: &new.delivery,
+        strangers: new.strangers,
+        trusted_authserv_ids: &new.trusted_authserv_ids,
+        relay_addresses: &new.relay_addresses,
+        paused: new.paused,
+        is_configured,
+    };
+    let mailbox = store::mailboxes::insert(cx.conn, &values, new.group.as_deref(), cx.now)?;
+    set_password(cx, mailbox.id, PasswordOf::Source, new.source_password.as_deref())?;
+    set_password(cx, mailbox.id, PasswordOf::Delivery, new.delivery_password.as_deref())?;
+    let about = About { mailbox_id: Some(mailbox.id), ..About::default() };
+    cx.tell(NewEvent::new(EventType::MailboxCreated, about).with("name", mailbox.name.clone()));
+    Ok(mailbox)
+}
+
+fn set_password(cx: &mut Cx<'_>, id: MailboxId, of: PasswordOf, password: Option<&str>) -> Result<(), Error> {
+    if let Some(password) = password {
+        let sealed = cx.keys.seal(&of.place(id), password);
+        store::mailboxes::set_password(cx.conn, id, of, Some(&sealed))?;
+    }
+    Ok(())
+}
+
+fn require_free_name(cx: &mut Cx<'_>, name: &str, own: Option<MailboxId>) -> Result<(), Error> {
+    match store::mailboxes::find_by_name(cx.conn, name)? {
+        Some(other) if Some(other.id) != own => Err(Error::AlreadyExists {
+            detail: "another mailbox has this name".to_owned(),
+            existing_id: Some(other.id.0),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Changes a mailbox. One that stands in the configuration file is changed there.
+pub fn update(
+    cx: &mut Cx<'_>,
+    id: MailboxId,
+    expected: Option<&str>,
+    change: &MailboxChange,
+) -> Result<Mailbox, Error> {
+    let before = manageable(cx, id)?;
+    if before.is_configured {
+        return Err(set_in_file());
+    }
+    require_version("mailbox", expected, before.etag())?;
+    write(cx, &before, change, false)
+}
+
+fn set_in_file() -> Error {
+    Error::StateConflict(
+        "this mailbox stands in the daemon's configuration file; change it there and restart".to_owned(),
+    )
+}
+
+fn write(
+    cx: &mut Cx<'_>,
+    before: &Mailbox,
+    change: &MailboxChange,
+    is_configured: bool,
+) -> Result<Mailbox, Error> {
+    check::change(before, change)?;
+    let mut after = before.clone();
+    if let Some(name) = &change.name {
+        after.name = crate::text::one_line(name, 200);
+    }
+    if let Some(address) = &change.address {
+        address.trim().clone_into(&mut after.address);
+    }
+    after.aliases = change.aliases.clone().unwrap_or(after.aliases);
+    after.poll_interval_seconds = change.poll_interval_seconds.unwrap_or(after.poll_interval_seconds);
+    after.source = change.source.clone().unwrap_or(after.source);
+    after.delivery = change.delivery.clone().unwrap_or(after.delivery);
+    after.strangers = change.strangers.unwrap_or(after.strangers);
+    after.trusted_authserv_ids = change.trusted_authserv_ids.clone().unwrap_or(after.trusted_authserv_ids);
+    after.relay_addresses = change.relay_addresses.clone().unwrap_or(after.relay_addresses);
+    after.paused = change.paused.unwrap_or(after.paused);
+    after.is_configured = is_configured;
+    require_free_name(cx, &after.name, Some(before.id))?;
+
+    let source_password =
+        password_changed(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
+    let delivery_password =
+        password_changed(cx, before.id, PasswordOf::Delivery, change.delivery_password.as_deref())?;
+    if after == *before && !source_password && !delivery_password {
+        return Ok(after);
+    }
+    let mut changes = Changes::default();
+    changes.note("name", &before.name, &after.name);
+    changes.note("address", &before.address, &after.address);
+    changes.note("aliases", &before.aliases, &after.aliases);
+    changes.note("poll_interval_seconds", &before.poll_interval_seconds, &after.poll_interval_seconds);
+    changes.note("source", &before.source, &after.source);
+    changes.note("delivery", &before.delivery, &after.delivery);
+    changes.note("strangers", &before.strangers, &after.strangers);
+    changes.note("trusted_authserv_ids", &before.trusted_authserv_ids, &after.trusted_authserv_ids);
+    changes.note("relay_addresses", &before.relay_addresses, &after.relay_addresses);
+    changes.note("paused", &before.paused, &after.paused);
+
+    let values = MailboxValues {
+        name: &after.name,
+        address: &after.address,
+        aliases: &after.aliases,
+        poll_interval_seconds: after.poll_interval_seconds,
+        source: &after.source,
+        delivery: &after.delivery,
+        strangers: after.strangers,
+        trusted_authserv_ids: &after.trusted_authserv_ids,
+        relay_addresses: &after.relay_addresses,
+        paused: after.paused,
+        is_configured,
+    };
+    let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?
+        .ok_or_else(|| overtaken("mailbox", before.etag()))?;
+    if source_password {
+        set_password(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
+    }
+    if delivery_password {
+        set_password(cx, before.id, PasswordOf::Delivery, change.delivery_password.as_deref())?;
+    }
+    let about = About { mailbox_id: Some(before.id), ..About::default() };
+    let event = NewEvent::new(EventType::MailboxUpdated, about)
+        .with("password_changed", source_password || delivery_password)
+        .changing(changes);
+    cx.tell(event);
+    Ok(written)
+}
+
+/// Whether a password is given and is another one than is kept.
+fn password_changed(
+    cx: &mut Cx<'_>,
+    id: MailboxId,
+    of: PasswordOf,
+    given: Option<&str>,
+) -> Result<bool, Error> {
+    let Some(given) = given else { return Ok(false) };
+    Ok(open_password(cx, id, of)?.as_deref() != Some(given))
+}
+
+fn open_password(cx: &mut Cx<'_>, id: MailboxId, of: PasswordOf) -> Result<Option<String>, Error> {
+    let Some(sealed) = store::mailboxes::password(cx.conn, id, of)? else { return Ok(None) };
+    match cx.keys.open(&of.place(id), &sealed) {
+        Ok(password) => Ok(Some(password)),
+        Err(wrong) => Err(Error::StateConflict(format!("mailbox {id}: {wrong}; set the password again"))),
+    }
+}
+
+/// Removes a mailbox that nothing ever came into. Others are put at rest instead.
+pub fn delete(cx: &mut Cx<'_>, id: MailboxId, expected: Option<&str>) -> Result<(), Error> {
+    let before = manageable(cx, id)?;
+    require_whole_sight(cx)?;
+    if before.is_configured {
+        return Err(set_in_file());
+    }
+    require_version("mailbox", expected, before.etag())?;
+    if store::mailboxes::has_history(cx.conn, id)? {
+        return Err(Error::StateConflict(
+            "this mailbox holds conversations or a ledger; put it at rest with {\"paused\": true} instead"
+                .to_owned(),
+        ));
+    }
+    if !store::mailboxes::delete(cx.conn, &before)? {
+        return Err(overtaken("mailbox", before.etag()));
+    }
+    let about = About { mailbox_id: Some(id), ..About::default() };
+    cx.tell(NewEvent::new(EventType::MailboxDeleted, about).with("name", before.name));
+    Ok(())
+}
+
+/// How a mailbox is doing.
+pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
+    let mailbox = find(cx, id)?;
+    let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
+    let (pending, stuck) = store::mailboxes::pending(cx.conn, id)?;
+    let word = if mailbox.paused {
+        MailboxState::Paused
+    } else if state.failing_since.is_some() {
+        MailboxState::Failing
+    } else if state.last_error.is_some() || stuck > 0 {
+        MailboxState::Degraded
+    } else {
+        MailboxState::Ok
+    };
+    Ok(MailboxStatus {
+        state: word,
+        last_success_at: state.last_success_at,
+        last_attempt_at: state.last_attempt_at,
+        last_error: state.last_error,
+        syncing: state.sync_requested_at.is_some(),
+        pending,
+        accepted: state.accepted,
+        duplicates: state.duplicates,
+        failed: state.failed,
+        folders: store::mailboxes::folders(cx.conn, id)?,
+    })
+}
+
+/// Asks for a poll now. The status says when it is through.
+pub fn request_sync(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
+    cx.access().require(Scope::ConversationsWrite)?;
+    let mailbox = visible(cx, id)?;
+    if mailbox.paused {
+        return Err(Error::StateConflict(
+            "this mailbox is at rest; wake it with {\"paused\": false}".to_owned(),
+        ));
+    }
+    if matches!(mailbox.source, Source::Push {}) {
+        return Err(Error::StateConflict(
+            "mail is pushed into this mailbox; there is nothing to poll".to_owned(),
+        ));
+    }
+    store::mailboxes::request_sync(cx.conn, id, cx.now)?;
+    status(cx, id)
+}
+
+/// A mailbox and its opened passwords, for those who connect. Only the desk itself asks.
+#[derive(Clone)]
+pub struct Connection {
+    /// The mailbox.
+    pub mailbox: Mailbox,
+    /// For where mail comes from.
+    pub source_password: Option<String>,
+    /// For where mail goes.
+    pub delivery_password: Option<String>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("mailbox", &self.mailbox.id).finish_non_exhaustive()
+    }
+}
+
+/// What it takes to connect to a mailbox's servers.
+pub fn connection(cx: &mut Cx<'_>, id: MailboxId) -> Result<Connection, Error> {
+    let mailbox = visible(cx, id)?;
+    Ok(Connection {
+        source_password: open_password(cx, id, PasswordOf::Source)?,
+        delivery_password: open_password(cx, id, PasswordOf::Delivery)?,
+        mailbox,
+    })
+}
+
+impl Desk {
+    /// Logs in to both ends of a mailbox and says in words what works and what does not:
+    /// where mail comes from, then where it goes.
+    pub async fn test_mailbox(
+        &self,
+        actor: &crate::actor::Actor,
+        id: MailboxId,
+    ) -> Result<(Probe, Probe), Error> {
+        let found = self
+            .read(actor, move |cx| {
+                manageable(cx, id)?;
+                connection(cx, id)
+            })
+            .await?;
+        let prober = self.ports().prober.clone();
+        let probed = tokio::task::spawn_blocking(move || {
+            let source = prober.source(&found.mailbox.source, found.source_password.as_deref());
+            let delivery = prober.delivery(&found.mailbox.delivery, found.delivery_password.as_deref());
+            (source, delivery)
+        });
+        probed.await.map_err(|_| Error::Store { doing: "trying a mailbox", source: store::StoreError::Died })
+    }
+}

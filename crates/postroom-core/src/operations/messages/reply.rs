@@ -1,0 +1,211 @@
+//! An answer: composed, kept and put into the outbox in one transaction. Its bytes and its
+//! Message-ID are final from then on.
+
+use super::{File, NewMessage, Row, attach, author, outgoing, row};
+use crate::blobs;
+use crate::conversation::Conversation;
+use crate::cx::Cx;
+use crate::id::MessageId;
+use crate::mail::{Address, Outgoing};
+use crate::mailbox::Mailbox;
+use crate::message::{DeliveryState, MessageKind, RecipientResult, RecipientState, Recipients};
+use crate::store::outbox::NewOutbound;
+use crate::store::threads::KnownId;
+use crate::store::types::Json;
+use crate::text::{SUBJECT_CHARS, TEXT_BYTES, domain_of, fold_address};
+use crate::threading::{IdKind, ParticipantClass};
+use crate::{Error, store};
+
+/// How many earlier mails an answer refers to (mail.md section 5), besides the root.
+const REFERENCES: i64 = 10;
+
+/// Writes an answer and puts it into the outbox.
+pub(super) fn write(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+) -> Result<MessageId, Error> {
+    let recipients = recipients(cx, conversation, mailbox, new)?;
+    let answered = store::messages::last_of_kind(cx.conn, conversation.id, &[MessageKind::Inbound])?;
+    let subject = subject(conversation, answered.as_ref().map(|message| message.subject.as_str()));
+    let from = Address { name: Some(mailbox.name.clone()), email: mailbox.address.clone() };
+    let (text, _) = crate::text::many_lines(&new.text, TEXT_BYTES);
+    let (author_type, author_id) = author(cx.actor);
+    let id = store::messages::insert(
+        cx.conn,
+        &Row {
+            author_type,
+            author_id,
+            author_name: Some(&cx.actor.name),
+            sender: Some(Json::new(from.clone())),
+            recipients: Json::new(recipients.clone()),
+            subject: &subject,
+            sent_at: Some(cx.now),
+            ..row(conversation, MessageKind::Reply, &text, cx.now)
+        },
+    )?;
+
+    let folded = fold_address(&mailbox.address);
+    let domain = domain_of(&folded);
+    let mut random = [0_u8; 10];
+    rand::fill(&mut random);
+    let message_id = cx.keys.signer().message_id(conversation.id, id, random, domain);
+    let outgoing = Outgoing {
+        from,
+        to: recipients.to.clone(),
+        cc: recipients.cc.clone(),
+        bcc: recipients.bcc.clone(),
+        subject,
+        text,
+        in_reply_to: answered.as_ref().and_then(|m| m.internet_message_id.as_deref()).and_then(in_brackets),
+        references: references(cx, conversation, domain, &message_id)?,
+        message_id: message_id.clone(),
+        date: cx.now,
+        instance_mark: cx.keys.signer().instance_mark(),
+        files: new.files.iter().map(outgoing).collect(),
+    };
+    let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
+    let raw = blobs::for_database(&composed.raw)?;
+    store::blobs::insert(cx.conn, &[blobs::row(&raw, cx.now)])?;
+    let bare = message_id.trim_start_matches('<').trim_end_matches('>').to_owned();
+    store::messages::set_raw(cx.conn, id, &bare, &raw.hash, raw.size)?;
+    let known = KnownId {
+        share_group: mailbox.group.clone(),
+        rfc_id: bare,
+        conversation_id: conversation.id,
+        message_id: Some(id),
+        kind: IdKind::Real,
+    };
+    store::threads::insert_ids(cx.conn, &[known])?;
+    invite(cx, conversation, &recipients)?;
+    attach(cx, id, &new.files)?;
+    point_into_raw(cx, &composed.raw, &new.files)?;
+    let results = composed.envelope_to.iter().map(|email| RecipientResult {
+        email: email.clone(),
+        state: RecipientState::Waiting,
+        response: None,
+    });
+    let queued = NewOutbound {
+        message_id: id,
+        mailbox_id: mailbox.id,
+        state: DeliveryState::Queued,
+        raw_hash: &raw.hash,
+        envelope_from: &composed.envelope_from,
+        recipients: Json::new(results.collect()),
+        attempts: 0,
+        next_attempt_at: cx.now,
+        captured: false,
+        version: 1,
+        created_at: cx.now,
+    };
+    store::outbox::insert(cx.conn, &queued)?;
+    Ok(id)
+}
+
+/// Whom it goes to: those named, or else the customer. Our own addresses never (a loop would
+/// begin: FreeScout #1768).
+fn recipients(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+) -> Result<Recipients, Error> {
+    let own: Vec<String> = mailbox.own_addresses().collect();
+    let mut seen: Vec<String> = Vec::new();
+    let mut keep = |list: &[Address]| -> Vec<Address> {
+        let fresh = list.iter().filter(|address| {
+            let folded = fold_address(&address.email);
+            let is_new = !own.contains(&folded) && !seen.contains(&folded);
+            if is_new {
+                seen.push(folded);
+            }
+            is_new
+        });
+        fresh.cloned().collect()
+    };
+    let to = if new.to.is_empty() { customer_address(cx, conversation)? } else { new.to.clone() };
+    let to = keep(&to);
+    let cc = keep(&new.cc);
+    let bcc = keep(&new.bcc);
+    if to.is_empty() {
+        return Err(Error::invalid(
+            "/to",
+            "required",
+            "the customer has no address that a reply could go to; name one",
+        ));
+    }
+    Ok(Recipients { to, cc, bcc, reply_to: Vec::new() })
+}
+
+/// The address the customer last wrote from in this conversation, or else their first one.
+fn customer_address(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<Vec<Address>, Error> {
+    let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
+    let name = customers.first().and_then(|customer| customer.name.clone());
+    let addresses = store::customers::addresses(cx.conn, &[conversation.customer_id])?;
+    let people = store::threads::participants(cx.conn, &[conversation.id])?;
+    let people = people.get(&conversation.id);
+    let begun_with = addresses.iter().find(|address| {
+        people.and_then(|people| people.get(&fold_address(&address.email)))
+            == Some(&ParticipantClass::Customer)
+    });
+    let address = begun_with.or_else(|| addresses.first());
+    Ok(address.map(|address| Address { name, email: address.email.clone() }).into_iter().collect())
+}
+
+/// `Re:` and the subject of what is answered; the conversation's own for a first mail.
+fn subject(conversation: &Conversation, answered: Option<&str>) -> String {
+    let Some(answered) = answered else { return conversation.subject.clone() };
+    crate::text::one_line(&format!("Re: {}", crate::threading::subject::stem(answered)), SUBJECT_CHARS)
+}
+
+/// An id that a header can carry; a synthetic one never leaves.
+fn in_brackets(id: &str) -> Option<String> {
+    let sendable =
+        !id.starts_with("sha256:") && id.bytes().all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
+    sendable.then(|| format!("<{id}>"))
+}
+
+/// The conversation's seal first, the root, the last mails, and our own id: a relay that
+/// rewrites Message-ID leaves References alone (Amazon SES, outlook.com).
+fn references(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    domain: &str,
+    own: &str,
+) -> Result<Vec<String>, Error> {
+    let mut recent = store::messages::recent_ids(cx.conn, conversation.id, REFERENCES)?;
+    recent.reverse();
+    let root = store::messages::first_id(cx.conn, conversation.id)?;
+    let mut references = vec![cx.keys.signer().conversation_reference(conversation.id, domain)];
+    for id in root.into_iter().chain(recent).filter_map(|id| in_brackets(&id)).chain([own.to_owned()]) {
+        if !references.contains(&id) {
+            references.push(id);
+        }
+    }
+    Ok(references)
+}
+
+/// Whoever an agent writes to is part of the conversation.
+fn invite(cx: &mut Cx<'_>, conversation: &Conversation, recipients: &Recipients) -> Result<(), Error> {
+    let all = recipients.to.iter().chain(&recipients.cc).chain(&recipients.bcc);
+    let people: Vec<_> =
+        all.map(|address| (fold_address(&address.email), ParticipantClass::Invited)).collect();
+    Ok(store::threads::insert_participants(cx.conn, conversation.id, &people, cx.now)?)
+}
+
+/// The files stand in the composed mail now: they are served from there and not kept twice.
+fn point_into_raw(cx: &mut Cx<'_>, raw: &[u8], files: &[File]) -> Result<(), Error> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let read = cx.ports.reader.read(raw, &crate::ports::ReadContext::default());
+    if read.parts.len() != files.len() {
+        // The uploads stay where they are: kept twice is better than lost.
+        return Ok(());
+    }
+    for (file, part) in files.iter().zip(&read.parts) {
+        store::messages::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! What can be done at the desk.
+//!
+//! An operation is handed the circumstances ([`crate::cx::Cx`]) and does six things, in this
+//! order: it asks for the scope; it reads what it changes, through the caller's access; it
+//! checks the version the caller saw; it checks the rules of the noun and names every fault of
+//! the input at once; it writes, guarded by the version it read; it tells the event. Doing what
+//! is done already changes nothing and tells nobody.
+
+pub mod agents;
+pub mod attachments;
+pub mod categories;
+pub mod conversations;
+pub mod customers;
+pub mod events;
+pub mod fetching;
+pub mod intake;
+pub mod mailboxes;
+pub mod messages;
+pub mod outbox;
+pub mod tags;
+pub mod teams;
+pub mod tokens;
+
+use crate::Error;
+
+/// Fails where the caller saw another version than there is. `*` is any.
+fn require_version(noun: &'static str, expected: Option<&str>, etag: String) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != "*" && expected != etag => Err(Error::Stale { noun, etag }),
+        _ => Ok(()),
+    }
+}
+
+/// Somebody else wrote between our read and our write: as stale as an old ETag.
+fn overtaken(noun: &'static str, etag: String) -> Error {
+    Error::Stale { noun, etag }
+}

@@ -1,0 +1,203 @@
+//! Sending: who may send what when, and what came of it.
+
+use super::conversations;
+use crate::cx::Cx;
+use crate::event::{About, EventType, NewEvent};
+use crate::message::{DeliveryState, Outbound, RecipientState};
+use crate::store::types::Json;
+use crate::time::Timestamp;
+use crate::{Error, store};
+use std::time::Duration;
+
+/// How long one worker has a mail to itself: longer than all the phases of RFC 5321 section
+/// 4.5.3.2 take together.
+const CLAIM: Duration = Duration::from_secs(30 * 60);
+
+/// When a mail is tried again after each failure; the last goes on to the end.
+const PAUSES: [u64; 6] = [60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 6 * 60 * 60];
+
+/// What the next server said of one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The address.
+    pub email: String,
+    /// It need not be tried again.
+    pub permanent: bool,
+    /// What it said.
+    pub response: String,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The next server has it, for all recipients but these.
+    Sent {
+        /// What it said.
+        response: String,
+        /// Whom it did not take it for.
+        refused: Vec<Refusal>,
+    },
+    /// A sink kept it.
+    Captured,
+    /// Nothing was taken; the same bytes may be tried again.
+    Deferred(String),
+    /// It will never be taken.
+    Failed(String),
+    /// The connection was lost after the bytes had gone.
+    Uncertain(String),
+}
+
+/// Takes mails that are due to send them: each is claimed by one worker alone.
+pub fn claim(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<Outbound>, Error> {
+    let mut claimed = Vec::new();
+    for before in store::outbox::due(cx.conn, cx.now, limit)? {
+        let after = Outbound {
+            state: DeliveryState::Sending,
+            attempts: before.attempts + 1,
+            claimed_until: Some(cx.now.plus(CLAIM)),
+            data_sent_at: None,
+            ..before.clone()
+        };
+        claimed.extend(store::outbox::update(cx.conn, &before, &after)?);
+    }
+    Ok(claimed)
+}
+
+/// When the next mail is due, if one waits.
+pub fn next_due(cx: &mut Cx<'_>) -> Result<Option<Timestamp>, Error> {
+    Ok(store::outbox::next_due(cx.conn)?)
+}
+
+/// Notes, before the bytes go, that they go: if the worker dies now, nobody knows whether they
+/// arrived. Fails if the claim was lost.
+pub fn data_goes(cx: &mut Cx<'_>, claimed: &Outbound) -> Result<Outbound, Error> {
+    let after = Outbound { data_sent_at: Some(cx.now), ..claimed.clone() };
+    store::outbox::update(cx.conn, claimed, &after)?.ok_or_else(lost_claim)
+}
+
+fn lost_claim() -> Error {
+    Error::StateConflict("another worker has this mail now".to_owned())
+}
+
+/// Notes what came of an attempt and tells it.
+pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<(), Error> {
+    let mut after = Outbound { claimed_until: None, ..claimed.clone() };
+    let kind = match outcome {
+        Outcome::Captured => sent(cx, &mut after, "captured by the sink; nothing left", &[], true),
+        Outcome::Sent { response, refused } => sent(cx, &mut after, response, refused, false),
+        Outcome::Deferred(why) => defer(cx, &mut after, why),
+        Outcome::Failed(why) => {
+            settle(&mut after, RecipientState::Refused, why);
+            end(cx, &mut after, DeliveryState::Failed, Some(why));
+            EventType::MessageFailed
+        }
+        Outcome::Uncertain(why) => {
+            end(cx, &mut after, DeliveryState::Uncertain, Some(why));
+            EventType::MessageUncertain
+        }
+    };
+    let written = store::outbox::update(cx.conn, claimed, &after)?.ok_or_else(lost_claim)?;
+    tell(cx, kind, &written)
+}
+
+/// Some or all of the recipients were accepted, or none and not all for good.
+fn sent(cx: &Cx<'_>, after: &mut Outbound, response: &str, refused: &[Refusal], captured: bool) -> EventType {
+    let mut results = after.recipients.to_vec();
+    for result in results.iter_mut().filter(|result| waits(result.state)) {
+        let (state, said) = match refused.iter().find(|refusal| refusal.email == result.email) {
+            None => (RecipientState::Accepted, response),
+            Some(refusal) if refusal.permanent => (RecipientState::Refused, refusal.response.as_str()),
+            Some(refusal) => (RecipientState::Deferred, refusal.response.as_str()),
+        };
+        result.state = state;
+        result.response = Some(crate::text::one_line(said, 500));
+    }
+    let waiting = results.iter().any(|result| waits(result.state));
+    let last_refusal = refused.last().map(|refusal| format!("{}: {}", refusal.email, refusal.response));
+    after.recipients = Json::new(results);
+    after.captured = captured;
+    after.response = Some(crate::text::one_line(response, 500));
+    if waiting {
+        return defer(cx, after, last_refusal.as_deref().unwrap_or(response));
+    }
+    end(cx, after, DeliveryState::Sent, last_refusal.as_deref());
+    EventType::MessageSent
+}
+
+fn waits(state: RecipientState) -> bool {
+    matches!(state, RecipientState::Waiting | RecipientState::Deferred)
+}
+
+/// Tried again later, or given up when its time is over.
+fn defer(cx: &Cx<'_>, after: &mut Outbound, why: &str) -> EventType {
+    let pause = PAUSES[usize::try_from(after.attempts - 1).unwrap_or(0).min(PAUSES.len() - 1)];
+    let next = cx.now.plus(Duration::from_secs(pause));
+    if next > after.created_at.plus(cx.settings.send_for) {
+        let why = format!("given up after {} attempts: {why}", after.attempts);
+        settle(after, RecipientState::Refused, &why);
+        end(cx, after, DeliveryState::Failed, Some(&why));
+        return EventType::MessageFailed;
+    }
+    after.state = DeliveryState::Deferred;
+    after.next_attempt_at = next;
+    after.data_sent_at = None;
+    after.last_error = Some(crate::text::one_line(why, 500));
+    EventType::MessageDeferred
+}
+
+/// What holds for every recipient who was still waited for.
+fn settle(after: &mut Outbound, state: RecipientState, why: &str) {
+    let mut results = after.recipients.to_vec();
+    for result in results.iter_mut().filter(|result| waits(result.state)) {
+        result.state = state;
+        result.response = Some(crate::text::one_line(why, 500));
+    }
+    after.recipients = Json::new(results);
+}
+
+fn end(cx: &Cx<'_>, after: &mut Outbound, state: DeliveryState, error: Option<&str>) {
+    after.state = state;
+    after.last_error = error.map(|why| crate::text::one_line(why, 500));
+    after.finished_at = Some(cx.now);
+}
+
+fn tell(cx: &mut Cx<'_>, kind: EventType, outbound: &Outbound) -> Result<(), Error> {
+    let message = store::messages::find(cx.conn, outbound.message_id)?.ok_or(Error::NotFound("message"))?;
+    let found = store::conversations::find_many(cx.conn, &[message.conversation_id])?;
+    let conversation = found.get(&message.conversation_id).ok_or(Error::NotFound("conversation"))?;
+    let about = About { message_id: Some(message.id), ..conversations::about(conversation) };
+    let event = NewEvent::new(kind, about)
+        .with("state", outbound.state.as_str())
+        .with("attempts", outbound.attempts)
+        .with("captured", outbound.captured)
+        .with("error", outbound.last_error.clone());
+    cx.tell(event);
+    Ok(())
+}
+
+/// Settles mails whose worker died over them: one whose bytes had not gone is tried again, one
+/// whose bytes had may have arrived, and is not sent blindly a second time.
+pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
+    let abandoned = store::outbox::abandoned(cx.conn, cx.now)?;
+    for claimed in &abandoned {
+        if claimed.data_sent_at.is_some() {
+            let why = "the daemon stopped while the mail was going out; it may or may not have arrived";
+            finish(cx, claimed, &Outcome::Uncertain(why.to_owned()))?;
+        } else {
+            let queued = Outbound {
+                state: DeliveryState::Queued,
+                claimed_until: None,
+                next_attempt_at: cx.now,
+                ..claimed.clone()
+            };
+            store::outbox::update(cx.conn, claimed, &queued)?;
+        }
+    }
+    Ok(abandoned.len())
+}
+
+/// Lets go of every claim at once: for a daemon that starts and knows itself alone.
+pub fn recover_all(cx: &mut Cx<'_>) -> Result<usize, Error> {
+    store::outbox::expire_claims(cx.conn, cx.now.minus(Duration::from_secs(1)))?;
+    recover(cx)
+}

@@ -1,0 +1,174 @@
+//! The people: customers who write, agents and teams who answer, tokens that speak for them.
+
+use crate::access::{Grant, Role, Scope};
+use crate::id::{
+    AgentId, CategoryId, CustomerAddressId, CustomerId, CustomerPhoneId, MailboxId, TeamId, TokenId,
+};
+use crate::store::schema::{agents, categories, customer_addresses, customer_phones, customers, teams};
+use crate::time::Timestamp;
+use diesel::prelude::*;
+
+/// A person who writes.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = customers)]
+pub struct Customer {
+    /// The number.
+    pub id: CustomerId,
+    /// The name, if known.
+    pub name: Option<String>,
+    /// Counts changes.
+    pub version: i64,
+    /// First seen.
+    pub created_at: Timestamp,
+    /// Last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Customer {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("p{}-{}", self.id, self.version)
+    }
+}
+
+/// One of a customer's addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = customer_addresses)]
+pub struct CustomerAddress {
+    /// The number.
+    pub id: CustomerAddressId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// As written.
+    pub email: String,
+    /// When somebody made sure that it is theirs; mail from it then counts as the customer's.
+    pub confirmed_at: Option<Timestamp>,
+}
+
+/// One of a customer's telephone numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = customer_phones)]
+pub struct CustomerPhone {
+    /// The number of the row.
+    pub id: CustomerPhoneId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// As written.
+    pub phone: String,
+}
+
+/// A customer with everything that belongs to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerCard {
+    /// The customer.
+    pub customer: Customer,
+    /// The addresses, oldest first.
+    pub addresses: Vec<CustomerAddress>,
+    /// The telephone numbers, oldest first.
+    pub phones: Vec<CustomerPhone>,
+}
+
+/// A person who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = agents)]
+pub struct Agent {
+    /// The number.
+    pub id: AgentId,
+    /// The name customers see.
+    pub name: String,
+    /// Where the desk reaches them.
+    pub email: String,
+    /// What they are.
+    pub role: Role,
+    /// When they stopped; their tokens no longer work.
+    pub disabled_at: Option<Timestamp>,
+    /// Counts changes.
+    pub version: i64,
+    /// When they were added.
+    pub created_at: Timestamp,
+    /// When they last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Agent {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("a{}-{}", self.id, self.version)
+    }
+}
+
+/// An agent with the grants held in person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentCard {
+    /// The agent.
+    pub agent: Agent,
+    /// What they may do where; an owner or admin needs none.
+    pub grants: Vec<Grant>,
+}
+
+/// A group of agents.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = teams)]
+pub struct Team {
+    /// The number.
+    pub id: TeamId,
+    /// Its name; unique.
+    pub name: String,
+    /// Counts changes.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Team {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("t{}-{}", self.id, self.version)
+    }
+}
+
+/// A team with its members and the grants they share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamCard {
+    /// The team.
+    pub team: Team,
+    /// Who is in it.
+    pub member_ids: Vec<AgentId>,
+    /// What every member may do where.
+    pub grants: Vec<Grant>,
+}
+
+/// A kind of matter, for visibility.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = categories)]
+pub struct Category {
+    /// The number.
+    pub id: CategoryId,
+    /// Its name; unique.
+    pub name: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// An access token without its secret, which nobody has but its holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its public name.
+    pub id: TokenId,
+    /// What people call it.
+    pub name: String,
+    /// Whom it speaks for; `None` for a script of its own.
+    pub agent_id: Option<AgentId>,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// Only in these mailboxes.
+    pub mailbox_ids: Option<Vec<MailboxId>>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,345 @@
+//! Conversations, and the one predicate that says who may see which.
+
+use crate::access::{Access, Grant, Sight};
+use crate::conversation::{
+    Assignees, Conversation, ConversationFilter, ConversationLink, ConversationSort, LinkReason, Status,
+};
+use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
+use crate::page::{Page, PageRequest, Position};
+use crate::store::conn::{Conn, MultiBackend, each_backend};
+use crate::store::schema::{conversation_links, conversation_tags, conversations, tags};
+use crate::store::{StoreError, returning};
+use crate::time::Timestamp;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use std::collections::{HashMap, HashSet};
+
+type Predicate = Box<dyn BoxableExpression<conversations::table, MultiBackend, SqlType = Bool>>;
+
+/// Everything `access` may see: the only way this table is read for a caller.
+pub fn visible(access: &Access) -> conversations::BoxedQuery<'static, MultiBackend> {
+    let query = conversations::table.into_boxed();
+    match access.sight() {
+        Sight::All => query,
+        Sight::Only(grants) => {
+            let (whole, partial): (Vec<&Grant>, Vec<&Grant>) =
+                grants.iter().partition(|g| g.category_id.is_none() && !g.assigned_only);
+            let whole: Vec<MailboxId> = whole.iter().map(|g| g.mailbox_id).collect();
+            let mut any: Predicate = Box::new(conversations::mailbox_id.eq_any(whole));
+            for grant in partial {
+                let mut one: Predicate = Box::new(conversations::mailbox_id.eq(grant.mailbox_id));
+                if let Some(category) = grant.category_id {
+                    one = Box::new(one.and(conversations::category_id.assume_not_null().eq(category)));
+                }
+                if grant.assigned_only {
+                    // An agent's number is never 0, so nobody's grant opens nothing.
+                    let me = access.agent_id().unwrap_or(AgentId(0));
+                    one = Box::new(one.and(conversations::assignee_id.assume_not_null().eq(me)));
+                }
+                any = Box::new(any.or(one));
+            }
+            query.filter(any)
+        }
+    }
+}
+
+/// One conversation, if it is there and may be seen.
+pub fn find(
+    conn: &mut Conn,
+    access: &Access,
+    id: ConversationId,
+) -> Result<Option<Conversation>, StoreError> {
+    Ok(visible(access)
+        .filter(conversations::id.eq(id))
+        .select(Conversation::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Several conversations for the desk's own work, by id.
+pub fn find_many(
+    conn: &mut Conn,
+    ids: &[ConversationId],
+) -> Result<HashMap<ConversationId, Conversation>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Conversation> = conversations::table
+        .filter(conversations::id.eq_any(ids))
+        .select(Conversation::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// Which of these the caller may see.
+pub fn visible_of(
+    conn: &mut Conn,
+    access: &Access,
+    ids: &HashSet<ConversationId>,
+) -> Result<HashSet<ConversationId>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let seen: Vec<ConversationId> =
+        visible(access).filter(conversations::id.eq_any(ids)).select(conversations::id).load(conn)?;
+    Ok(seen.into_iter().collect())
+}
+
+/// One page of what may be seen and fits the filter. Trashed ones are left out.
+pub fn list(
+    conn: &mut Conn,
+    access: &Access,
+    filter: &ConversationFilter,
+    sort: ConversationSort,
+    page: PageRequest,
+) -> Result<Page<Conversation>, StoreError> {
+    let total = if page.count { Some(matching(access, filter).count().get_result(conn)?) } else { None };
+    let mut query = matching(access, filter);
+    if let Some(after) = page.after {
+        let (key, id) = (Timestamp(after.key), ConversationId(after.id));
+        query = match sort {
+            ConversationSort::IdDescending => query.filter(conversations::id.lt(id)),
+            ConversationSort::Id => query.filter(conversations::id.gt(id)),
+            ConversationSort::UpdatedDescending => query.filter(
+                conversations::updated_at
+                    .le(key)
+                    .and(conversations::updated_at.lt(key).or(conversations::id.lt(id))),
+            ),
+            ConversationSort::Updated => query.filter(
+                conversations::updated_at
+                    .ge(key)
+                    .and(conversations::updated_at.gt(key).or(conversations::id.gt(id))),
+            ),
+        };
+    }
+    query = match sort {
+        ConversationSort::IdDescending => query.order(conversations::id.desc()),
+        ConversationSort::Id => query.order(conversations::id.asc()),
+        ConversationSort::UpdatedDescending => {
+            query.order((conversations::updated_at.desc(), conversations::id.desc()))
+        }
+        ConversationSort::Updated => query.order((conversations::updated_at.asc(), conversations::id.asc())),
+    };
+    let rows = query.limit(page.fetch()).select(Conversation::as_select()).load(conn)?;
+    let mut cut = Page::cut(rows, page, |row: &Conversation| match sort {
+        ConversationSort::IdDescending | ConversationSort::Id => Position { key: row.id.0, id: row.id.0 },
+        _ => Position { key: row.updated_at.0, id: row.id.0 },
+    });
+    cut.total = total;
+    Ok(cut)
+}
+
+/// The filter as one query; also what EXPLAIN is asked about.
+pub fn matching(
+    access: &Access,
+    filter: &ConversationFilter,
+) -> conversations::BoxedQuery<'static, MultiBackend> {
+    let mut query = visible(access).filter(conversations::deleted_at.is_null());
+    if !filter.status.is_empty() {
+        query = query.filter(conversations::status.eq_any(filter.status.clone()));
+    }
+    if !filter.priority.is_empty() {
+        query = query.filter(conversations::priority.eq_any(filter.priority.clone()));
+    }
+    if !filter.channel.is_empty() {
+        query = query.filter(conversations::channel.eq_any(filter.channel.clone()));
+    }
+    if !filter.mailbox_id.is_empty() {
+        query = query.filter(conversations::mailbox_id.eq_any(filter.mailbox_id.clone()));
+    }
+    match &filter.assignee {
+        Some(Assignees::Nobody) => query = query.filter(conversations::assignee_id.is_null()),
+        Some(Assignees::Any(ids)) => {
+            query = query.filter(conversations::assignee_id.assume_not_null().eq_any(ids.clone()));
+        }
+        None => {}
+    }
+    if !filter.team_id.is_empty() {
+        query = query.filter(conversations::team_id.assume_not_null().eq_any(filter.team_id.clone()));
+    }
+    if !filter.customer_id.is_empty() {
+        query = query.filter(conversations::customer_id.eq_any(filter.customer_id.clone()));
+    }
+    if !filter.tag.is_empty() {
+        query = query.filter(
+            conversations::id.eq_any(tagged(filter.tag.iter().map(|t| crate::text::fold(t)).collect())),
+        );
+    }
+    for tag in &filter.tag_all {
+        query = query.filter(conversations::id.eq_any(tagged(vec![crate::text::fold(tag)])));
+    }
+    if let Some(since) = filter.created_since {
+        query = query.filter(conversations::created_at.ge(since));
+    }
+    if let Some(before) = filter.created_before {
+        query = query.filter(conversations::created_at.lt(before));
+    }
+    if let Some(since) = filter.updated_since {
+        query = query.filter(conversations::updated_at.ge(since));
+    }
+    if let Some(before) = filter.updated_before {
+        query = query.filter(conversations::updated_at.lt(before));
+    }
+    query
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn tagged(folded: Vec<String>) -> _ {
+    conversation_tags::table
+        .inner_join(tags::table)
+        .filter(tags::name_folded.eq_any(folded))
+        .select(conversation_tags::conversation_id)
+}
+
+/// A conversation to be made.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = conversations, treat_none_as_default_value = false)]
+pub struct NewConversation {
+    /// Where.
+    pub mailbox_id: MailboxId,
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// About what.
+    pub subject: String,
+    /// Where it stands.
+    pub status: Status,
+    /// How much it matters.
+    pub priority: crate::conversation::Priority,
+    /// How it came.
+    pub channel: crate::conversation::Channel,
+    /// Who takes care of it.
+    pub assignee_id: Option<AgentId>,
+    /// Which team.
+    pub team_id: Option<TeamId>,
+    /// What kind of matter.
+    pub category_id: Option<CategoryId>,
+    /// Whose turn it is.
+    pub waiting_on: Option<crate::conversation::WaitingOn>,
+    /// Since when.
+    pub waiting_since: Option<Timestamp>,
+    /// How many messages.
+    pub message_count: i32,
+    /// When the newest came.
+    pub last_message_at: Timestamp,
+    /// 1.
+    pub version: i64,
+    /// Now.
+    pub created_at: Timestamp,
+    /// Now.
+    pub updated_at: Timestamp,
+    /// When it was closed, if it begins closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// Makes one.
+pub fn insert(conn: &mut Conn, new: &NewConversation) -> Result<Conversation, StoreError> {
+    Ok(diesel::insert_into(conversations::table)
+        .values(new)
+        .returning(returning::<Conversation>())
+        .get_result(conn)?)
+}
+
+/// What a change leaves behind: every member is the value after it.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = conversations, treat_none_as_null = true)]
+struct Changed {
+    subject: String,
+    status: Status,
+    priority: crate::conversation::Priority,
+    assignee_id: Option<AgentId>,
+    team_id: Option<TeamId>,
+    category_id: Option<CategoryId>,
+    waiting_on: Option<crate::conversation::WaitingOn>,
+    waiting_since: Option<Timestamp>,
+    snoozed_until: Option<Timestamp>,
+    message_count: i32,
+    last_message_id: Option<MessageId>,
+    last_message_at: Timestamp,
+    version: i64,
+    updated_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    deleted_at: Option<Timestamp>,
+}
+
+/// Writes `after` over `before`, one version on. `None`: somebody else changed it first.
+pub fn update(
+    conn: &mut Conn,
+    before: &Conversation,
+    after: &Conversation,
+    now: Timestamp,
+) -> Result<Option<Conversation>, StoreError> {
+    let changed = Changed {
+        subject: after.subject.clone(),
+        status: after.status,
+        priority: after.priority,
+        assignee_id: after.assignee_id,
+        team_id: after.team_id,
+        category_id: after.category_id,
+        waiting_on: after.waiting_on,
+        waiting_since: after.waiting_since,
+        snoozed_until: after.snoozed_until,
+        message_count: after.message_count,
+        last_message_id: after.last_message_id,
+        last_message_at: after.last_message_at,
+        version: before.version + 1,
+        updated_at: now,
+        closed_at: after.closed_at,
+        deleted_at: after.deleted_at,
+    };
+    let same = conversations::table.find(before.id).filter(conversations::version.eq(before.version));
+    Ok(diesel::update(same)
+        .set(&changed)
+        .returning(returning::<Conversation>())
+        .get_result(conn)
+        .optional()?)
+}
+
+/// Conversations of one customer in these mailboxes, active since a time: newest first, few.
+pub fn recent_of_customer(
+    conn: &mut Conn,
+    customer_id: CustomerId,
+    mailboxes: &[MailboxId],
+    since: Timestamp,
+) -> Result<Vec<Conversation>, StoreError> {
+    Ok(conversations::table
+        .filter(conversations::customer_id.eq(customer_id))
+        .filter(conversations::mailbox_id.eq_any(mailboxes))
+        .filter(conversations::last_message_at.ge(since))
+        .filter(conversations::deleted_at.is_null())
+        .order(conversations::id.desc())
+        .limit(20)
+        .select(Conversation::as_select())
+        .load(conn)?)
+}
+
+/// Remembers that two have to do with each other; once is enough.
+pub fn insert_link(
+    conn: &mut Conn,
+    id: ConversationId,
+    related: ConversationId,
+    reason: LinkReason,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    each_backend!(conn => diesel::insert_into(conversation_links::table)
+        .values((
+            conversation_links::conversation_id.eq(id),
+            conversation_links::related_id.eq(related),
+            conversation_links::reason.eq(reason),
+            conversation_links::message_id.eq(message),
+            conversation_links::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(())
+}
+
+/// What a conversation has to do with.
+pub fn links(conn: &mut Conn, id: ConversationId) -> Result<Vec<ConversationLink>, StoreError> {
+    let rows: Vec<(ConversationId, LinkReason)> = conversation_links::table
+        .filter(conversation_links::conversation_id.eq(id))
+        .order(conversation_links::related_id.asc())
+        .select((conversation_links::related_id, conversation_links::reason))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(related_id, reason)| ConversationLink { related_id, reason }).collect())
+}

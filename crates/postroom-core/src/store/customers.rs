@@ -1,0 +1,263 @@
+//! Customers, their addresses and telephone numbers.
+
+use crate::access::Access;
+use crate::id::{CustomerAddressId, CustomerId};
+use crate::page::{Page, PageRequest, Position};
+use crate::people::{Customer, CustomerAddress, CustomerPhone};
+use crate::store::conn::{Conn, MultiBackend, each_backend};
+use crate::store::schema::{customer_addresses, customer_phones, customers};
+use crate::store::{StoreError, conversations, returning};
+use crate::text::fold;
+use crate::time::Timestamp;
+use diesel::prelude::*;
+use std::collections::HashSet;
+
+/// Makes a customer.
+pub fn insert(conn: &mut Conn, name: Option<&str>, now: Timestamp) -> Result<Customer, StoreError> {
+    Ok(diesel::insert_into(customers::table)
+        .values((
+            customers::name.eq(name),
+            customers::name_folded.eq(name.map(fold).unwrap_or_default()),
+            customers::version.eq(1_i64),
+            customers::created_at.eq(now),
+            customers::updated_at.eq(now),
+        ))
+        .returning(returning::<Customer>())
+        .get_result(conn)?)
+}
+
+/// Gives a customer an address, unless somebody has it. `None`: somebody has.
+pub fn insert_address(
+    conn: &mut Conn,
+    customer: CustomerId,
+    email: &str,
+    confirmed_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<CustomerAddressId>, StoreError> {
+    let folded = crate::text::fold_address(email);
+    Ok(each_backend!(conn => diesel::insert_into(customer_addresses::table)
+        .values((
+            customer_addresses::customer_id.eq(customer),
+            customer_addresses::email.eq(email),
+            customer_addresses::email_folded.eq(&folded),
+            customer_addresses::confirmed_at.eq(confirmed_at),
+            customer_addresses::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .returning(customer_addresses::id)
+        .get_result(conn)
+        .optional())?)
+}
+
+/// Takes a customer's addresses and telephone numbers away, so that new ones can be written.
+pub fn delete_address(conn: &mut Conn, id: CustomerAddressId) -> Result<(), StoreError> {
+    diesel::delete(customer_addresses::table.find(id)).execute(conn)?;
+    Ok(())
+}
+
+/// Says when an address was confirmed, or that it is not.
+pub fn confirm_address(
+    conn: &mut Conn,
+    id: CustomerAddressId,
+    confirmed_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    diesel::update(customer_addresses::table.find(id))
+        .set(customer_addresses::confirmed_at.eq(confirmed_at))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Writes a customer's telephone numbers over those there are.
+pub fn set_phones(
+    conn: &mut Conn,
+    id: CustomerId,
+    phones: &[String],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::delete(customer_phones::table.filter(customer_phones::customer_id.eq(id))).execute(conn)?;
+    let rows: Vec<_> = phones
+        .iter()
+        .map(|phone| {
+            (
+                customer_phones::customer_id.eq(id),
+                customer_phones::phone.eq(phone),
+                customer_phones::created_at.eq(now),
+            )
+        })
+        .collect();
+    if !rows.is_empty() {
+        each_backend!(conn => diesel::insert_into(customer_phones::table).values(&rows).on_conflict_do_nothing().execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Writes the name, one version on. `None`: somebody else changed it first.
+pub fn update(
+    conn: &mut Conn,
+    before: &Customer,
+    name: Option<&str>,
+    now: Timestamp,
+) -> Result<Option<Customer>, StoreError> {
+    let same = customers::table.find(before.id).filter(customers::version.eq(before.version));
+    Ok(diesel::update(same)
+        .set((
+            customers::name.eq(name),
+            customers::name_folded.eq(name.map(fold).unwrap_or_default()),
+            customers::version.eq(before.version + 1),
+            customers::updated_at.eq(now),
+        ))
+        .returning(returning::<Customer>())
+        .get_result(conn)
+        .optional()?)
+}
+
+/// Whose address it is.
+pub fn find_by_address(conn: &mut Conn, folded: &str) -> Result<Option<CustomerId>, StoreError> {
+    Ok(customer_addresses::table
+        .filter(customer_addresses::email_folded.eq(folded))
+        .select(customer_addresses::customer_id)
+        .first(conn)
+        .optional()?)
+}
+
+/// Several customers, by id.
+pub fn find_many(conn: &mut Conn, ids: &[CustomerId]) -> Result<Vec<Customer>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(customers::table
+        .filter(customers::id.eq_any(ids))
+        .order(customers::id.asc())
+        .select(Customer::as_select())
+        .load(conn)?)
+}
+
+/// The addresses of several customers, oldest first.
+pub fn addresses(conn: &mut Conn, of: &[CustomerId]) -> Result<Vec<CustomerAddress>, StoreError> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(customer_addresses::table
+        .filter(customer_addresses::customer_id.eq_any(of))
+        .order(customer_addresses::id.asc())
+        .select(CustomerAddress::as_select())
+        .load(conn)?)
+}
+
+/// The telephone numbers of several customers, oldest first.
+pub fn phones(conn: &mut Conn, of: &[CustomerId]) -> Result<Vec<CustomerPhone>, StoreError> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(customer_phones::table
+        .filter(customer_phones::customer_id.eq_any(of))
+        .order(customer_phones::id.asc())
+        .select(CustomerPhone::as_select())
+        .load(conn)?)
+}
+
+/// The folded addresses of a customer that somebody made sure of.
+pub fn confirmed_addresses(
+    conn: &mut Conn,
+    of: &[CustomerId],
+) -> Result<Vec<(CustomerId, String)>, StoreError> {
+    if of.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(customer_addresses::table
+        .filter(customer_addresses::customer_id.eq_any(of))
+        .filter(customer_addresses::confirmed_at.is_not_null())
+        .select((customer_addresses::customer_id, customer_addresses::email_folded))
+        .load(conn)?)
+}
+
+/// Which customers a list is of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerFilter {
+    /// With exactly this address.
+    pub email: Option<String>,
+    /// With this in the name or in an address.
+    pub words: Option<String>,
+}
+
+/// One page of customers, newest first. Who does not see everything sees those who have a
+/// conversation that can be seen.
+pub fn list(
+    conn: &mut Conn,
+    access: &Access,
+    filter: &CustomerFilter,
+    page: PageRequest,
+) -> Result<Page<Customer>, StoreError> {
+    let mut items: Vec<Customer> = Vec::new();
+    let mut after = page.after.map(|at| CustomerId(at.id));
+    let wanted = usize::from(page.limit) + 1;
+    loop {
+        let mut query = matching(filter).order(customers::id.desc()).limit(page.fetch().max(100));
+        if let Some(after) = after {
+            query = query.filter(customers::id.lt(after));
+        }
+        let mut rows: Vec<Customer> = query.select(Customer::as_select()).load(conn)?;
+        let full = rows.len() as i64 == page.fetch().max(100);
+        after = rows.last().map(|row| row.id);
+        if !access.sees_all() {
+            let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+            let seen = visible(conn, access, &ids)?;
+            rows.retain(|row| seen.contains(&row.id));
+        }
+        items.append(&mut rows);
+        if items.len() >= wanted || !full {
+            break;
+        }
+    }
+    items.truncate(wanted);
+    let mut cut = Page::cut(items, page, |row: &Customer| Position { key: row.id.0, id: row.id.0 });
+    if page.count && access.sees_all() {
+        cut.total = Some(matching(filter).count().get_result(conn)?);
+    }
+    Ok(cut)
+}
+
+/// Which of these customers have a conversation that the caller may see.
+pub fn visible(
+    conn: &mut Conn,
+    access: &Access,
+    ids: &[CustomerId],
+) -> Result<HashSet<CustomerId>, StoreError> {
+    use crate::store::schema::conversations as table;
+    if access.sees_all() {
+        return Ok(ids.iter().copied().collect());
+    }
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let seen: Vec<CustomerId> = conversations::visible(access)
+        .filter(table::customer_id.eq_any(ids.to_vec()))
+        .select(table::customer_id)
+        .distinct()
+        .load(conn)?;
+    Ok(seen.into_iter().collect())
+}
+
+fn matching(filter: &CustomerFilter) -> customers::BoxedQuery<'static, MultiBackend> {
+    let mut query = customers::table.into_boxed();
+    if let Some(email) = &filter.email {
+        let with = customer_addresses::table
+            .filter(customer_addresses::email_folded.eq(crate::text::fold_address(email)))
+            .select(customer_addresses::customer_id);
+        query = query.filter(customers::id.eq_any(with));
+    }
+    if let Some(words) = &filter.words {
+        let pattern = format!("%{}%", escape_like(&fold(words)));
+        let with = customer_addresses::table
+            .filter(customer_addresses::email_folded.like(pattern.clone()).escape('\\'))
+            .select(customer_addresses::customer_id);
+        query =
+            query.filter(customers::name_folded.like(pattern).escape('\\').or(customers::id.eq_any(with)));
+    }
+    query
+}
+
+/// Text that stands for itself in a LIKE pattern.
+fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}

@@ -1,0 +1,168 @@
+//! The event log.
+
+use crate::access::Access;
+use crate::actor::{Actor, ActorType};
+use crate::event::{Event, NewEvent};
+use crate::id::ConversationId;
+use crate::store::conn::{self, Conn, MultiBackend, each_backend};
+use crate::store::schema::events;
+use crate::store::types::Json;
+use crate::store::{StoreError, conversations};
+use crate::time::Timestamp;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// The columns of one row: SQLite takes 32,766 values in a statement, PostgreSQL 65,535.
+const ROWS_AT_ONCE: usize = 1_000;
+
+#[derive(Insertable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+struct NewRow<'a> {
+    kind: &'a str,
+    actor_type: ActorType,
+    actor_id: Option<String>,
+    actor_name: Option<&'a str>,
+    mailbox_id: Option<crate::id::MailboxId>,
+    conversation_id: Option<ConversationId>,
+    message_id: Option<crate::id::MessageId>,
+    customer_id: Option<crate::id::CustomerId>,
+    data: Json<&'a Map<String, Value>>,
+    created_at: Timestamp,
+}
+
+/// Writes a transaction's events, in order, under the lock that keeps their numbers in the
+/// order of commits. To be called last. Returns how many there were, `None` for none.
+pub fn append(
+    conn: &mut Conn,
+    actor: &Actor,
+    told: &[NewEvent],
+    now: Timestamp,
+) -> Result<Option<usize>, StoreError> {
+    if told.is_empty() {
+        return Ok(None);
+    }
+    let rows: Vec<NewRow<'_>> = told.iter().map(|event| row(event, actor, now)).collect();
+    conn::lock_events(conn)?;
+    for rows in rows.chunks(ROWS_AT_ONCE) {
+        each_backend!(conn => diesel::insert_into(events::table).values(rows).execute(conn))?;
+    }
+    Ok(Some(rows.len()))
+}
+
+fn row<'a>(event: &'a NewEvent, actor: &'a Actor, now: Timestamp) -> NewRow<'a> {
+    let (actor_type, actor_id, actor_name) = match &event.by_customer {
+        Some((id, name)) => (ActorType::Customer, Some(id.to_string()), name.as_deref()),
+        None => (actor.kind, actor.event_id(), Some(actor.name.as_str())),
+    };
+    NewRow {
+        kind: event.kind.as_str(),
+        actor_type,
+        actor_id,
+        actor_name,
+        mailbox_id: event.about.mailbox_id,
+        conversation_id: event.about.conversation_id,
+        message_id: event.about.message_id,
+        customer_id: event.about.customer_id,
+        data: Json::new(&event.data),
+        created_at: now,
+    }
+}
+
+type Predicate = Box<dyn BoxableExpression<events::table, MultiBackend, SqlType = Bool>>;
+
+/// How many rows are looked at for one page, however few of them the caller may see.
+const ROWS_PER_PAGE: i64 = 2_000;
+
+/// Events that the caller may see now, and how far the log was looked through for them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Oldest first.
+    pub events: Vec<Event>,
+    /// Everything up to here was looked at: where the next look begins.
+    pub seen_up_to: i64,
+}
+
+/// The events behind `after`. `kinds` are names, or prefixes that end in a dot; none means all.
+///
+/// What a caller may see is asked per row, at this moment: a grant taken away hides the past
+/// as well.
+pub fn list_after(
+    conn: &mut Conn,
+    access: &Access,
+    after: i64,
+    kinds: &[String],
+    limit: i64,
+) -> Result<Found, StoreError> {
+    let mut query = events::table.into_boxed().filter(events::seq.gt(after));
+    let any = kinds.iter().map(|kind| one_kind(kind)).reduce(|any, one| Box::new(any.or(one)));
+    if let Some(any) = any {
+        query = query.filter(any);
+    }
+    let rows = if access.sees_all() { limit } else { ROWS_PER_PAGE };
+    let mut found: Vec<Event> =
+        query.order(events::seq.asc()).limit(rows).select(Event::as_select()).load(conn)?;
+    let mut seen_up_to = found.last().map_or(after, |event| event.seq);
+    if !access.sees_all() {
+        let ids: HashSet<ConversationId> = found.iter().filter_map(|event| event.conversation_id).collect();
+        let open = conversations::visible_of(conn, access, &ids)?;
+        found.retain(|event| match (event.conversation_id, event.mailbox_id) {
+            (Some(id), _) => open.contains(&id),
+            (None, Some(mailbox)) => access.sees_mailbox(mailbox),
+            (None, None) => false,
+        });
+        if found.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            seen_up_to = found.last().map_or(seen_up_to, |event| event.seq);
+        }
+    }
+    Ok(Found { events: found, seen_up_to })
+}
+
+fn one_kind(kind: &str) -> Predicate {
+    if kind.ends_with('.') {
+        Box::new(events::kind.like(format!("{kind}%")))
+    } else {
+        Box::new(events::kind.eq(kind.to_owned()))
+    }
+}
+
+/// What happened in one conversation, oldest first, behind `after`. The caller has made sure
+/// that it may be seen.
+pub fn list_of_conversation(
+    conn: &mut Conn,
+    id: ConversationId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Event>, StoreError> {
+    Ok(events::table
+        .filter(events::conversation_id.eq(id))
+        .filter(events::seq.gt(after))
+        .order(events::seq.asc())
+        .limit(limit)
+        .select(Event::as_select())
+        .load(conn)?)
+}
+
+/// The newest number; 0 in an empty log.
+pub fn last_seq(conn: &mut Conn) -> Result<i64, StoreError> {
+    Ok(events::table.select(events::seq).order(events::seq.desc()).first(conn).optional()?.unwrap_or(0))
+}
+
+/// The newest number of what is older than `before`; 0 where nothing is.
+pub fn last_seq_before(conn: &mut Conn, before: Timestamp) -> Result<i64, StoreError> {
+    Ok(events::table
+        .filter(events::created_at.lt(before))
+        .select(events::seq)
+        .order(events::seq.desc())
+        .first(conn)
+        .optional()?
+        .unwrap_or(0))
+}
+
+/// Drops what belongs to no conversation and is not served any more.
+pub fn delete_loose(conn: &mut Conn, up_to: i64) -> Result<usize, StoreError> {
+    Ok(diesel::delete(events::table.filter(events::seq.le(up_to)).filter(events::conversation_id.is_null()))
+        .execute(conn)?)
+}

@@ -1,0 +1,277 @@
+//! The ledger of every mail ever seen, what waits to be fetched, and what is still to be done
+//! on the server.
+
+use crate::id::{LedgerId, MailboxId, MessageId};
+use crate::intake::Verdict;
+use crate::store::StoreError;
+use crate::store::conn::{Conn, each_backend};
+use crate::store::schema::{ledger, mail_actions, pending_mails};
+use crate::time::Timestamp;
+use diesel::prelude::*;
+use std::collections::HashSet;
+
+/// One mail in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Insertable)]
+#[diesel(table_name = ledger, treat_none_as_default_value = false)]
+pub struct NewEntry {
+    /// The mailbox.
+    pub mailbox_id: MailboxId,
+    /// The folder.
+    pub folder: String,
+    /// Where in it; unique there.
+    pub location: String,
+    /// The server's number, if it has one.
+    pub uid: Option<i64>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, in words, unless it was accepted.
+    pub reason: Option<String>,
+    /// The message it became.
+    pub message_id: Option<MessageId>,
+    /// Where its bytes are kept.
+    pub raw_hash: Option<String>,
+    /// Its size.
+    pub size: i64,
+    /// When the server got it.
+    pub internal_date: Option<Timestamp>,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Writes entries.
+pub fn insert(conn: &mut Conn, new: &[NewEntry]) -> Result<(), StoreError> {
+    for new in new.chunks(1_000) {
+        each_backend!(conn => diesel::insert_into(ledger::table).values(new).execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Which of these places are in the ledger already.
+pub fn known_locations(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    locations: &[&str],
+) -> Result<HashSet<String>, StoreError> {
+    let mut found = HashSet::new();
+    for locations in locations.chunks(10_000) {
+        if !locations.is_empty() {
+            let rows: Vec<String> = ledger::table
+                .filter(ledger::mailbox_id.eq(mailbox))
+                .filter(ledger::folder.eq(folder))
+                .filter(ledger::location.eq_any(locations))
+                .select(ledger::location)
+                .load(conn)?;
+            found.extend(rows);
+        }
+    }
+    Ok(found)
+}
+
+/// Where a message was seen: folder and place, for reading its mail again.
+pub fn entries_of(
+    conn: &mut Conn,
+    message: MessageId,
+) -> Result<Vec<(LedgerId, MailboxId, String)>, StoreError> {
+    Ok(ledger::table
+        .filter(ledger::message_id.eq(message))
+        .order(ledger::id.asc())
+        .select((ledger::id, ledger::mailbox_id, ledger::location))
+        .load(conn)?)
+}
+
+/// A mail that waits to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = pending_mails, treat_none_as_default_value = false)]
+pub struct Pending {
+    /// The mailbox.
+    pub mailbox_id: MailboxId,
+    /// The folder.
+    pub folder: String,
+    /// The generation of its numbers.
+    pub uidvalidity: i64,
+    /// Its number.
+    pub uid: i64,
+    /// Bytes, as the server says.
+    pub size: i64,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// Notes mail that waits.
+pub fn insert_pending(conn: &mut Conn, new: &[Pending]) -> Result<(), StoreError> {
+    for new in new.chunks(1_000) {
+        each_backend!(conn => diesel::insert_into(pending_mails::table).values(new).on_conflict_do_nothing().execute(conn))?;
+    }
+    Ok(())
+}
+
+/// What waits in a folder, untried first, then in the order of numbers.
+pub fn pending(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    limit: i64,
+) -> Result<Vec<Pending>, StoreError> {
+    Ok(pending_mails::table
+        .filter(pending_mails::mailbox_id.eq(mailbox))
+        .filter(pending_mails::folder.eq(folder))
+        .filter(pending_mails::uidvalidity.eq(uidvalidity))
+        .order((pending_mails::attempts.asc(), pending_mails::uid.asc()))
+        .limit(limit)
+        .select(Pending::as_select())
+        .load(conn)?)
+}
+
+/// These wait no more.
+pub fn delete_pending(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    uids: &[i64],
+) -> Result<(), StoreError> {
+    for uids in uids.chunks(10_000) {
+        diesel::delete(
+            pending_mails::table
+                .filter(pending_mails::mailbox_id.eq(mailbox))
+                .filter(pending_mails::folder.eq(folder))
+                .filter(pending_mails::uidvalidity.eq(uidvalidity))
+                .filter(pending_mails::uid.eq_any(uids)),
+        )
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Forgets what waited under the numbers of older generations of a folder.
+pub fn delete_old_pending(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+) -> Result<(), StoreError> {
+    diesel::delete(
+        pending_mails::table
+            .filter(pending_mails::mailbox_id.eq(mailbox))
+            .filter(pending_mails::folder.eq(folder))
+            .filter(pending_mails::uidvalidity.ne(uidvalidity)),
+    )
+    .execute(conn)?;
+    diesel::delete(
+        mail_actions::table
+            .filter(mail_actions::mailbox_id.eq(mailbox))
+            .filter(mail_actions::folder.eq(folder))
+            .filter(mail_actions::uidvalidity.ne(uidvalidity)),
+    )
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Notes that these were tried in vain.
+pub fn note_attempt(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    uids: &[i64],
+    error: &str,
+) -> Result<(), StoreError> {
+    for uids in uids.chunks(10_000) {
+        diesel::update(
+            pending_mails::table
+                .filter(pending_mails::mailbox_id.eq(mailbox))
+                .filter(pending_mails::folder.eq(folder))
+                .filter(pending_mails::uidvalidity.eq(uidvalidity))
+                .filter(pending_mails::uid.eq_any(uids)),
+        )
+        .set((pending_mails::attempts.eq(pending_mails::attempts + 1), pending_mails::last_error.eq(error)))
+        .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Something to be done on the server.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = mail_actions, treat_none_as_default_value = false)]
+pub struct MailAction {
+    /// The mailbox.
+    pub mailbox_id: MailboxId,
+    /// The folder.
+    pub folder: String,
+    /// The generation of its numbers.
+    pub uidvalidity: i64,
+    /// The mail.
+    pub uid: i64,
+    /// `seen`, `delete`, or `move:` and a folder.
+    pub action: String,
+    /// Not before.
+    pub due_at: Timestamp,
+}
+
+/// Notes what is to be done.
+pub fn insert_actions(conn: &mut Conn, new: &[MailAction]) -> Result<(), StoreError> {
+    for new in new.chunks(1_000) {
+        each_backend!(conn => diesel::insert_into(mail_actions::table).values(new).on_conflict_do_nothing().execute(conn))?;
+    }
+    Ok(())
+}
+
+/// What is due in a folder.
+pub fn due_actions(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    now: Timestamp,
+) -> Result<Vec<MailAction>, StoreError> {
+    Ok(mail_actions::table
+        .filter(mail_actions::mailbox_id.eq(mailbox))
+        .filter(mail_actions::folder.eq(folder))
+        .filter(mail_actions::uidvalidity.eq(uidvalidity))
+        .filter(mail_actions::due_at.le(now))
+        .order(mail_actions::uid.asc())
+        .limit(1_000)
+        .select(MailAction::as_select())
+        .load(conn)?)
+}
+
+/// These are done.
+pub fn delete_actions(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    uids: &[i64],
+) -> Result<(), StoreError> {
+    diesel::delete(
+        mail_actions::table
+            .filter(mail_actions::mailbox_id.eq(mailbox))
+            .filter(mail_actions::folder.eq(folder))
+            .filter(mail_actions::uidvalidity.eq(uidvalidity))
+            .filter(mail_actions::uid.eq_any(uids)),
+    )
+    .execute(conn)?;
+    Ok(())
+}
+
+/// What waits in a folder and was tried this often in vain.
+pub fn tried_in_vain(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    tries: i32,
+) -> Result<Vec<Pending>, StoreError> {
+    Ok(pending_mails::table
+        .filter(pending_mails::mailbox_id.eq(mailbox))
+        .filter(pending_mails::folder.eq(folder))
+        .filter(pending_mails::uidvalidity.eq(uidvalidity))
+        .filter(pending_mails::attempts.ge(tries))
+        .order(pending_mails::uid.asc())
+        .select(Pending::as_select())
+        .load(conn)?)
+}

@@ -1,0 +1,282 @@
+//! Messages and their files.
+
+use crate::id::{AttachmentId, ConversationId, MailboxId, MessageId};
+use crate::mail::{Address, Class, FailedRecipient, SenderAuth};
+use crate::message::{Attachment, AuthorType, Message, MessageKind, Recipients};
+use crate::page::{Page, PageRequest, Position};
+use crate::store::StoreError;
+use crate::store::conn::{Conn, each_backend};
+use crate::store::schema::{attachments, messages};
+use crate::store::types::Json;
+use crate::threading::identity::Known;
+use crate::threading::{Decision, Flag};
+use crate::time::Timestamp;
+use diesel::prelude::*;
+use std::collections::{HashMap, HashSet};
+
+/// A message to be kept.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = messages, treat_none_as_default_value = false)]
+pub struct NewMessage<'a> {
+    /// Where it belongs.
+    pub conversation_id: ConversationId,
+    /// Where it came to or leaves from.
+    pub mailbox_id: MailboxId,
+    /// Which way.
+    pub kind: MessageKind,
+    /// What kind of mail.
+    pub class: Class,
+    /// Who wrote it.
+    pub author_type: AuthorType,
+    /// Their number.
+    pub author_id: Option<i64>,
+    /// Their name.
+    pub author_name: Option<&'a str>,
+    /// The From address.
+    pub sender: Option<Json<Address>>,
+    /// Who it went to.
+    pub recipients: Json<Recipients>,
+    /// Its subject.
+    pub subject: &'a str,
+    /// Its text.
+    pub content: &'a str,
+    /// What is new in it.
+    pub reply_content: Option<&'a str>,
+    /// It has HTML.
+    pub has_html: bool,
+    /// Message-ID without brackets.
+    pub internet_message_id: Option<&'a str>,
+    /// Sameness.
+    pub fingerprint: Option<&'a [u8]>,
+    /// Where the raw mail is.
+    pub raw_hash: Option<&'a str>,
+    /// Its size.
+    pub raw_size: Option<i64>,
+    /// Who vouches for the sender.
+    pub sender_auth: SenderAuth,
+    /// What to show.
+    pub flags: Json<Vec<Flag>>,
+    /// Why its class.
+    pub signals: Json<Vec<String>>,
+    /// Why here.
+    pub threading: Option<Json<Decision>>,
+    /// Whom a bounce is about.
+    pub failed_recipients: Json<Vec<FailedRecipient>>,
+    /// What a bounce is about.
+    pub about_message_id: Option<MessageId>,
+    /// The Date header.
+    pub sent_at: Option<Timestamp>,
+    /// When the server got it.
+    pub received_at: Option<Timestamp>,
+    /// 1.
+    pub version: i64,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Keeps a message. Its number alone comes back: the text need not travel twice.
+pub fn insert(conn: &mut Conn, new: &NewMessage<'_>) -> Result<MessageId, StoreError> {
+    Ok(diesel::insert_into(messages::table).values(new).returning(messages::id).get_result(conn)?)
+}
+
+/// Puts the final bytes of an answer under the message they carry.
+pub fn set_raw(
+    conn: &mut Conn,
+    id: MessageId,
+    internet_message_id: &str,
+    raw_hash: &str,
+    raw_size: i64,
+) -> Result<(), StoreError> {
+    diesel::update(messages::table.find(id))
+        .set((
+            messages::internet_message_id.eq(internet_message_id),
+            messages::raw_hash.eq(raw_hash),
+            messages::raw_size.eq(raw_size),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// One message. Whether it may be seen is asked of its conversation.
+pub fn find(conn: &mut Conn, id: MessageId) -> Result<Option<Message>, StoreError> {
+    Ok(messages::table.find(id).select(Message::as_select()).first(conn).optional()?)
+}
+
+/// One page of a conversation's messages, oldest first or newest first.
+pub fn list(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    newest_first: bool,
+    page: PageRequest,
+) -> Result<Page<Message>, StoreError> {
+    let of = || messages::table.into_boxed().filter(messages::conversation_id.eq(conversation));
+    let total = if page.count { Some(of().count().get_result(conn)?) } else { None };
+    let mut query = of();
+    query = if newest_first { query.order(messages::id.desc()) } else { query.order(messages::id.asc()) };
+    if let Some(after) = page.after {
+        let after = MessageId(after.id);
+        query = if newest_first {
+            query.filter(messages::id.lt(after))
+        } else {
+            query.filter(messages::id.gt(after))
+        };
+    }
+    let rows = query.limit(page.fetch()).select(Message::as_select()).load(conn)?;
+    let mut cut = Page::cut(rows, page, |row: &Message| Position { key: row.id.0, id: row.id.0 });
+    cut.total = total;
+    Ok(cut)
+}
+
+/// Several messages, by id.
+pub fn find_many(conn: &mut Conn, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(messages::table
+        .filter(messages::id.eq_any(ids))
+        .order(messages::id.asc())
+        .select(Message::as_select())
+        .load(conn)?)
+}
+
+/// Which of these messages left from here.
+pub fn outgoing_of(conn: &mut Conn, ids: &[MessageId]) -> Result<HashSet<MessageId>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let outgoing = [MessageKind::Reply, MessageKind::Forward, MessageKind::AutoReply];
+    let found: Vec<MessageId> = messages::table
+        .filter(messages::id.eq_any(ids))
+        .filter(messages::kind.eq_any(outgoing))
+        .select(messages::id)
+        .load(conn)?;
+    Ok(found.into_iter().collect())
+}
+
+/// The newest message of these kinds in a conversation.
+pub fn last_of_kind(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    kinds: &[MessageKind],
+) -> Result<Option<Message>, StoreError> {
+    Ok(messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::kind.eq_any(kinds))
+        .order(messages::id.desc())
+        .select(Message::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// The Message-IDs of a conversation's mails, newest first, at most `limit`.
+pub fn recent_ids(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    Ok(messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::internet_message_id.is_not_null())
+        .filter(messages::kind.ne(MessageKind::Note))
+        .order(messages::id.desc())
+        .limit(limit)
+        .select(messages::internet_message_id.assume_not_null())
+        .load(conn)?)
+}
+
+/// The Message-ID of a conversation's first mail.
+pub fn first_id(conn: &mut Conn, conversation: ConversationId) -> Result<Option<String>, StoreError> {
+    Ok(messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::internet_message_id.is_not_null())
+        .order(messages::id.asc())
+        .select(messages::internet_message_id.assume_not_null())
+        .first(conn)
+        .optional()?)
+}
+
+/// What sameness is judged by.
+pub fn sameness(conn: &mut Conn, id: MessageId) -> Result<Option<Known>, StoreError> {
+    let row: Option<(Option<Vec<u8>>, Option<String>)> = messages::table
+        .find(id)
+        .select((messages::fingerprint, messages::raw_hash))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(fingerprint, raw_hash)| Known { fingerprint, raw_hash }))
+}
+
+/// Messages with exactly these raw bytes in these mailboxes, the oldest of each.
+pub fn find_by_raw(
+    conn: &mut Conn,
+    hashes: &[&str],
+    mailboxes: &[MailboxId],
+) -> Result<HashMap<String, (MessageId, ConversationId)>, StoreError> {
+    let rows: Vec<(String, MessageId, ConversationId)> = messages::table
+        .filter(messages::raw_hash.assume_not_null().eq_any(hashes))
+        .filter(messages::mailbox_id.eq_any(mailboxes))
+        .order(messages::id.desc())
+        .select((messages::raw_hash.assume_not_null(), messages::id, messages::conversation_id))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(hash, id, conversation)| (hash, (id, conversation))).collect())
+}
+
+/// Keeps files.
+pub fn insert_attachments(conn: &mut Conn, new: &[Attachment]) -> Result<(), StoreError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    each_backend!(conn => diesel::insert_into(attachments::table).values(new).execute(conn))?;
+    Ok(())
+}
+
+/// The files of several messages.
+pub fn attachments(
+    conn: &mut Conn,
+    of: &[MessageId],
+) -> Result<HashMap<MessageId, Vec<Attachment>>, StoreError> {
+    let mut found: HashMap<MessageId, Vec<Attachment>> = HashMap::new();
+    if of.is_empty() {
+        return Ok(found);
+    }
+    let rows: Vec<Attachment> = attachments::table
+        .filter(attachments::message_id.assume_not_null().eq_any(of))
+        .order(attachments::id.asc())
+        .select(Attachment::as_select())
+        .load(conn)?;
+    for row in rows {
+        if let Some(message) = row.message_id {
+            found.entry(message).or_default().push(row);
+        }
+    }
+    Ok(found)
+}
+
+/// One file.
+pub fn find_attachment(conn: &mut Conn, id: &AttachmentId) -> Result<Option<Attachment>, StoreError> {
+    Ok(attachments::table.find(id).select(Attachment::as_select()).first(conn).optional()?)
+}
+
+/// Gives a waiting upload to a message. `false`: it is not waiting any more.
+pub fn attach(conn: &mut Conn, id: &AttachmentId, to: MessageId) -> Result<bool, StoreError> {
+    let waiting = attachments::table.find(id).filter(attachments::message_id.is_null());
+    let changed = diesel::update(waiting)
+        .set((attachments::message_id.eq(to), attachments::expires_at.eq(None::<Timestamp>)))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Points a file into its message's raw mail, where it now stands; its own blob is let go.
+pub fn move_into_raw(conn: &mut Conn, id: &AttachmentId, part: i32) -> Result<(), StoreError> {
+    diesel::update(attachments::table.find(id))
+        .set((attachments::part.eq(part), attachments::blob_hash.eq(None::<String>)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Drops uploads that nobody attached in time.
+pub fn delete_expired(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
+    let expired = attachments::table
+        .filter(attachments::message_id.is_null())
+        .filter(attachments::expires_at.assume_not_null().lt(now));
+    Ok(diesel::delete(expired).execute(conn)?)
+}

@@ -1,0 +1,153 @@
+//! Mail on its way out.
+
+use crate::id::{MailboxId, MessageId, OutboxId};
+use crate::message::{DeliveryState, Outbound, RecipientResult};
+use crate::store::conn::Conn;
+use crate::store::schema::{mailboxes, outbox};
+use crate::store::types::Json;
+use crate::store::{StoreError, returning};
+use crate::time::Timestamp;
+use diesel::prelude::*;
+use std::collections::HashMap;
+
+/// A mail to be sent.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = outbox, treat_none_as_default_value = false)]
+pub struct NewOutbound<'a> {
+    /// The message it carries.
+    pub message_id: MessageId,
+    /// Where it leaves from.
+    pub mailbox_id: MailboxId,
+    /// `queued`.
+    pub state: DeliveryState,
+    /// Its final bytes.
+    pub raw_hash: &'a str,
+    /// MAIL FROM.
+    pub envelope_from: &'a str,
+    /// RCPT TO.
+    pub recipients: Json<Vec<RecipientResult>>,
+    /// 0.
+    pub attempts: i32,
+    /// Not before.
+    pub next_attempt_at: Timestamp,
+    /// Not yet.
+    pub captured: bool,
+    /// 1.
+    pub version: i64,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Puts a mail into the outbox.
+pub fn insert(conn: &mut Conn, new: &NewOutbound<'_>) -> Result<(), StoreError> {
+    diesel::insert_into(outbox::table).values(new).execute(conn)?;
+    Ok(())
+}
+
+/// How the mails of several messages are doing.
+pub fn of_messages(
+    conn: &mut Conn,
+    messages: &[MessageId],
+) -> Result<HashMap<MessageId, Outbound>, StoreError> {
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Outbound> =
+        outbox::table.filter(outbox::message_id.eq_any(messages)).select(Outbound::as_select()).load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.message_id, row)).collect())
+}
+
+/// The mails that are due, of mailboxes that are not paused, oldest first.
+pub fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Outbound>, StoreError> {
+    Ok(outbox::table
+        .inner_join(mailboxes::table)
+        .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
+        .filter(outbox::next_attempt_at.le(now))
+        .filter(mailboxes::paused.eq(false))
+        .order((outbox::next_attempt_at.asc(), outbox::id.asc()))
+        .limit(limit)
+        .select(Outbound::as_select())
+        .load(conn)?)
+}
+
+/// When the next mail is due, if any waits.
+pub fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    Ok(outbox::table
+        .inner_join(mailboxes::table)
+        .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
+        .filter(mailboxes::paused.eq(false))
+        .order(outbox::next_attempt_at.asc())
+        .select(outbox::next_attempt_at)
+        .first(conn)
+        .optional()?)
+}
+
+/// Mails whose sender died over them.
+pub fn abandoned(conn: &mut Conn, now: Timestamp) -> Result<Vec<Outbound>, StoreError> {
+    Ok(outbox::table
+        .filter(outbox::state.eq(DeliveryState::Sending))
+        .filter(outbox::claimed_until.assume_not_null().lt(now))
+        .order(outbox::id.asc())
+        .limit(100)
+        .select(Outbound::as_select())
+        .load(conn)?)
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = outbox, treat_none_as_null = true)]
+struct Changed {
+    state: DeliveryState,
+    recipients: Json<Vec<RecipientResult>>,
+    attempts: i32,
+    next_attempt_at: Timestamp,
+    claimed_until: Option<Timestamp>,
+    data_sent_at: Option<Timestamp>,
+    captured: bool,
+    response: Option<String>,
+    last_error: Option<String>,
+    version: i64,
+    finished_at: Option<Timestamp>,
+}
+
+/// Writes `after` over `before`, one version on. `None`: another worker was first.
+pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Option<Outbound>, StoreError> {
+    let changed = Changed {
+        state: after.state,
+        recipients: after.recipients.clone(),
+        attempts: after.attempts,
+        next_attempt_at: after.next_attempt_at,
+        claimed_until: after.claimed_until,
+        data_sent_at: after.data_sent_at,
+        captured: after.captured,
+        response: after.response.clone(),
+        last_error: after.last_error.clone(),
+        version: before.version + 1,
+        finished_at: after.finished_at,
+    };
+    let same = outbox::table
+        .find(before.id)
+        .filter(outbox::version.eq(before.version))
+        .filter(outbox::state.eq(before.state));
+    Ok(diesel::update(same).set(&changed).returning(returning::<Outbound>()).get_result(conn).optional()?)
+}
+
+/// One mail.
+pub fn find(conn: &mut Conn, id: OutboxId) -> Result<Option<Outbound>, StoreError> {
+    Ok(outbox::table.find(id).select(Outbound::as_select()).first(conn).optional()?)
+}
+
+/// Whether anything of a mailbox still waits to leave.
+pub fn is_waiting(conn: &mut Conn, mailbox: MailboxId) -> Result<bool, StoreError> {
+    Ok(diesel::select(diesel::dsl::exists(
+        outbox::table.filter(outbox::mailbox_id.eq(mailbox)).filter(outbox::finished_at.is_null()),
+    ))
+    .get_result(conn)?)
+}
+
+/// Ends every claim as of a time.
+pub fn expire_claims(conn: &mut Conn, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(outbox::table.filter(outbox::state.eq(DeliveryState::Sending)))
+        .set(outbox::claimed_until.eq(at))
+        .execute(conn)?;
+    Ok(())
+}

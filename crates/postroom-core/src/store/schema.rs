@@ -1,0 +1,402 @@
+//! Every table as diesel sees it, for both databases. A test holds it against them.
+
+diesel::table! {
+    settings (key) {
+        key -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    blobs (hash) {
+        hash -> Text,
+        size -> BigInt,
+        encoding -> Text,
+        content -> Nullable<Binary>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    mailboxes (id) {
+        id -> BigInt,
+        name -> Text,
+        address -> Text,
+        aliases -> Text,
+        share_group -> Text,
+        poll_interval_seconds -> Integer,
+        source -> Text,
+        source_password -> Nullable<Binary>,
+        delivery -> Text,
+        delivery_password -> Nullable<Binary>,
+        strangers -> Text,
+        trusted_authserv_ids -> Text,
+        relay_addresses -> Text,
+        paused -> Bool,
+        is_configured -> Bool,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    mailbox_states (mailbox_id) {
+        mailbox_id -> BigInt,
+        last_attempt_at -> Nullable<BigInt>,
+        last_success_at -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        failing_since -> Nullable<BigInt>,
+        sync_requested_at -> Nullable<BigInt>,
+        accepted -> BigInt,
+        duplicates -> BigInt,
+        failed -> BigInt,
+    }
+}
+
+diesel::table! {
+    folders (mailbox_id, name) {
+        mailbox_id -> BigInt,
+        name -> Text,
+        uidvalidity -> BigInt,
+        last_uid -> BigInt,
+    }
+}
+
+diesel::table! {
+    pending_mails (mailbox_id, folder, uidvalidity, uid) {
+        mailbox_id -> BigInt,
+        folder -> Text,
+        uidvalidity -> BigInt,
+        uid -> BigInt,
+        size -> BigInt,
+        attempts -> Integer,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    mail_actions (mailbox_id, folder, uidvalidity, uid) {
+        mailbox_id -> BigInt,
+        folder -> Text,
+        uidvalidity -> BigInt,
+        uid -> BigInt,
+        action -> Text,
+        due_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    agents (id) {
+        id -> BigInt,
+        name -> Text,
+        email -> Text,
+        email_folded -> Text,
+        role -> Text,
+        disabled_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    teams (id) {
+        id -> BigInt,
+        name -> Text,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    team_members (team_id, agent_id) {
+        team_id -> BigInt,
+        agent_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    categories (id) {
+        id -> BigInt,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    grants (id) {
+        id -> BigInt,
+        agent_id -> Nullable<BigInt>,
+        team_id -> Nullable<BigInt>,
+        mailbox_id -> BigInt,
+        category_id -> Nullable<BigInt>,
+        assigned_only -> Bool,
+        level -> Text,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> Text,
+        name -> Text,
+        secret_hash -> Text,
+        agent_id -> Nullable<BigInt>,
+        scopes -> Text,
+        mailbox_ids -> Nullable<Text>,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    customers (id) {
+        id -> BigInt,
+        name -> Nullable<Text>,
+        name_folded -> Text,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    customer_addresses (id) {
+        id -> BigInt,
+        customer_id -> BigInt,
+        email -> Text,
+        email_folded -> Text,
+        confirmed_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    customer_phones (id) {
+        id -> BigInt,
+        customer_id -> BigInt,
+        phone -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversations (id) {
+        id -> BigInt,
+        mailbox_id -> BigInt,
+        customer_id -> BigInt,
+        subject -> Text,
+        status -> Text,
+        priority -> Text,
+        channel -> Text,
+        assignee_id -> Nullable<BigInt>,
+        team_id -> Nullable<BigInt>,
+        category_id -> Nullable<BigInt>,
+        waiting_on -> Nullable<Text>,
+        waiting_since -> Nullable<BigInt>,
+        snoozed_until -> Nullable<BigInt>,
+        message_count -> Integer,
+        last_message_id -> Nullable<BigInt>,
+        last_message_at -> BigInt,
+        merged_into -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    conversation_links (conversation_id, related_id) {
+        conversation_id -> BigInt,
+        related_id -> BigInt,
+        reason -> Text,
+        message_id -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    participants (conversation_id, email_folded) {
+        conversation_id -> BigInt,
+        email_folded -> Text,
+        class -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    messages (id) {
+        id -> BigInt,
+        conversation_id -> BigInt,
+        mailbox_id -> BigInt,
+        kind -> Text,
+        class -> Text,
+        author_type -> Text,
+        author_id -> Nullable<BigInt>,
+        author_name -> Nullable<Text>,
+        sender -> Nullable<Text>,
+        recipients -> Text,
+        subject -> Text,
+        content -> Text,
+        reply_content -> Nullable<Text>,
+        has_html -> Bool,
+        internet_message_id -> Nullable<Text>,
+        fingerprint -> Nullable<Binary>,
+        raw_hash -> Nullable<Text>,
+        raw_size -> Nullable<BigInt>,
+        sender_auth -> Text,
+        flags -> Text,
+        signals -> Text,
+        threading -> Nullable<Text>,
+        failed_recipients -> Text,
+        about_message_id -> Nullable<BigInt>,
+        sent_at -> Nullable<BigInt>,
+        received_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    rfc_ids (share_group, rfc_id) {
+        share_group -> Text,
+        rfc_id -> Text,
+        conversation_id -> BigInt,
+        message_id -> Nullable<BigInt>,
+        kind -> Text,
+    }
+}
+
+diesel::table! {
+    ledger (id) {
+        id -> BigInt,
+        mailbox_id -> BigInt,
+        folder -> Text,
+        location -> Text,
+        uid -> Nullable<BigInt>,
+        verdict -> Text,
+        reason -> Nullable<Text>,
+        message_id -> Nullable<BigInt>,
+        raw_hash -> Nullable<Text>,
+        size -> BigInt,
+        internal_date -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    attachments (id) {
+        id -> Text,
+        message_id -> Nullable<BigInt>,
+        part -> Nullable<Integer>,
+        blob_hash -> Nullable<Text>,
+        filename -> Text,
+        content_type -> Text,
+        size -> BigInt,
+        inline -> Bool,
+        content_id -> Nullable<Text>,
+        token_id -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    tags (id) {
+        id -> BigInt,
+        name -> Text,
+        name_folded -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversation_tags (conversation_id, tag_id) {
+        conversation_id -> BigInt,
+        tag_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> BigInt,
+        message_id -> BigInt,
+        mailbox_id -> BigInt,
+        state -> Text,
+        raw_hash -> Text,
+        envelope_from -> Text,
+        recipients -> Text,
+        attempts -> Integer,
+        next_attempt_at -> BigInt,
+        claimed_until -> Nullable<BigInt>,
+        data_sent_at -> Nullable<BigInt>,
+        captured -> Bool,
+        response -> Nullable<Text>,
+        last_error -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        finished_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    events (seq) {
+        seq -> BigInt,
+        #[sql_name = "type"]
+        kind -> Text,
+        actor_type -> Text,
+        actor_id -> Nullable<Text>,
+        actor_name -> Nullable<Text>,
+        mailbox_id -> Nullable<BigInt>,
+        conversation_id -> Nullable<BigInt>,
+        message_id -> Nullable<BigInt>,
+        customer_id -> Nullable<BigInt>,
+        data -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    settings,
+    blobs,
+    mailboxes,
+    mailbox_states,
+    folders,
+    pending_mails,
+    mail_actions,
+    agents,
+    teams,
+    team_members,
+    categories,
+    grants,
+    tokens,
+    customers,
+    customer_addresses,
+    customer_phones,
+    conversations,
+    conversation_links,
+    participants,
+    messages,
+    rfc_ids,
+    ledger,
+    attachments,
+    tags,
+    conversation_tags,
+    outbox,
+    events,
+);
+
+diesel::joinable!(messages -> conversations (conversation_id));
+diesel::joinable!(outbox -> messages (message_id));
+diesel::joinable!(outbox -> mailboxes (mailbox_id));
+diesel::joinable!(conversation_tags -> tags (tag_id));
+diesel::joinable!(conversation_tags -> conversations (conversation_id));
+diesel::joinable!(customer_addresses -> customers (customer_id));
+diesel::joinable!(mailbox_states -> mailboxes (mailbox_id));
+diesel::joinable!(attachments -> messages (message_id));
+diesel::joinable!(rfc_ids -> conversations (conversation_id));

@@ -1,0 +1,100 @@
+//! Access tokens by the hash of their secret.
+
+use crate::access::Scope;
+use crate::id::{AgentId, MailboxId, TokenId};
+use crate::people::Token;
+use crate::store::StoreError;
+use crate::store::conn::Conn;
+use crate::store::schema::tokens;
+use crate::store::types::Json;
+use crate::time::Timestamp;
+use diesel::prelude::*;
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = tokens)]
+struct Row {
+    id: TokenId,
+    name: String,
+    agent_id: Option<AgentId>,
+    scopes: Json<Vec<Scope>>,
+    mailbox_ids: Option<Json<Vec<MailboxId>>>,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl From<Row> for Token {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            agent_id: row.agent_id,
+            scopes: row.scopes.into_inner(),
+            mailbox_ids: row.mailbox_ids.map(Json::into_inner),
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Keeps a token under the hash of its secret.
+pub fn insert(conn: &mut Conn, token: &Token, secret_hash: &str) -> Result<(), StoreError> {
+    diesel::insert_into(tokens::table)
+        .values((
+            tokens::id.eq(&token.id),
+            tokens::name.eq(&token.name),
+            tokens::secret_hash.eq(secret_hash),
+            tokens::agent_id.eq(token.agent_id),
+            tokens::scopes.eq(Json::new(token.scopes.clone())),
+            tokens::mailbox_ids.eq(token.mailbox_ids.clone().map(Json::new)),
+            tokens::expires_at.eq(token.expires_at),
+            tokens::created_at.eq(token.created_at),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The token with this secret, unless it was revoked.
+pub fn find_by_secret(conn: &mut Conn, secret_hash: &str) -> Result<Option<Token>, StoreError> {
+    let row: Option<Row> = tokens::table
+        .filter(tokens::secret_hash.eq(secret_hash))
+        .filter(tokens::revoked_at.is_null())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Token::from))
+}
+
+/// A token by its public name, unless it was revoked.
+pub fn find(conn: &mut Conn, id: &TokenId) -> Result<Option<Token>, StoreError> {
+    let row: Option<Row> = tokens::table
+        .find(id)
+        .filter(tokens::revoked_at.is_null())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Token::from))
+}
+
+/// Every token that was not revoked, oldest first.
+pub fn list(conn: &mut Conn) -> Result<Vec<Token>, StoreError> {
+    let rows: Vec<Row> = tokens::table
+        .filter(tokens::revoked_at.is_null())
+        .order(tokens::id.asc())
+        .select(Row::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(Token::from).collect())
+}
+
+/// Ends a token. `false`: it has ended already.
+pub fn revoke(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<bool, StoreError> {
+    let live = tokens::table.find(id).filter(tokens::revoked_at.is_null());
+    Ok(diesel::update(live).set(tokens::revoked_at.eq(now)).execute(conn)? == 1)
+}
+
+/// Notes that a token was used.
+pub fn touch(conn: &mut Conn, id: &TokenId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(tokens::table.find(id)).set(tokens::last_used_at.eq(now)).execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,352 @@
+-- Facts of the installation itself: one row a fact.
+CREATE TABLE settings (
+  key TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;
+
+-- Raw mail and uploads, once each, by the hex SHA-256 of what they hold.
+-- `content` is NULL where the object store keeps it.
+CREATE TABLE blobs (
+  hash TEXT NOT NULL PRIMARY KEY,
+  size INTEGER NOT NULL,
+  encoding TEXT NOT NULL CHECK (encoding IN ('plain', 'zstd')),
+  content BLOB,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE mailboxes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  address TEXT NOT NULL,
+  aliases TEXT NOT NULL,
+  share_group TEXT NOT NULL,
+  poll_interval_seconds INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  source_password BLOB,
+  delivery TEXT NOT NULL,
+  delivery_password BLOB,
+  strangers TEXT NOT NULL CHECK (strangers IN ('link', 'append')),
+  trusted_authserv_ids TEXT NOT NULL,
+  relay_addresses TEXT NOT NULL,
+  paused INTEGER NOT NULL CHECK (paused IN (0, 1)),
+  is_configured INTEGER NOT NULL CHECK (is_configured IN (0, 1)),
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
+-- How each mailbox is doing: written by its poll, apart from what people set.
+CREATE TABLE mailbox_states (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  last_attempt_at INTEGER,
+  last_success_at INTEGER,
+  last_error TEXT,
+  failing_since INTEGER,
+  sync_requested_at INTEGER,
+  accepted INTEGER NOT NULL,
+  duplicates INTEGER NOT NULL,
+  failed INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE folders (
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  uidvalidity INTEGER NOT NULL,
+  last_uid INTEGER NOT NULL,
+  PRIMARY KEY (mailbox_id, name)
+) STRICT;
+
+-- Mail that is known to be on the server and is not in the ledger yet.
+CREATE TABLE pending_mails (
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  folder TEXT NOT NULL,
+  uidvalidity INTEGER NOT NULL,
+  uid INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  last_error TEXT,
+  PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
+) STRICT;
+
+-- What is still to be done on the server to mail that is safely here.
+CREATE TABLE mail_actions (
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  folder TEXT NOT NULL,
+  uidvalidity INTEGER NOT NULL,
+  uid INTEGER NOT NULL,
+  action TEXT NOT NULL,
+  due_at INTEGER NOT NULL,
+  PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
+) STRICT;
+
+CREATE TABLE agents (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  email TEXT NOT NULL,
+  email_folded TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'agent')),
+  disabled_at INTEGER,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE teams (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE team_members (
+  team_id INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  PRIMARY KEY (team_id, agent_id)
+) STRICT;
+CREATE INDEX team_members_agent ON team_members (agent_id);
+
+CREATE TABLE categories (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+-- What an agent or a team may do in a mailbox: one of the two holds it.
+CREATE TABLE grants (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  agent_id INTEGER REFERENCES agents (id) ON DELETE CASCADE,
+  team_id INTEGER REFERENCES teams (id) ON DELETE CASCADE,
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  category_id INTEGER REFERENCES categories (id) ON DELETE CASCADE,
+  assigned_only INTEGER NOT NULL CHECK (assigned_only IN (0, 1)),
+  level TEXT NOT NULL CHECK (level IN ('read', 'reply', 'manage')),
+  CHECK ((agent_id IS NULL) <> (team_id IS NULL))
+) STRICT;
+CREATE INDEX grants_agent ON grants (agent_id);
+CREATE INDEX grants_team ON grants (team_id);
+
+-- `mailbox_ids` is NULL for every mailbox, else a JSON list.
+CREATE TABLE tokens (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  secret_hash TEXT NOT NULL UNIQUE,
+  agent_id INTEGER REFERENCES agents (id) ON DELETE CASCADE,
+  scopes TEXT NOT NULL,
+  mailbox_ids TEXT,
+  expires_at INTEGER,
+  last_used_at INTEGER,
+  revoked_at INTEGER,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE customers (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT,
+  name_folded TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX customers_name ON customers (name_folded);
+
+CREATE TABLE customer_addresses (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  customer_id INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+  email TEXT NOT NULL,
+  email_folded TEXT NOT NULL UNIQUE,
+  confirmed_at INTEGER,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX customer_addresses_customer ON customer_addresses (customer_id);
+
+CREATE TABLE customer_phones (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  customer_id INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+  phone TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  UNIQUE (customer_id, phone)
+) STRICT;
+
+CREATE TABLE conversations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id),
+  customer_id INTEGER NOT NULL REFERENCES customers (id),
+  subject TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('open', 'pending', 'snoozed', 'closed', 'spam')),
+  priority TEXT NOT NULL CHECK (priority IN ('low', 'normal', 'high', 'urgent')),
+  channel TEXT NOT NULL,
+  assignee_id INTEGER REFERENCES agents (id),
+  team_id INTEGER REFERENCES teams (id),
+  category_id INTEGER REFERENCES categories (id),
+  waiting_on TEXT CHECK (waiting_on IN ('us', 'customer', 'third_party')),
+  waiting_since INTEGER,
+  snoozed_until INTEGER,
+  message_count INTEGER NOT NULL,
+  last_message_id INTEGER,
+  last_message_at INTEGER NOT NULL,
+  merged_into INTEGER REFERENCES conversations (id),
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  closed_at INTEGER,
+  deleted_at INTEGER
+) STRICT;
+CREATE INDEX conversations_updated ON conversations (updated_at, id);
+CREATE INDEX conversations_mailbox ON conversations (mailbox_id, id);
+CREATE INDEX conversations_status ON conversations (status, id);
+CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
+CREATE INDEX conversations_customer ON conversations (customer_id, id);
+
+-- Conversations that have to do with each other.
+CREATE TABLE conversation_links (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  related_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  reason TEXT NOT NULL CHECK (reason IN ('suggested', 'follow_up', 'references')),
+  message_id INTEGER,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (conversation_id, related_id)
+) STRICT;
+CREATE INDEX conversation_links_related ON conversation_links (related_id);
+
+-- Who is part of a conversation, by folded address.
+CREATE TABLE participants (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  email_folded TEXT NOT NULL,
+  class TEXT NOT NULL CHECK (class IN ('customer', 'invited', 'copied')),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (conversation_id, email_folded)
+) STRICT;
+
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id),
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id),
+  kind TEXT NOT NULL CHECK (kind IN ('inbound', 'reply', 'note', 'forward', 'auto_reply')),
+  class TEXT NOT NULL,
+  author_type TEXT NOT NULL CHECK (author_type IN ('customer', 'agent', 'token', 'system', 'unknown')),
+  author_id INTEGER,
+  author_name TEXT,
+  sender TEXT,
+  recipients TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  content TEXT NOT NULL,
+  reply_content TEXT,
+  has_html INTEGER NOT NULL CHECK (has_html IN (0, 1)),
+  internet_message_id TEXT,
+  fingerprint BLOB,
+  raw_hash TEXT,
+  raw_size INTEGER,
+  sender_auth TEXT NOT NULL CHECK (sender_auth IN ('pass', 'fail', 'none')),
+  flags TEXT NOT NULL,
+  signals TEXT NOT NULL,
+  threading TEXT,
+  failed_recipients TEXT NOT NULL,
+  about_message_id INTEGER,
+  sent_at INTEGER,
+  received_at INTEGER,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX messages_conversation ON messages (conversation_id, id);
+CREATE INDEX messages_raw ON messages (raw_hash);
+
+-- Every Message-ID that is known in a group of mailboxes, seen or only referred to.
+CREATE TABLE rfc_ids (
+  share_group TEXT NOT NULL,
+  rfc_id TEXT NOT NULL,
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  message_id INTEGER REFERENCES messages (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('real', 'alias', 'ghost')),
+  PRIMARY KEY (share_group, rfc_id)
+) STRICT;
+CREATE INDEX rfc_ids_conversation ON rfc_ids (conversation_id);
+
+-- The ledger: every mail that was ever seen, where, and what became of it.
+CREATE TABLE ledger (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  folder TEXT NOT NULL,
+  location TEXT NOT NULL,
+  uid INTEGER,
+  verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'duplicate', 'ignored', 'failed', 'quarantined', 'oversized', 'expunged')),
+  reason TEXT,
+  message_id INTEGER REFERENCES messages (id) ON DELETE SET NULL,
+  raw_hash TEXT,
+  size INTEGER NOT NULL,
+  internal_date INTEGER,
+  created_at INTEGER NOT NULL,
+  UNIQUE (mailbox_id, folder, location)
+) STRICT;
+CREATE INDEX ledger_message ON ledger (message_id);
+
+-- Files. `part` says where in the message's raw mail; an upload has a blob of its own.
+CREATE TABLE attachments (
+  id TEXT NOT NULL PRIMARY KEY,
+  message_id INTEGER REFERENCES messages (id) ON DELETE CASCADE,
+  part INTEGER,
+  blob_hash TEXT,
+  filename TEXT NOT NULL,
+  content_type TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  inline INTEGER NOT NULL CHECK (inline IN (0, 1)),
+  content_id TEXT,
+  token_id TEXT,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,
+  CHECK ((part IS NULL) <> (blob_hash IS NULL))
+) STRICT;
+CREATE INDEX attachments_message ON attachments (message_id);
+
+CREATE TABLE tags (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  name_folded TEXT NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE conversation_tags (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  tag_id INTEGER NOT NULL REFERENCES tags (id) ON DELETE CASCADE,
+  PRIMARY KEY (conversation_id, tag_id)
+) STRICT;
+CREATE INDEX conversation_tags_tag ON conversation_tags (tag_id, conversation_id);
+
+-- Mail on its way out. The bytes under `raw_hash` are final.
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  message_id INTEGER NOT NULL UNIQUE REFERENCES messages (id) ON DELETE CASCADE,
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id),
+  state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'deferred', 'uncertain', 'failed')),
+  raw_hash TEXT NOT NULL,
+  envelope_from TEXT NOT NULL,
+  recipients TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  next_attempt_at INTEGER NOT NULL,
+  claimed_until INTEGER,
+  data_sent_at INTEGER,
+  captured INTEGER NOT NULL CHECK (captured IN (0, 1)),
+  response TEXT,
+  last_error TEXT,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER
+) STRICT;
+CREATE INDEX outbox_due ON outbox (state, next_attempt_at);
+
+-- The event log: what happened, in the order it became true. Rows of a conversation stay as
+-- long as it does; what the feed serves begins behind the setting `events_floor`.
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  type TEXT NOT NULL,
+  actor_type TEXT NOT NULL,
+  actor_id TEXT,
+  actor_name TEXT,
+  mailbox_id INTEGER,
+  conversation_id INTEGER,
+  message_id INTEGER,
+  customer_id INTEGER,
+  data TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX events_conversation ON events (conversation_id, seq);
