@@ -23,6 +23,7 @@ pub struct Cx<'a> {
     /// Limits and lengths of time.
     pub settings: &'a crate::desk::Settings,
     pub(crate) events: Vec<NewEvent>,
+    pub(crate) wakes: bool,
 }
 
 impl Cx<'_> {
@@ -30,6 +31,11 @@ impl Cx<'_> {
     /// commit, so that their numbers are handed out in the order of commits.
     pub fn tell(&mut self, event: NewEvent) {
         self.events.push(event);
+    }
+
+    /// Wakes the workers after the commit, though nothing is told.
+    pub fn wake(&mut self) {
+        self.wakes = true;
     }
 
     /// What the caller may see and do.

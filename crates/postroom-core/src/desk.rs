@@ -185,12 +185,13 @@ impl Desk {
                 let mut cx = self.cx(conn, actor);
                 let value = op(&mut cx)?;
                 let told = std::mem::take(&mut cx.events);
-                let last = store::events::append(cx.conn, actor, &told, cx.now)?;
-                Ok((value, last))
+                let wakes = cx.wakes || !told.is_empty();
+                store::events::append(cx.conn, actor, &told, cx.now)?;
+                Ok((value, wakes))
             });
             match result {
-                Ok((value, last)) => {
-                    if last.is_some() {
+                Ok((value, wakes)) => {
+                    if wakes {
                         self.0.changed.send_modify(|count| *count += 1);
                     }
                     return Ok(value);
@@ -210,6 +211,7 @@ impl Desk {
             ports: &self.0.ports,
             settings: &self.0.settings,
             events: Vec::new(),
+            wakes: false,
         }
     }
 

@@ -1,1 +1,16 @@
-//! The postroom daemon: one shared-inbox help desk, its workers and its commands
+//! The daemon: wiring. It reads the configuration, builds the desk and its outside, starts the
+//! workers and the API, and ends them again.
+
+pub mod commands;
+pub mod config;
+mod daemon;
+mod demo_mails;
+mod key_file;
+mod lock;
+mod open;
+mod outside;
+mod work;
+
+pub use config::Config;
+pub use daemon::Daemon;
+pub use open::open_desk;

@@ -363,6 +363,7 @@ pub fn request_sync(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Err
         ));
     }
     store::mailboxes::request_sync(cx.conn, id, cx.now)?;
+    cx.wake();
     status(cx, id)
 }
 

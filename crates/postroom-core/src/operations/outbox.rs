@@ -9,9 +9,9 @@ use crate::time::Timestamp;
 use crate::{Error, store};
 use std::time::Duration;
 
-/// How long one worker has a mail to itself: longer than all the phases of RFC 5321 section
+/// How long one worker has a mail to itself: longer than fifty recipients at the patience of RFC 5321 section
 /// 4.5.3.2 take together.
-const CLAIM: Duration = Duration::from_secs(30 * 60);
+const CLAIM: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// When a mail is tried again after each failure; the last goes on to the end.
 const PAUSES: [u64; 6] = [60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 6 * 60 * 60];
@@ -40,9 +40,19 @@ pub enum Outcome {
     /// A sink kept it.
     Captured,
     /// Nothing was taken; the same bytes may be tried again.
-    Deferred(String),
+    Deferred {
+        /// Why.
+        reason: String,
+        /// Who was refused before it came to that; some of them for good.
+        refused: Vec<Refusal>,
+    },
     /// It will never be taken.
-    Failed(String),
+    Failed {
+        /// Why.
+        reason: String,
+        /// Who was refused, each with its own answer.
+        refused: Vec<Refusal>,
+    },
     /// The connection was lost after the bytes had gone.
     Uncertain(String),
 }
@@ -85,10 +95,14 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
     let kind = match outcome {
         Outcome::Captured => sent(cx, &mut after, "captured by the sink; nothing left", &[], true),
         Outcome::Sent { response, refused } => sent(cx, &mut after, response, refused, false),
-        Outcome::Deferred(why) => defer(cx, &mut after, why),
-        Outcome::Failed(why) => {
-            settle(&mut after, RecipientState::Refused, why);
-            end(cx, &mut after, DeliveryState::Failed, Some(why));
+        Outcome::Deferred { reason, refused } => {
+            note_refusals(&mut after, refused);
+            defer(cx, &mut after, reason)
+        }
+        Outcome::Failed { reason, refused } => {
+            note_refusals(&mut after, refused);
+            settle(&mut after, RecipientState::Refused, reason);
+            end(cx, &mut after, DeliveryState::Failed, Some(reason));
             EventType::MessageFailed
         }
         Outcome::Uncertain(why) => {
@@ -103,18 +117,15 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
 /// Some or all of the recipients were accepted, or none and not all for good.
 fn sent(cx: &Cx<'_>, after: &mut Outbound, response: &str, refused: &[Refusal], captured: bool) -> EventType {
     let mut results = after.recipients.to_vec();
-    for result in results.iter_mut().filter(|result| waits(result.state)) {
-        let (state, said) = match refused.iter().find(|refusal| refusal.email == result.email) {
-            None => (RecipientState::Accepted, response),
-            Some(refusal) if refusal.permanent => (RecipientState::Refused, refusal.response.as_str()),
-            Some(refusal) => (RecipientState::Deferred, refusal.response.as_str()),
-        };
-        result.state = state;
-        result.response = Some(crate::text::one_line(said, 500));
+    let is_refused = |email: &str| refused.iter().any(|refusal| refusal.email == email);
+    for result in results.iter_mut().filter(|result| waits(result.state) && !is_refused(&result.email)) {
+        result.state = RecipientState::Accepted;
+        result.response = Some(crate::text::one_line(response, 500));
     }
-    let waiting = results.iter().any(|result| waits(result.state));
-    let last_refusal = refused.last().map(|refusal| format!("{}: {}", refusal.email, refusal.response));
     after.recipients = Json::new(results);
+    note_refusals(after, refused);
+    let waiting = after.recipients.iter().any(|result| waits(result.state));
+    let last_refusal = refused.last().map(|refusal| format!("{}: {}", refusal.email, refusal.response));
     after.captured = captured;
     after.response = Some(crate::text::one_line(response, 500));
     if waiting {
@@ -124,8 +135,27 @@ fn sent(cx: &Cx<'_>, after: &mut Outbound, response: &str, refused: &[Refusal], 
     EventType::MessageSent
 }
 
+/// Writes down who was refused, for now or for good.
+fn note_refusals(after: &mut Outbound, refused: &[Refusal]) {
+    let mut results = after.recipients.to_vec();
+    for result in results.iter_mut().filter(|result| waits(result.state)) {
+        if let Some(refusal) = refused.iter().find(|refusal| refusal.email == result.email) {
+            let state = if refusal.permanent { RecipientState::Refused } else { RecipientState::Deferred };
+            result.state = state;
+            result.response = Some(crate::text::one_line(&refusal.response, 500));
+        }
+    }
+    after.recipients = Json::new(results);
+}
+
 fn waits(state: RecipientState) -> bool {
     matches!(state, RecipientState::Waiting | RecipientState::Deferred)
+}
+
+/// The addresses that a mail still has to reach.
+pub fn waiting_recipients(outbound: &Outbound) -> Vec<String> {
+    let waiting = outbound.recipients.iter().filter(|result| waits(result.state));
+    waiting.map(|result| result.email.clone()).collect()
 }
 
 /// Tried again later, or given up when its time is over.

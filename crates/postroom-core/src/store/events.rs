@@ -33,22 +33,22 @@ struct NewRow<'a> {
 }
 
 /// Writes a transaction's events, in order, under the lock that keeps their numbers in the
-/// order of commits. To be called last. Returns how many there were, `None` for none.
+/// order of commits. To be called last.
 pub fn append(
     conn: &mut Conn,
     actor: &Actor,
     told: &[NewEvent],
     now: Timestamp,
-) -> Result<Option<usize>, StoreError> {
+) -> Result<(), StoreError> {
     if told.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let rows: Vec<NewRow<'_>> = told.iter().map(|event| row(event, actor, now)).collect();
     conn::lock_events(conn)?;
     for rows in rows.chunks(ROWS_AT_ONCE) {
         each_backend!(conn => diesel::insert_into(events::table).values(rows).execute(conn))?;
     }
-    Ok(Some(rows.len()))
+    Ok(())
 }
 
 fn row<'a>(event: &'a NewEvent, actor: &'a Actor, now: Timestamp) -> NewRow<'a> {

@@ -128,6 +128,17 @@ fn a_conversation_is_weighed_once_where_its_keys_come_to_the_same() {
 }
 
 #[test]
+fn a_guess_is_weighed_but_links_nothing_besides() {
+    let facts = facts(&[("a@x", 1)], &[(1, ADA), (2, ADA)]);
+    let mut mail = mail(&["a@x"]);
+    mail.subject = "[#2]".into();
+    let decision = decided(&mail, &facts);
+    assert_eq!(decision.conversation_id, Some(ConversationId(1)));
+    assert_eq!(decision.candidates.len(), 2);
+    assert_eq!(decision.also_references, []);
+}
+
+#[test]
 fn a_decision_keeps_twenty_and_the_chosen_one() {
     let ids: Vec<String> = (0..60).map(|n| format!("{n}@x")).collect();
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -371,6 +371,7 @@ impl Desk {
     }
 
     pub fn merge(&mut self, conversation: i64, into: i64) {
+        assert_ne!(conversation, into, "two conversations are merged");
         self.conversations.get_mut(&conversation).expect("exists").merged_into = Some(into);
     }
 

@@ -217,10 +217,12 @@ fn own_mailbox() {
         assert_ne!(landed.conversation, adas);
     }
     // Even where the address is written down as part of the conversation.
-    let mut desk = Desk::new();
-    let own = desk.receive(&letter("4@x", SUPPORT));
-    assert_eq!(desk.receive(&letter("5@x", SUPPORT).refs(&["4@x"])).outcome(), Outcome::Link);
-    assert_eq!(own.outcome(), Outcome::New);
+    for name in [SUPPORT, AGENT] {
+        let mut desk = Desk::new();
+        let own = desk.receive(&letter("4@x", name));
+        assert_eq!(own.outcome(), Outcome::New);
+        assert_eq!(desk.receive(&letter("5@x", name).refs(&["4@x"])).outcome(), Outcome::Link, "{name}");
+    }
 }
 
 fn agent_as_customer() {

@@ -1,0 +1,98 @@
+//! Every end of the story, played by a scripted server on this machine.
+
+use super::*;
+use crate::script::Step::{Close, Hear, Mail, Say, Stammer, Tls};
+use crate::script::{Heard, Script, Step, fixture};
+use postroom_core::mailbox::Security;
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::time::Duration;
+
+mod offers;
+mod phases;
+mod secure;
+
+const RAW: &[u8] = b"Subject: Hi\r\n\r\n.\r\n..two\r\nbye\r\n";
+
+fn server(port: u16, security: Security) -> Delivery {
+    Delivery::Smtp { host: "localhost".into(), port, security, username: None, ca_file: None }
+}
+
+fn with_login(port: u16) -> Delivery {
+    let Delivery::Smtp { host, port, security, ca_file, .. } = server(port, Security::None) else { panic!() };
+    Delivery::Smtp { host, port, security, username: Some("desk".into()), ca_file }
+}
+
+fn to(recipients: &[&str]) -> Envelope {
+    Envelope { from: "desk@example.org".into(), to: recipients.iter().map(|to| (*to).to_owned()).collect() }
+}
+
+/// Long enough for a busy machine, short enough to fail a test rather than hang it.
+fn patient() -> Timeouts {
+    let long = Duration::from_secs(20);
+    Timeouts { connect: long, command: long, data: long, block: long, dot: long }
+}
+
+/// Patient but with what is expected to hang.
+fn impatient() -> Timeouts {
+    let short = Duration::from_millis(300);
+    Timeouts { block: short, dot: short, ..patient() }
+}
+
+/// Sends and says how often `before_data` ran.
+async fn deliver(
+    delivery: &Delivery,
+    envelope: &Envelope,
+    raw: &[u8],
+    timeouts: &Timeouts,
+) -> (Outcome, u32) {
+    let noted = Cell::new(0);
+    let outcome = send(delivery, Some("s3cret-word"), envelope, raw, timeouts, async || {
+        noted.set(noted.get() + 1);
+        Ok::<_, Infallible>(())
+    })
+    .await;
+    (outcome, noted.get())
+}
+
+/// A server in plain that says EHLO's answer by itself and then follows the steps.
+async fn play_to(
+    envelope: &Envelope,
+    raw: &[u8],
+    timeouts: &Timeouts,
+    steps: Vec<Step>,
+) -> (Outcome, u32, Heard) {
+    let mut script = vec![Say(b"220 x\r\n"), Hear("EHLO example.org"), Say(b"250-x\r\n250 PIPELINING\r\n")];
+    script.extend(steps);
+    let script = Script::play(script);
+    let (outcome, noted) = deliver(&server(script.port, Security::None), envelope, raw, timeouts).await;
+    (outcome, noted, script.end().await)
+}
+
+async fn play(steps: Vec<Step>) -> (Outcome, u32, Heard) {
+    play_to(&to(&["ada@example.net"]), RAW, &patient(), steps).await
+}
+
+/// MAIL and one RCPT go well, DATA is answered by 354, then the steps.
+fn up_to_data(steps: Vec<Step>) -> Vec<Step> {
+    let mut script = vec![
+        Hear("MAIL FROM:<desk@example.org>"),
+        Say(b"250 ok\r\n"),
+        Hear("RCPT TO:<ada@example.net>"),
+        Say(b"250 ok\r\n"),
+        Hear("DATA"),
+        Say(b"354 go\r\n"),
+    ];
+    script.extend(steps);
+    script
+}
+
+fn deferred(outcome: &Outcome) -> (&str, Option<u16>) {
+    let Outcome::Deferred { reason, code, .. } = outcome else { panic!("{outcome:?}") };
+    (reason, *code)
+}
+
+fn failure(outcome: &Outcome) -> (&str, Option<u16>) {
+    let Outcome::Failed { reason, code, .. } = outcome else { panic!("{outcome:?}") };
+    (reason, *code)
+}

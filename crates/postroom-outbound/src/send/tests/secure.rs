@@ -1,0 +1,132 @@
+//! Logins and encryption: what is secret stays so.
+
+use super::*;
+
+#[tokio::test]
+async fn a_login_is_refused_or_put_off() {
+    let hello = |offers| vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(offers)];
+    let plain =
+        |answer| [hello(b"250-x\r\n250 AUTH PLAIN\r\n"), vec![Hear("AUTH PLAIN "), Say(answer)]].concat();
+    let login = |answer| {
+        let steps = vec![
+            Hear("AUTH LOGIN"),
+            Say(b"334 VXNlcm5hbWU6\r\n"),
+            Hear("ZGVzaw=="),
+            Say(b"334 UGFzc3dvcmQ6\r\n"),
+            Hear("czNjcmV0LXdvcmQ="),
+            Say(answer),
+        ];
+        [hello(b"250-x\r\n250 AUTH=LOGIN\r\n"), steps].concat()
+    };
+    for (steps, is_refused) in [
+        (
+            plain(b"535 5.7.8 no s3cret-word s3cre\0t-word AGRlc2sAczNjcmV0LXdvcmQ= czNjcmV0LXdvcmQ=\r\n"),
+            true,
+        ),
+        (plain(b"534 5.7.9 use a token\r\n"), true),
+        (plain(b"454 4.7.0 later\r\n"), false),
+        (plain(b"334 more?\r\n"), false),
+        (login(b"535 5.7.8 no s3cret-word\r\n"), true),
+        (hello(b"250-x\r\n250 AUTH GSSAPI\r\n"), true),
+        (hello(b"250 x\r\n"), true),
+    ] {
+        let script = Script::play(steps);
+        let (outcome, noted) =
+            deliver(&with_login(script.port), &to(&["ada@example.net"]), RAW, &patient()).await;
+        let reason = match &outcome {
+            Outcome::LoginRefused { reason } if is_refused => reason,
+            Outcome::Deferred { reason, .. } if !is_refused => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(
+            !reason.contains("s3cret-word") && !reason.contains("czNj") && !reason.contains("AGRl"),
+            "{reason}"
+        );
+        assert_eq!(noted, 0);
+        assert_eq!(script.end().await.rest, b"QUIT\r\n");
+    }
+    let (delivery, envelope) = (with_login(1), to(&["ada@example.net"]));
+    let outcome = send(&delivery, None, &envelope, RAW, &patient(), async || Ok::<_, Infallible>(())).await;
+    let Outcome::LoginRefused { reason } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(reason, "no password is known for desk at localhost:1");
+}
+
+#[tokio::test]
+async fn steps_of_a_login_end_well() {
+    let script = Script::play(vec![
+        Say(b"220 x\r\n"),
+        Hear("EHLO"),
+        Say(b"250-x\r\n250 AUTH LOGIN\r\n"),
+        Hear("AUTH LOGIN"),
+        Say(b"334 wie bitte\r\n"),
+        Hear("ZGVzaw=="),
+        Say(b"334 \r\n"),
+        Hear("czNjcmV0LXdvcmQ="),
+        Say(b"235 in\r\n"),
+        Hear("MAIL"),
+        Say(b"451 later\r\n"),
+    ]);
+    let (outcome, _) = deliver(&with_login(script.port), &to(&["ada@example.net"]), RAW, &patient()).await;
+    assert_eq!(deferred(&outcome).1, Some(451));
+    script.end().await;
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_goes() {
+    let script = Script::play(vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(b"250-x\r\n250 AUTH PLAIN\r\n")]);
+    let Delivery::Smtp { host, port, ca_file, username, .. } = with_login(script.port) else { panic!() };
+    let delivery = Delivery::Smtp { host, port, security: Security::StartTls, username, ca_file };
+    let (outcome, _) = deliver(&delivery, &to(&["ada@example.net"]), RAW, &patient()).await;
+    assert!(deferred(&outcome).0.ends_with("does not offer STARTTLS, and nothing is sent unencrypted"));
+    assert_eq!(script.end().await.rest, b"QUIT\r\n");
+}
+
+fn trusting(port: u16, security: Security, ca_file: &str) -> Delivery {
+    let ca_file = Some(fixture(ca_file).to_str().unwrap().to_owned());
+    Delivery::Smtp { host: "localhost".into(), port, security, username: None, ca_file }
+}
+
+fn starttls() -> Vec<Step> {
+    vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(b"250-x\r\n250 STARTTLS\r\n"), Hear("STARTTLS")]
+}
+
+#[tokio::test]
+async fn encrypted_mail_goes() {
+    let inside =
+        || [vec![Hear("EHLO"), Say(b"250 x\r\n")], up_to_data(vec![Mail, Say(b"250 taken\r\n")])].concat();
+    let wrapped = [vec![Tls("localhost.pem"), Say(b"220 x\r\n")], inside()].concat();
+    let upgraded = [starttls(), vec![Say(b"220 go\r\n"), Tls("localhost.pem")], inside()].concat();
+    for (security, steps) in [(Security::Tls, wrapped), (Security::StartTls, upgraded)] {
+        let script = Script::play(steps);
+        let delivery = trusting(script.port, security, "ca.pem");
+        let (outcome, _) = deliver(&delivery, &to(&["ada@example.net"]), RAW, &patient()).await;
+        assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+        assert_eq!(script.end().await.rest, b"QUIT\r\n");
+    }
+}
+
+#[tokio::test]
+async fn words_put_before_tls_are_not_believed() {
+    let injected = b"220 go\r\n250-x\r\n250 AUTH PLAIN\r\n";
+    let script = Script::play([starttls(), vec![Say(injected)]].concat());
+    let delivery = trusting(script.port, Security::StartTls, "ca.pem");
+    let (outcome, _) = deliver(&delivery, &to(&["ada@example.net"]), RAW, &patient()).await;
+    assert!(deferred(&outcome).0.contains("bytes in plain after the answer to STARTTLS"));
+    assert!(script.end().await.rest.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_goes_unencrypted_to_another_machine() {
+    let Delivery::Smtp { port, security, username, ca_file, .. } = server(25, Security::None) else {
+        panic!()
+    };
+    // RFC 5737: this address is nobody's
+    let delivery = Delivery::Smtp { host: "192.0.2.1".into(), port, security, username, ca_file };
+    let (outcome, _) = deliver(&delivery, &to(&["ada@example.net"]), RAW, &patient()).await;
+    assert_eq!(
+        deferred(&outcome).0,
+        "192.0.2.1:25 is another machine, and nothing is sent there unencrypted"
+    );
+    let (outcome, _) = deliver(&Delivery::Sink {}, &to(&["ada@example.net"]), RAW, &patient()).await;
+    assert!(deferred(&outcome).0.contains("captured"));
+}

@@ -1,0 +1,95 @@
+//! `postroom agent`: the people who answer, from the operator's shell.
+
+use super::{Output, failed, table, with_desk};
+use crate::config::Config;
+use postroom_core::access::{Grant, Level, Role};
+use postroom_core::actor::Actor;
+use postroom_core::id::MailboxId;
+use postroom_core::operations::agents::{self, NewAgent};
+use postroom_core::people::AgentCard;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add an agent and print the number.
+    Create {
+        /// The name customers see.
+        #[arg(long)]
+        name: String,
+        /// Where the desk reaches them.
+        #[arg(long)]
+        email: String,
+        /// owner, admin or agent.
+        #[arg(long, default_value = "agent")]
+        role: Role,
+        /// A mailbox they may answer in, by number; again for each. Owners and admins need none.
+        #[arg(long = "mailbox", value_name = "ID")]
+        mailboxes: Vec<i64>,
+        /// How to answer.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Show all agents.
+    List {
+        /// How to answer.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Output,
+    },
+}
+
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode> {
+    let system = Actor::system();
+    with_desk(config, |desk| {
+        match command {
+            Command::Create { name, email, role, mailboxes, output } => {
+                let grant = |id| Grant {
+                    mailbox_id: MailboxId(id),
+                    category_id: None,
+                    assigned_only: false,
+                    level: Level::Reply,
+                };
+                let new =
+                    NewAgent { name, email, role, grants: mailboxes.into_iter().map(grant).collect() };
+                let card = desk.write_here(&system, |cx| agents::create(cx, &new)).map_err(failed)?;
+                match output {
+                    Output::Json => println!("{}", json(&card)),
+                    Output::Table => println!("{}", card.agent.id),
+                }
+            }
+            Command::List { output } => {
+                let all = desk.read_here(&system, agents::list).map_err(failed)?;
+                match output {
+                    Output::Json => println!("{}", serde_json::Value::Array(all.iter().map(json).collect())),
+                    Output::Table => print!("{}", table::lay_out(&["id", "name", "email", "role", "mailboxes"], &rows(&all))),
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn json(card: &AgentCard) -> serde_json::Value {
+    serde_json::json!({
+        "id": card.agent.id, "name": card.agent.name, "email": card.agent.email, "role": card.agent.role,
+        "disabled": card.agent.disabled_at.is_some(),
+        "mailbox_ids": card.grants.iter().map(|grant| grant.mailbox_id).collect::<Vec<_>>(),
+    })
+}
+
+fn rows(all: &[AgentCard]) -> Vec<Vec<String>> {
+    let mailboxes = |card: &AgentCard| match card.agent.role {
+        Role::Agent => card.grants.iter().map(|g| g.mailbox_id.to_string()).collect::<Vec<_>>().join(" "),
+        _ => "all".to_owned(),
+    };
+    all.iter()
+        .map(|card| {
+            vec![
+                card.agent.id.to_string(),
+                card.agent.name.clone(),
+                card.agent.email.clone(),
+                card.agent.role.to_string(),
+                mailboxes(card),
+            ]
+        })
+        .collect()
+}

@@ -1,0 +1,54 @@
+//! `postroom migrate`: the database brought up to date, shown, or taken one step back.
+
+use super::{Output, table};
+use crate::config::Config;
+use postroom_core::store::conn::{self, DatabaseUrl};
+use postroom_core::store::migrate;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Show what is applied and what is missing, and change nothing. Exit code 1: something is missing.
+    #[arg(long, conflicts_with = "down")]
+    status: bool,
+    /// Take the last migration back.
+    #[arg(long)]
+    down: bool,
+    /// How to answer.
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    super::quiet_log(config);
+    let url = config.database_url()?;
+    if matches!(url, DatabaseUrl::Sqlite(_)) {
+        crate::key_file::make_data_dir(&config.storage.data_dir)?;
+    }
+    let mut conn = conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+    if arguments.status {
+        let (applied, missing) = migrate::state(&mut conn)?;
+        match arguments.output {
+            Output::Json => println!("{}", serde_json::json!({ "applied": applied, "missing": missing })),
+            Output::Table => {
+                let row = |state: &str, name: &String| vec![name.clone(), state.to_owned()];
+                let mut rows: Vec<_> = applied.iter().map(|name| row("applied", name)).collect();
+                rows.extend(missing.iter().map(|name| row("missing", name)));
+                print!("{}", table::lay_out(&["migration", "state"], &rows));
+            }
+        }
+        return Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let changed = if arguments.down {
+        migrate::down(&mut conn)?.into_iter().collect()
+    } else {
+        migrate::up(&mut conn)?
+    };
+    let word = if arguments.down { "taken back" } else { "applied" };
+    match arguments.output {
+        Output::Json => println!("{}", serde_json::json!({ word.replace(' ', "_"): changed })),
+        Output::Table if changed.is_empty() => println!("the database is up to date"),
+        Output::Table => changed.iter().for_each(|name| println!("{word}: {name}")),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,147 @@
+//! The commands, one a file. People get tables, scripts get JSON and exit codes: 0 is done, 1 is
+//! not done, 2 is a command line that makes no sense.
+
+mod agent;
+mod check;
+mod demo;
+mod mailbox;
+mod migrate;
+mod openapi;
+mod serve;
+mod table;
+mod token;
+
+use crate::config::Config;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Self-hosted shared-inbox help desk with a REST API.
+#[derive(Debug, Parser)]
+#[command(name = "postroom", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// Configuration file; POSTROOM__SECTION__KEY in the environment goes over it.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve,
+    /// Try everything in a temporary folder, with mail that comes along.
+    Demo(demo::Arguments),
+    /// Bring the database up to date, or take the last migration back.
+    Migrate(migrate::Arguments),
+    /// Check the configuration and the database, and change nothing.
+    Check,
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Make, list and revoke access tokens.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Add and list agents.
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// Add, list and test mailboxes.
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
+}
+
+/// How a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A table.
+    Table,
+    /// JSON.
+    Json,
+}
+
+impl Arguments {
+    /// Runs the command and says how it went.
+    pub fn run(self) -> ExitCode {
+        match self.command() {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("postroom: {}", chain(&error));
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn command(self) -> anyhow::Result<ExitCode> {
+        crate::daemon::install_crypto();
+        let config = || Config::load(self.config.as_deref());
+        match self.command {
+            Command::Openapi => openapi::run(),
+            Command::Demo(arguments) => demo::run(&arguments),
+            Command::Serve => serve::run(config()?),
+            Command::Migrate(arguments) => migrate::run(&config()?, &arguments),
+            Command::Check => check::run(&config()?),
+            Command::Token(command) => token::run(&config()?, command),
+            Command::Agent(command) => agent::run(&config()?, command),
+            Command::Mailbox(command) => mailbox::run(&config()?, command),
+        }
+    }
+}
+
+/// One line with every cause, none said twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(text.trim_end());
+        }
+    }
+    line
+}
+
+/// What went wrong with an operation, with every fault of the input named.
+pub(crate) fn sentence(error: &postroom_core::Error) -> String {
+    match error {
+        postroom_core::Error::Invalid(faults) => {
+            let all: Vec<String> =
+                faults.iter().map(|fault| format!("{}: {}", fault.pointer.trim_start_matches('/'), fault.detail)).collect();
+            all.join("; ")
+        }
+        other => {
+            let mut line = other.to_string();
+            let mut cause = std::error::Error::source(other);
+            while let Some(inner) = cause {
+                line.push_str(": ");
+                line.push_str(&inner.to_string());
+                cause = inner.source();
+            }
+            line
+        }
+    }
+}
+
+/// An operation's error as a command's.
+fn failed(error: postroom_core::Error) -> anyhow::Error {
+    anyhow::Error::msg(sentence(&error))
+}
+
+/// Runs something on a small runtime of its own, where the desk may block.
+fn with_desk<T>(
+    config: &Config,
+    work: impl FnOnce(&postroom_core::desk::Desk) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    quiet_log(config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _entered = runtime.enter();
+    let desk = crate::open_desk(config)?;
+    work(&desk)
+}
+
+/// Commands speak for themselves; of the log only what went wrong is shown, on standard error.
+fn quiet_log(config: &Config) {
+    let quiet = crate::config::Log { level: "warn".to_owned(), ..config.log.clone() };
+    serve::start_log(&quiet);
+}

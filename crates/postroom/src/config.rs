@@ -1,0 +1,340 @@
+//! The configuration: a file under environment variables, every setting with a default.
+//!
+//! This is the only place that reads the environment and the files it names.
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+mod mailbox;
+mod secret;
+pub use mailbox::ConfiguredMailbox;
+
+/// Everything that can be set. See `config/postroom.toml` for what each setting is for.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How the API is reached.
+    pub server: Server,
+    /// Where things are kept.
+    pub storage: Storage,
+    /// Where the desk is remembered.
+    pub database: Database,
+    /// What the daemon says.
+    pub log: Log,
+    /// What is too much.
+    pub limits: Limits,
+    /// How long things stay.
+    pub keep: Keep,
+    /// Mailboxes that are set up here rather than through the API.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mailboxes: Vec<ConfiguredMailbox>,
+}
+
+/// How the API is reached.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Where people and programs reach the API from outside; links are built from it alone.
+    pub public_url: Option<url::Url>,
+    /// A reverse proxy in front speaks TLS: allows a public address without TLS of our own.
+    pub behind_proxy: bool,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Origins of other sites whose scripts may call the API.
+    pub cors_origins: Vec<String>,
+    /// Threads that answer requests.
+    pub workers: usize,
+    /// TLS of our own.
+    pub tls: Option<Tls>,
+}
+
+/// TLS of our own.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate and what leads from it to its authority.
+    pub certificate_file: PathBuf,
+    /// PEM file with its private key.
+    pub key_file: PathBuf,
+}
+
+/// Where things are kept.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// The folder for the key, the SQLite database and large files.
+    pub data_dir: PathBuf,
+    /// The key file; `postroom.key` in the data folder if not set.
+    pub key_file: Option<PathBuf>,
+    /// Raw mail and uploads up to this size, compressed, lie in the database.
+    pub inline_kib: usize,
+    /// Where larger ones lie: `folder` or `s3`.
+    pub objects: Objects,
+    /// The S3 bucket.
+    pub s3: Option<S3>,
+}
+
+/// Where large files lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Objects {
+    /// In `objects` in the data folder.
+    Folder,
+    /// In an S3 bucket.
+    S3,
+}
+
+/// An S3 bucket, or something that speaks like one.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// The bucket's name.
+    pub bucket: String,
+    /// What every object's name begins with.
+    #[serde(default)]
+    pub prefix: String,
+    /// The region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The server, if it is not Amazon's.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Who we are there.
+    pub access_key_id: String,
+    /// The secret.
+    #[serde(default, skip_serializing)]
+    pub secret_access_key: Option<String>,
+    /// A file that holds the secret.
+    #[serde(default)]
+    pub secret_access_key_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("S3").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
+}
+
+impl S3 {
+    /// The secret, from wherever it stands.
+    pub fn secret(&self) -> anyhow::Result<String> {
+        secret::read(
+            "storage.s3.secret_access_key",
+            self.secret_access_key.as_deref(),
+            self.secret_access_key_file.as_deref(),
+            None,
+        )?
+        .context("storage.s3 needs secret_access_key or secret_access_key_file")
+    }
+}
+
+/// Where the desk is remembered.
+#[derive(Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://…`; without it SQLite in the data folder.
+    #[serde(skip_serializing)]
+    pub url: Option<String>,
+    /// A file that holds the URL, for it holds a password.
+    pub url_file: Option<PathBuf>,
+    /// Connections at the most; 0 is 4 for SQLite and 10 for PostgreSQL.
+    pub connections: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+/// What the daemon says.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `text` for people, `json` for programs.
+    pub format: LogFormat,
+    /// What is logged, in the words of `tracing`: `info`, `postroom=debug,info`, …
+    pub level: String,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What is too much.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// A larger mail is not taken in whole: its beginning is kept.
+    pub mail_mib: usize,
+    /// The largest file that can be uploaded.
+    pub upload_mib: usize,
+    /// How often a mail is tried before it is put aside.
+    pub ingest_tries: i32,
+}
+
+/// How long things stay.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keep {
+    /// Days that the event feed goes back.
+    pub events_days: u32,
+    /// Hours that an upload waits for a message.
+    pub uploads_hours: u32,
+    /// Days in which a closed conversation is reopened by an answer; after that a new one begins.
+    pub reopen_days: u32,
+    /// Hours that an answer is tried before it is given up.
+    pub send_hours: u32,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            behind_proxy: false,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            workers: 2,
+            tls: None,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/postroom"),
+            key_file: None,
+            inline_kib: 128,
+            objects: Objects::Folder,
+            s3: None,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { mail_mib: 64, upload_mib: 25, ingest_tries: 5 }
+    }
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { events_days: 90, uploads_hours: 24, reopen_days: 30, send_hours: 48 }
+    }
+}
+
+impl Config {
+    /// Reads the file, if one is named, and the environment over it, and checks the whole.
+    ///
+    /// Fails with one sentence that names the setting and the mistake.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut builder = config::Config::builder();
+        if let Some(file) = file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("the configuration file {} can't be read", file.display()))?;
+            builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+        }
+        let environment = config::Environment::with_prefix("POSTROOM")
+            .prefix_separator("__")
+            .separator("__")
+            .list_separator(",")
+            .with_list_parse_key("server.trusted_proxies")
+            .with_list_parse_key("server.cors_origins")
+            .try_parsing(true);
+        let place = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
+        let loaded: Self = builder
+            .add_source(environment)
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .with_context(|| format!("the configuration ({place}) can't be used"))?;
+        loaded.check().with_context(|| format!("the configuration ({place}) can't be used"))?;
+        Ok(loaded)
+    }
+
+    /// What can't be seen from one setting alone.
+    fn check(&self) -> anyhow::Result<()> {
+        let server = &self.server;
+        if !server.listen.ip().is_loopback() && server.tls.is_none() && !server.behind_proxy {
+            bail!(
+                "server.listen is {}, which others can reach, and there is no TLS; set server.tls, \
+                 or server.behind_proxy = true if a proxy in front speaks TLS, or listen on 127.0.0.1",
+                server.listen
+            );
+        }
+        range("server.workers", server.workers, 1, 64)?;
+        range("storage.inline_kib", self.storage.inline_kib, 1, 16 * 1024)?;
+        range("limits.mail_mib", self.limits.mail_mib, 1, 256)?;
+        range("limits.upload_mib", self.limits.upload_mib, 1, 256)?;
+        range("limits.ingest_tries", usize::try_from(self.limits.ingest_tries).unwrap_or(0), 1, 100)?;
+        range("keep.events_days", self.keep.events_days as usize, 1, 3_650)?;
+        range("keep.uploads_hours", self.keep.uploads_hours as usize, 1, 24 * 30)?;
+        range("keep.reopen_days", self.keep.reopen_days as usize, 0, 3_650)?;
+        range("keep.send_hours", self.keep.send_hours as usize, 1, 24 * 14)?;
+        range("database.connections", self.database.connections as usize, 0, 100)?;
+        for origin in &server.cors_origins {
+            let is_origin = url::Url::parse(origin).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin
+            });
+            if !is_origin {
+                bail!("server.cors_origins: {origin:?} is not an origin such as https://desk.example.org");
+            }
+        }
+        if let Some(url) = &server.public_url
+            && !matches!(url.scheme(), "http" | "https")
+        {
+            bail!("server.public_url must begin with https:// or http://");
+        }
+        if self.storage.objects == Objects::S3 && self.storage.s3.is_none() {
+            bail!("storage.objects is \"s3\" but storage.s3 is not set");
+        }
+        if self.database.url.is_some() && self.database.url_file.is_some() {
+            bail!("database.url and database.url_file are both set; one is enough");
+        }
+        Ok(())
+    }
+
+    /// The URL of the database, from wherever it stands.
+    pub fn database_url(&self) -> anyhow::Result<postroom_core::store::conn::DatabaseUrl> {
+        use postroom_core::store::conn::DatabaseUrl;
+        let set = secret::read(
+            "database.url",
+            self.database.url.as_deref(),
+            self.database.url_file.as_deref(),
+            None,
+        )?;
+        match set {
+            Some(url) => DatabaseUrl::parse(&url).map_err(anyhow::Error::msg),
+            None => Ok(DatabaseUrl::Sqlite(self.storage.data_dir.join("postroom.db"))),
+        }
+    }
+
+    /// Whether everybody or only this machine can reach the API.
+    pub fn is_public(&self) -> bool {
+        !IpAddr::is_loopback(&self.server.listen.ip())
+    }
+}
+
+fn range(name: &str, value: usize, least: usize, most: usize) -> anyhow::Result<()> {
+    if !(least..=most).contains(&value) {
+        bail!("{name} is {value}; it must be {least} to {most}");
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Mailboxes in the configuration file: the shapes of the API, with passwords from a file, a
+//! variable of the environment, or in place.
+
+use super::secret;
+use postroom_core::mailbox::{AfterIngest, Delivery, Import, Security, Source, Strangers};
+use postroom_core::operations::mailboxes::NewMailbox;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A mailbox, by its name: made at start, or brought to what stands here.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfiguredMailbox {
+    /// The name; a mailbox of this name is updated.
+    pub name: String,
+    /// The address customers write to.
+    pub address: String,
+    /// Other addresses that arrive here.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Mailboxes of one group share their conversations.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Seconds between two polls.
+    #[serde(default = "minute")]
+    pub poll_interval_seconds: i32,
+    /// Where mail comes from.
+    pub source: ConfiguredSource,
+    /// How answers leave.
+    pub delivery: ConfiguredDelivery,
+    /// What strangers may do.
+    #[serde(default)]
+    pub threading: Threading,
+    /// Servers whose Authentication-Results count.
+    #[serde(default)]
+    pub trusted_authserv_ids: Vec<String>,
+    /// Senders that only pass on mail of others.
+    #[serde(default)]
+    pub relay_addresses: Vec<String>,
+    /// At rest.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+fn minute() -> i32 {
+    60
+}
+
+/// How conversations are found.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threading {
+    /// `link` or `append`.
+    pub strangers: Strangers,
+}
+
+impl Default for Threading {
+    fn default() -> Self {
+        Self { strangers: Strangers::Link }
+    }
+}
+
+/// Where a mailbox's mail comes from.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ConfiguredSource {
+    /// An IMAP server.
+    Imap {
+        /// Name or address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// How the connection is secured.
+        security: Security,
+        /// The login name.
+        username: String,
+        /// The password.
+        #[serde(default, skip_serializing)]
+        password: Option<String>,
+        /// A file that holds the password.
+        #[serde(default)]
+        password_file: Option<PathBuf>,
+        /// A variable of the environment that holds the password.
+        #[serde(default)]
+        password_env: Option<String>,
+        /// Folders that are read.
+        #[serde(default = "inbox")]
+        folders: Vec<String>,
+        /// What happens to a mail on the server afterwards.
+        #[serde(default)]
+        after_ingest: AfterIngest,
+        /// What of the mail that is there already comes in.
+        #[serde(default)]
+        import: Import,
+        /// PEM file of a certificate authority of one's own.
+        #[serde(default)]
+        ca_file: Option<String>,
+    },
+    /// A folder that a mail server on this machine delivers to.
+    Maildir {
+        /// The folder.
+        path: String,
+    },
+    /// Mail is pushed through the API.
+    Push {},
+}
+
+fn inbox() -> Vec<String> {
+    vec!["INBOX".to_owned()]
+}
+
+impl std::fmt::Debug for ConfiguredSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConfiguredSource")
+    }
+}
+
+/// How a mailbox's answers leave.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ConfiguredDelivery {
+    /// An SMTP server.
+    Smtp {
+        /// Name or address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// How the connection is secured.
+        security: Security,
+        /// The login name.
+        #[serde(default)]
+        username: Option<String>,
+        /// The password.
+        #[serde(default, skip_serializing)]
+        password: Option<String>,
+        /// A file that holds the password.
+        #[serde(default)]
+        password_file: Option<PathBuf>,
+        /// A variable of the environment that holds the password.
+        #[serde(default)]
+        password_env: Option<String>,
+        /// PEM file of a certificate authority of one's own.
+        #[serde(default)]
+        ca_file: Option<String>,
+    },
+    /// Nothing leaves.
+    Sink {},
+}
+
+impl std::fmt::Debug for ConfiguredDelivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConfiguredDelivery")
+    }
+}
+
+impl ConfiguredMailbox {
+    /// The mailbox as the desk takes it, with its passwords read.
+    pub fn resolve(&self) -> anyhow::Result<NewMailbox> {
+        let (source, source_password) = self.source.resolve(&self.name)?;
+        let (delivery, delivery_password) = self.delivery.resolve(&self.name)?;
+        Ok(NewMailbox {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            aliases: self.aliases.clone(),
+            group: self.group.clone(),
+            poll_interval_seconds: self.poll_interval_seconds,
+            source,
+            source_password,
+            delivery,
+            delivery_password,
+            strangers: self.threading.strangers,
+            trusted_authserv_ids: self.trusted_authserv_ids.clone(),
+            relay_addresses: self.relay_addresses.clone(),
+            paused: self.paused,
+        })
+    }
+}
+
+impl ConfiguredSource {
+    fn resolve(&self, mailbox: &str) -> anyhow::Result<(Source, Option<String>)> {
+        Ok(match self {
+            Self::Imap {
+                host,
+                port,
+                security,
+                username,
+                password,
+                password_file,
+                password_env,
+                folders,
+                after_ingest,
+                import,
+                ca_file,
+            } => {
+                let source = Source::Imap {
+                    host: host.clone(),
+                    port: *port,
+                    security: *security,
+                    username: username.clone(),
+                    folders: folders.clone(),
+                    after_ingest: after_ingest.clone(),
+                    import: import.clone(),
+                    ca_file: ca_file.clone(),
+                };
+                let name = format!("mailbox {mailbox:?}, source.password");
+                let (file, variable) = (password_file.as_deref(), password_env.as_deref());
+                (source, secret::read(&name, password.as_deref(), file, variable)?)
+            }
+            Self::Maildir { path } => (Source::Maildir { path: path.clone() }, None),
+            Self::Push {} => (Source::Push {}, None),
+        })
+    }
+}
+
+impl ConfiguredDelivery {
+    fn resolve(&self, mailbox: &str) -> anyhow::Result<(Delivery, Option<String>)> {
+        Ok(match self {
+            Self::Smtp { host, port, security, username, password, password_file, password_env, ca_file } => {
+                let delivery = Delivery::Smtp {
+                    host: host.clone(),
+                    port: *port,
+                    security: *security,
+                    username: username.clone(),
+                    ca_file: ca_file.clone(),
+                };
+                let name = format!("mailbox {mailbox:?}, delivery.password");
+                let (file, variable) = (password_file.as_deref(), password_env.as_deref());
+                (delivery, secret::read(&name, password.as_deref(), file, variable)?)
+            }
+            Self::Sink {} => (Delivery::Sink {}, None),
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! The mails of `postroom demo`: a week of a small lamp shop, in the order in which they arrived.
+//!
+//! Seventeen customers write in fifteen languages and eleven character sets. Between them stand the mails
+//! that make threading hard: an answer before what it answers, a second copy, an out-of-office, a bounce, a
+//! stranger with the references of a conversation, one with a guessed subject tag, a forged sender.
+
+/// File name and raw mail, in order of arrival. The dates lie between 16 and 21 November 2026; the
+/// receiving server calls itself `mx.lantern.example` in Authentication-Results, and the shop is
+/// `support@lantern.example`, with the alias `hello@lantern.example`.
+pub const MAILS: &[(&str, &[u8])] = &[
+    ("01-ada-cracked-glass.eml", include_bytes!("../demo/01-ada-cracked-glass.eml")),
+    ("02-joerg-rechnung.eml", include_bytes!("../demo/02-joerg-rechnung.eml")),
+    ("03-camille-abat-jour.eml", include_bytes!("../demo/03-camille-abat-jour.eml")),
+    ("04-camille-abat-jour-second-copy.eml", include_bytes!("../demo/04-camille-abat-jour-second-copy.eml")),
+    ("05-misaki-battery.eml", include_bytes!("../demo/05-misaki-battery.eml")),
+    ("06-parcelpost-pickup.eml", include_bytes!("../demo/06-parcelpost-pickup.eml")),
+    ("07-ada-adds-a-date.eml", include_bytes!("../demo/07-ada-adds-a-date.eml")),
+    ("08-piotr-hurt.eml", include_bytes!("../demo/08-piotr-hurt.eml")),
+    ("09-newsletter.eml", include_bytes!("../demo/09-newsletter.eml")),
+    ("10-layla-voltage.eml", include_bytes!("../demo/10-layla-voltage.eml")),
+    ("11-sanne-retour.eml", include_bytes!("../demo/11-sanne-retour.eml")),
+    ("12-petra-ust-id.eml", include_bytes!("../demo/12-petra-ust-id.eml")),
+    ("13-kerem-before-elif.eml", include_bytes!("../demo/13-kerem-before-elif.eml")),
+    ("14-elif-toptan.eml", include_bytes!("../demo/14-elif-toptan.eml")),
+    ("15-ada-shop-address.eml", include_bytes!("../demo/15-ada-shop-address.eml")),
+    ("16-joerg-abwesend.eml", include_bytes!("../demo/16-joerg-abwesend.eml")),
+    ("17-ruta-wrong-lamp.eml", include_bytes!("../demo/17-ruta-wrong-lamp.eml")),
+    ("18-piotr-rabat.eml", include_bytes!("../demo/18-piotr-rabat.eml")),
+    ("19-beatriz-cor.eml", include_bytes!("../demo/19-beatriz-cor.eml")),
+    ("20-irina-switch.eml", include_bytes!("../demo/20-irina-switch.eml")),
+    ("21-bounce-faktury.eml", include_bytes!("../demo/21-bounce-faktury.eml")),
+    ("22-stranger-with-a-tag.eml", include_bytes!("../demo/22-stranger-with-a-tag.eml")),
+    ("23-misaki-address.eml", include_bytes!("../demo/23-misaki-address.eml")),
+    ("24-monica-pedido.eml", include_bytes!("../demo/24-monica-pedido.eml")),
+    ("25-seo-offer.eml", include_bytes!("../demo/25-seo-offer.eml")),
+    ("26-camille-lin.eml", include_bytes!("../demo/26-camille-lin.eml")),
+    ("27-not-ada.eml", include_bytes!("../demo/27-not-ada.eml")),
+    ("28-layla-offer.eml", include_bytes!("../demo/28-layla-offer.eml")),
+    ("29-tom-from-ada.eml", include_bytes!("../demo/29-tom-from-ada.eml")),
+    ("30-marta-invitation.eml", include_bytes!("../demo/30-marta-invitation.eml")),
+    ("31-sanne-rekening.eml", include_bytes!("../demo/31-sanne-rekening.eml")),
+    ("32-sanne-read-receipt.eml", include_bytes!("../demo/32-sanne-read-receipt.eml")),
+    ("33-nils-broken-mime.eml", include_bytes!("../demo/33-nils-broken-mime.eml")),
+    ("34-harold-no-message-id.eml", include_bytes!("../demo/34-harold-no-message-id.eml")),
+    ("35-giulia-cavo.eml", include_bytes!("../demo/35-giulia-cavo.eml")),
+    ("36-wang-hotaru.eml", include_bytes!("../demo/36-wang-hotaru.eml")),
+    ("37-elif-onay.eml", include_bytes!("../demo/37-elif-onay.eml")),
+    ("38-irina-cord.eml", include_bytes!("../demo/38-irina-cord.eml")),
+    ("39-ruta-label.eml", include_bytes!("../demo/39-ruta-label.eml")),
+    ("40-paybridge-payout.eml", include_bytes!("../demo/40-paybridge-payout.eml")),
+    ("41-lampmakers-list.eml", include_bytes!("../demo/41-lampmakers-list.eml")),
+    ("42-monica-photo.eml", include_bytes!("../demo/42-monica-photo.eml")),
+    ("43-giulia-forward.eml", include_bytes!("../demo/43-giulia-forward.eml")),
+    ("44-kerem-odeme.eml", include_bytes!("../demo/44-kerem-odeme.eml")),
+    ("45-joerg-zurueck.eml", include_bytes!("../demo/45-joerg-zurueck.eml")),
+    ("46-beatriz-pago.eml", include_bytes!("../demo/46-beatriz-pago.eml")),
+    ("47-ada-commission.eml", include_bytes!("../demo/47-ada-commission.eml")),
+    ("48-declan-sunday.eml", include_bytes!("../demo/48-declan-sunday.eml")),
+    ("49-camille-merci.eml", include_bytes!("../demo/49-camille-merci.eml")),
+    ("50-misaki-thanks.eml", include_bytes!("../demo/50-misaki-thanks.eml")),
+    ("51-wang-logo.eml", include_bytes!("../demo/51-wang-logo.eml")),
+];

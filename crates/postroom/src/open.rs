@@ -1,0 +1,69 @@
+//! Opens the desk that a configuration describes: for the daemon and for every command.
+
+use crate::config::Config;
+use crate::{key_file, outside};
+use anyhow::Context;
+use postroom_core::desk::{Desk, Parts, Settings};
+use postroom_core::keys::Keys;
+use postroom_core::store::conn::DatabaseUrl;
+use postroom_core::time::Clock;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+/// More only fight for SQLite's one write lock; measured, see the map.
+const SQLITE_CONNECTIONS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 10;
+
+/// Opens the desk: makes the data folder, the key and the database where there are none, and
+/// brings the database up to date. Must be called within a runtime, on a thread that may block.
+pub fn open_desk(config: &Config) -> anyhow::Result<Desk> {
+    open_desk_at(config, Clock::System)
+}
+
+/// [`open_desk`] with a clock of one's own.
+pub fn open_desk_at(config: &Config, clock: Clock) -> anyhow::Result<Desk> {
+    key_file::make_data_dir(&config.storage.data_dir)?;
+    let key_path =
+        config.storage.key_file.clone().unwrap_or_else(|| config.storage.data_dir.join("postroom.key"));
+    let key = key_file::read_or_make(&key_path)?;
+    let database = config.database_url()?;
+    let connections = match (&database, config.database.connections) {
+        (DatabaseUrl::Sqlite(path), set) => {
+            // Made here, so that it is for its owner alone; SQLite gives its side files the same mode.
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
+                .with_context(|| format!("the database {} can't be opened", path.display()))?;
+            if set == 0 { SQLITE_CONNECTIONS } else { set }
+        }
+        (DatabaseUrl::Postgres(_), 0) => POSTGRES_CONNECTIONS,
+        (DatabaseUrl::Postgres(_), set) => set,
+    };
+    let parts = Parts {
+        database,
+        connections,
+        keys: Keys::new(&key),
+        ports: outside::ports(config)?,
+        clock,
+        settings: settings(config),
+    };
+    Ok(Desk::open(parts)?)
+}
+
+fn settings(config: &Config) -> Settings {
+    let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 60 * 60);
+    Settings {
+        inline_blob_bytes: config.storage.inline_kib * 1024,
+        reopen_within: hours(config.keep.reopen_days * 24),
+        keep_events: hours(config.keep.events_days * 24),
+        keep_uploads: hours(config.keep.uploads_hours),
+        upload_bytes: config.limits.upload_mib * 1024 * 1024,
+        mail_bytes: config.limits.mail_mib * 1024 * 1024,
+        ingest_tries: config.limits.ingest_tries,
+        send_for: hours(config.keep.send_hours),
+    }
+}

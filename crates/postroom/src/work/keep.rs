@@ -1,0 +1,38 @@
+//! Keeps house: uploads nobody attached, events that are no longer served, blobs that are too
+//! large for the database.
+
+use super::rest;
+use postroom_core::actor::Actor;
+use postroom_core::desk::Desk;
+use postroom_core::operations::{attachments, events};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Runs until the daemon stops.
+pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
+    // Nothing here hurries: changes at the desk don't wake it.
+    let (_never, mut changes) = watch::channel(0);
+    loop {
+        if let Err(error) = once(&desk).await {
+            tracing::error!(error = ?error, "keeping house failed");
+        }
+        if !rest(&mut changes, &mut stopping, EVERY).await {
+            return;
+        }
+    }
+}
+
+async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
+    let system = Actor::system();
+    let uploads = desk.write(&system, attachments::expire).await?;
+    desk.write(&system, events::expire).await?;
+    let mover = desk.clone();
+    let moved = tokio::task::spawn_blocking(move || mover.move_large_blobs()).await.unwrap_or(Ok(0))?;
+    if uploads > 0 || moved > 0 {
+        tracing::info!(uploads, moved, "kept house");
+    }
+    Ok(())
+}

@@ -1,0 +1,402 @@
+//! One poll of an IMAP mailbox: for each folder, what is new is planned, fetched in batches,
+//! taken in, and only then touched on the server (mail.md section 2.1).
+
+use postroom_core::actor::Actor;
+use postroom_core::desk::Desk;
+use postroom_core::intake::{Arrival, Batch};
+use postroom_core::mailbox::{AfterIngest, Import, Mailbox, Source};
+use postroom_core::operations::fetching::{self, Folder};
+use postroom_core::operations::mailboxes::Connection;
+use postroom_core::ports::ReadContext;
+use postroom_core::store::ledger::{MailAction, Pending};
+use postroom_core::store::mailboxes::PollEnd;
+use postroom_ingest::error::SourceError;
+use postroom_ingest::imap;
+use postroom_ingest::source::{Fetched, FolderState, MailSource};
+use postroom_ingest::transport::Timeouts;
+use std::collections::{BTreeMap, HashSet};
+use tokio::sync::watch;
+
+/// Mails of one batch at the most.
+const BATCH_MAILS: usize = 100;
+/// Bytes of one batch at the most, unless one mail alone is larger.
+const BATCH_BYTES: i64 = 8 * 1024 * 1024;
+/// A larger mail is fetched in pieces.
+const LARGE_BYTES: i64 = 16 * 1024 * 1024;
+/// Of a mail that is too large to take in, this much of its text is kept besides its header.
+const HEAD_BYTES: u32 = 64 * 1024;
+
+/// Why a poll could not go on.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    #[error("{0}")]
+    Desk(#[from] postroom_core::Error),
+}
+
+impl Stopped {
+    fn drops_session(&self) -> bool {
+        match self {
+            Self::Source(error) => error.drops_session(),
+            Self::Desk(_) => true,
+        }
+    }
+}
+
+/// Polls all folders of a mailbox. One folder that is missing does not keep the others waiting.
+pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<bool>) -> PollEnd {
+    let Source::Imap { folders, after_ingest, .. } = &connection.mailbox.source else {
+        return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
+    };
+    let password = connection.source_password.as_deref().unwrap_or_default();
+    let mut session = match imap::connect(&connection.mailbox.source, password, &Timeouts::default()) {
+        Ok(session) => session,
+        Err(error) => return PollEnd::Failed(error.to_string()),
+    };
+    let mut faults = Vec::new();
+    let mut read = 0;
+    for name in folders {
+        let poll = FolderPoll {
+            desk,
+            mailbox: &connection.mailbox,
+            writable: *after_ingest != AfterIngest::Leave,
+            stopping,
+        };
+        match poll.run(&mut session, name) {
+            Ok(missed) => {
+                read += 1;
+                faults.extend(missed);
+            }
+            Err(error) => {
+                faults.push(format!("folder {name}: {error}"));
+                if error.drops_session() {
+                    return end(read, &faults);
+                }
+            }
+        }
+    }
+    session.logout();
+    end(read, &faults)
+}
+
+fn end(read: usize, faults: &[String]) -> PollEnd {
+    match (read, faults.first()) {
+        (_, None) => PollEnd::Well,
+        (0, Some(first)) => PollEnd::Failed(first.clone()),
+        (_, Some(first)) => PollEnd::Partly(first.clone()),
+    }
+}
+
+/// One folder's part of a poll.
+struct FolderPoll<'a> {
+    desk: &'a Desk,
+    mailbox: &'a Mailbox,
+    writable: bool,
+    stopping: &'a watch::Receiver<bool>,
+}
+
+impl FolderPoll<'_> {
+    /// What kept single mails from coming in, if anything did.
+    fn run(&self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
+        let state = session.select(name, self.writable)?;
+        let folder = Folder {
+            mailbox_id: self.mailbox.id,
+            name: name.to_owned(),
+            uidvalidity: i64::from(state.uidvalidity),
+        };
+        self.plan(session, &folder, &state)?;
+        let missed = self.fetch_all(session, &folder)?;
+        self.act(session, &folder)?;
+        Ok(missed)
+    }
+
+    /// Notes what is there and not known yet.
+    fn plan(
+        &self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        state: &FolderState,
+    ) -> Result<(), Stopped> {
+        let system = Actor::system();
+        let (id, name) = (self.mailbox.id, folder.name.as_str());
+        let cursor = self.desk.read_here(&system, |cx| fetching::cursor(cx, id, name))?;
+        let known = cursor.filter(|cursor| cursor.uidvalidity == folder.uidvalidity);
+        let Some(cursor) = known else { return self.begin(session, folder, state) };
+        let last = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
+        if state.uidnext.is_some_and(|next| next <= last.saturating_add(1)) {
+            return Ok(());
+        }
+        let listed = session.list_after(last)?;
+        self.note(folder, listed.iter().map(|mail| (i64::from(mail.uid), mail.size as i64)).collect())
+    }
+
+    /// A folder that was never read, or whose numbers the server gave out anew: then everything
+    /// is looked at again, and what is here already is known by what it says.
+    fn begin(
+        &self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        state: &FolderState,
+    ) -> Result<(), Stopped> {
+        let system = Actor::system();
+        let (id, name) = (self.mailbox.id, folder.name.as_str());
+        let is_first = self.desk.read_here(&system, |cx| fetching::cursor(cx, id, name))?.is_none();
+        let listed = session.list_after(0)?;
+        let wanted: Option<HashSet<u32>> = match self.import() {
+            Import::All => None,
+            Import::None if is_first => Some(HashSet::new()),
+            Import::None => Some(session.list_since(day(&self.mailbox.created_at.to_string()))?.into_iter().collect()),
+            Import::Since { date } => Some(session.list_since(day(date))?.into_iter().collect()),
+        };
+        let highest = listed.iter().map(|mail| i64::from(mail.uid)).max().unwrap_or(0);
+        let before_next = state.uidnext.map_or(0, |next| i64::from(next) - 1);
+        let chosen: Vec<(i64, i64)> = listed
+            .iter()
+            .filter(|mail| wanted.as_ref().is_none_or(|wanted| wanted.contains(&mail.uid)))
+            .map(|mail| (i64::from(mail.uid), mail.size as i64))
+            .collect();
+        // What came after the listing has a number above both and is found by the next poll.
+        let last = if listed.is_empty() { before_next.min(highest.max(before_next)) } else { highest };
+        self.desk.write_here(&system, |cx| {
+            fetching::begin_folder(cx, folder, last)?;
+            fetching::plan(cx, folder, &chosen)
+        })?;
+        Ok(())
+    }
+
+    fn import(&self) -> &Import {
+        match &self.mailbox.source {
+            Source::Imap { import, .. } => import,
+            _ => &Import::All,
+        }
+    }
+
+    fn note(&self, folder: &Folder, listed: Vec<(i64, i64)>) -> Result<(), Stopped> {
+        for listed in listed.chunks(5_000) {
+            self.desk.write_here(&Actor::system(), |cx| fetching::plan(cx, folder, listed))?;
+        }
+        Ok(())
+    }
+
+    /// Fetches what waits: what is new in batches; what was tried in vain before, one by one and
+    /// once in this poll.
+    fn fetch_all(&self, session: &mut dyn MailSource, folder: &Folder) -> Result<Option<String>, Stopped> {
+        let mut fault = None;
+        let mut tried: HashSet<i64> = HashSet::new();
+        while !*self.stopping.borrow() {
+            let limit = (BATCH_MAILS + tried.len()) as i64;
+            let waiting =
+                self.desk.read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, limit))?;
+            let fresh: Vec<Pending> = waiting.into_iter().filter(|mail| !tried.contains(&mail.uid)).collect();
+            let batch = next_batch(&fresh);
+            if batch.is_empty() {
+                break;
+            }
+            tried.extend(batch.iter().map(|mail| mail.uid));
+            if let Some(missed) = self.fetch_batch(session, folder, batch)? {
+                fault = Some(missed);
+            } else {
+                // They are in the ledger now and will not be found waiting again.
+                tried.clear();
+            }
+        }
+        Ok(fault)
+    }
+
+    /// Fetches and takes in one batch. What did not come is looked for: gone, or missed.
+    fn fetch_batch(
+        &self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        batch: &[Pending],
+    ) -> Result<Option<String>, Stopped> {
+        let fetched = match self.fetch(session, batch) {
+            Ok(fetched) => fetched,
+            Err(error) => return self.fetch_failed(session, folder, batch, error),
+        };
+        let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
+        self.take_in(folder, batch, fetched)?;
+        let missing: Vec<&Pending> = batch.iter().filter(|mail| !came.contains(&mail.uid)).collect();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let uids: Vec<u32> = missing.iter().filter_map(|mail| u32::try_from(mail.uid).ok()).collect();
+        let there: HashSet<i64> = session.still_there(&uids)?.into_iter().map(i64::from).collect();
+        let gone: Vec<Pending> =
+            missing.iter().filter(|mail| !there.contains(&mail.uid)).map(|mail| (*mail).clone()).collect();
+        let system = Actor::system();
+        self.desk.write_here(&system, |cx| fetching::gone(cx, folder, &gone))?;
+        if there.is_empty() {
+            return Ok(None);
+        }
+        let missed: Vec<i64> = there.into_iter().collect();
+        let why = "the server lists the mail but did not send it".to_owned();
+        self.desk.write_here(&system, |cx| fetching::missed(cx, folder, &missed, &why))?;
+        Ok(Some(why))
+    }
+
+    /// A refused batch is asked for mail by mail; one that broke the connection counts as tried,
+    /// and its mails are asked for one by one from now on, so that the culprit stands alone.
+    fn fetch_failed(
+        &self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        batch: &[Pending],
+        error: SourceError,
+    ) -> Result<Option<String>, Stopped> {
+        let why = error.to_string();
+        if batch.len() > 1 && !error.drops_session() {
+            let mut fault = None;
+            for mail in batch {
+                if let Some(missed) = self.fetch_batch(session, folder, std::slice::from_ref(mail))? {
+                    fault = Some(missed);
+                }
+            }
+            return Ok(fault);
+        }
+        let uids: Vec<i64> = batch.iter().map(|mail| mail.uid).collect();
+        self.desk.write_here(&Actor::system(), |cx| fetching::missed(cx, folder, &uids, &why))?;
+        if error.drops_session() { Err(error.into()) } else { Ok(Some(why)) }
+    }
+
+    fn fetch(&self, session: &mut dyn MailSource, batch: &[Pending]) -> Result<Vec<Fetched>, SourceError> {
+        let uid = |mail: &Pending| u32::try_from(mail.uid).unwrap_or(0);
+        match batch {
+            [one] if self.is_oversized(one) => {
+                Ok(session.fetch_head(uid(one), HEAD_BYTES)?.into_iter().collect())
+            }
+            [one] if one.size > LARGE_BYTES => {
+                Ok(session.fetch_large(uid(one), one.size.unsigned_abs())?.into_iter().collect())
+            }
+            several => session.fetch(&several.iter().map(uid).collect::<Vec<_>>()),
+        }
+    }
+
+    fn is_oversized(&self, mail: &Pending) -> bool {
+        mail.size > self.desk.settings().mail_bytes as i64
+    }
+
+    fn take_in(&self, folder: &Folder, batch: &[Pending], fetched: Vec<Fetched>) -> Result<(), Stopped> {
+        if fetched.is_empty() {
+            return Ok(());
+        }
+        let context = ReadContext { trusted_authserv_ids: self.mailbox.trusted_authserv_ids.clone() };
+        let oversized = batch.len() == 1 && self.is_oversized(&batch[0]);
+        let mut arrivals = Vec::with_capacity(fetched.len());
+        for mail in fetched {
+            let uid = i64::from(mail.uid);
+            arrivals.push(Arrival {
+                location: folder.location(uid),
+                uid: Some(uid),
+                internal_date: mail.internal_date,
+                mail: self.desk.ports().reader.read(&mail.raw, &context),
+                raw: self.desk.keep_here(&mail.raw)?,
+                oversized,
+            });
+        }
+        let batch = Batch {
+            mailbox_id: folder.mailbox_id,
+            folder: folder.name.clone(),
+            uidvalidity: Some(folder.uidvalidity),
+            arrivals,
+        };
+        self.desk.receive_here(&batch)?;
+        Ok(())
+    }
+
+    /// Does on the server what the mailbox's set-up asks for, to mail that is safely here.
+    fn act(&self, session: &mut dyn MailSource, folder: &Folder) -> Result<(), Stopped> {
+        if !self.writable {
+            return Ok(());
+        }
+        let system = Actor::system();
+        loop {
+            let due = self.desk.read_here(&system, |cx| fetching::due_actions(cx, folder))?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for (action, uids) in by_action(&due) {
+                match action.split_once(':') {
+                    Some(("move", target)) => session.move_to(&uids, target)?,
+                    _ if action == "delete" => session.delete(&uids)?,
+                    _ => session.mark_seen(&uids)?,
+                }
+                let done: Vec<i64> = uids.iter().copied().map(i64::from).collect();
+                self.desk.write_here(&system, |cx| fetching::actions_done(cx, folder, &done))?;
+            }
+        }
+    }
+}
+
+fn by_action(due: &[MailAction]) -> BTreeMap<&str, Vec<u32>> {
+    let mut grouped: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for action in due {
+        if let Ok(uid) = u32::try_from(action.uid) {
+            grouped.entry(&action.action).or_default().push(uid);
+        }
+    }
+    grouped
+}
+
+/// The first mails that fit into one batch. One that failed before goes alone, as does a large one.
+fn next_batch(waiting: &[Pending]) -> &[Pending] {
+    let mut bytes = 0;
+    let mut count = 0;
+    for mail in waiting.iter().take(BATCH_MAILS) {
+        let alone = mail.attempts > 0 || mail.size > LARGE_BYTES;
+        bytes += mail.size;
+        if count > 0 && (alone || bytes > BATCH_BYTES) {
+            break;
+        }
+        count += 1;
+        if alone {
+            break;
+        }
+    }
+    &waiting[..count]
+}
+
+/// The day of a date or of a time in RFC 3339; the settings were checked when they were made.
+fn day(text: &str) -> jiff::civil::Date {
+    text.get(..10).and_then(|day| day.parse().ok()).unwrap_or(jiff::civil::Date::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroom_core::id::MailboxId;
+
+    fn waiting(sizes: &[(i64, i32)]) -> Vec<Pending> {
+        sizes
+            .iter()
+            .enumerate()
+            .map(|(uid, (size, attempts))| Pending {
+                mailbox_id: MailboxId(1),
+                folder: "INBOX".into(),
+                uidvalidity: 1,
+                uid: uid as i64 + 1,
+                size: *size,
+                attempts: *attempts,
+                last_error: None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_batch_holds_what_fits() {
+        assert_eq!(next_batch(&waiting(&[])).len(), 0);
+        assert_eq!(next_batch(&waiting(&[(10, 0); 150])).len(), BATCH_MAILS);
+        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2, 0); 3])).len(), 2);
+        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2 + 1, 0); 3])).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES + 1, 0); 3])).len(), 1);
+    }
+
+    #[test]
+    fn large_and_failed_mails_go_alone() {
+        assert_eq!(next_batch(&waiting(&[(10, 0), (LARGE_BYTES + 1, 0)])).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(LARGE_BYTES + 1, 0), (10, 0)])).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(10, 1), (10, 0)])).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(10, 0), (10, 1)])).len(), 1);
+    }
+}

@@ -1,0 +1,134 @@
+//! Sends what is due. Each mail is claimed by one worker alone, and what came of it is written
+//! down before the next attempt.
+
+use super::rest;
+use postroom_core::Error;
+use postroom_core::actor::Actor;
+use postroom_core::desk::Desk;
+use postroom_core::mailbox::Delivery;
+use postroom_core::message::Outbound;
+use postroom_core::operations::outbox::{self, Outcome, Refusal};
+use postroom_core::operations::mailboxes;
+use postroom_outbound::{Envelope, Timeouts};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Mails that are sent at the same time.
+const AT_ONCE: usize = 8;
+/// Looks for due mails at least this often.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Runs until the daemon stops; then what is being sent is finished.
+pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
+    let mut changes = desk.changes();
+    let mut sending = JoinSet::new();
+    loop {
+        changes.borrow_and_update();
+        let free = AT_ONCE.saturating_sub(sending.len());
+        if free > 0 {
+            match claim(&desk, free).await {
+                Ok(claimed) => {
+                    for mail in claimed {
+                        sending.spawn(send(desk.clone(), mail));
+                    }
+                }
+                Err(error) => tracing::error!(error = ?error, "the outbox can't be looked through"),
+            }
+        }
+        let pause = pause(&desk).await;
+        tokio::select! {
+            Some(_) = sending.join_next() => {}
+            goes_on = rest(&mut changes, &mut stopping, pause) => {
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    while sending.join_next().await.is_some() {}
+}
+
+async fn claim(desk: &Desk, limit: usize) -> Result<Vec<Outbound>, Error> {
+    let system = Actor::system();
+    desk.write(&system, outbox::recover).await?;
+    desk.write(&system, move |cx| outbox::claim(cx, limit as i64)).await
+}
+
+/// Until the next mail is due.
+async fn pause(desk: &Desk) -> Duration {
+    match desk.read(&Actor::system(), outbox::next_due).await {
+        Ok(Some(due)) => {
+            let micros = due.0.saturating_sub(desk.now().0).max(0);
+            Duration::from_micros(micros.unsigned_abs()).clamp(Duration::from_millis(20), LOOK)
+        }
+        _ => LOOK,
+    }
+}
+
+async fn send(desk: Desk, claimed: Outbound) {
+    let id = claimed.id;
+    let current = Arc::new(Mutex::new(claimed));
+    let outcome = attempt(&desk, &current).await.unwrap_or_else(|error| {
+        tracing::error!(outbox = %id, error = ?error, "a mail could not be sent for a reason of our own");
+        Outcome::Deferred { reason: "the daemon could not read what it needs; see its log".to_owned(), refused: Vec::new() }
+    });
+    let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let written = desk.write(&Actor::system(), move |cx| outbox::finish(cx, &latest, &outcome)).await;
+    if let Err(error) = written {
+        tracing::error!(outbox = %id, error = ?error, "what came of a mail could not be written down");
+    }
+}
+
+async fn attempt(desk: &Desk, current: &Arc<Mutex<Outbound>>) -> Result<Outcome, Error> {
+    let claimed = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mailbox_id = claimed.mailbox_id;
+    let connection =
+        desk.read(&Actor::system(), move |cx| mailboxes::connection(cx, mailbox_id)).await?;
+    if matches!(connection.mailbox.delivery, Delivery::Sink {}) {
+        return Ok(Outcome::Captured);
+    }
+    let raw = desk.load(claimed.raw_hash.clone()).await?;
+    let envelope = Envelope {
+        from: claimed.envelope_from.clone(),
+        to: outbox::waiting_recipients(&claimed),
+    };
+    let note = async || {
+        let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let noted = desk.write(&Actor::system(), move |cx| outbox::data_goes(cx, &latest)).await?;
+        *current.lock().unwrap_or_else(PoisonError::into_inner) = noted;
+        Ok::<(), Error>(())
+    };
+    let outcome = postroom_outbound::send(
+        &connection.mailbox.delivery,
+        connection.delivery_password.as_deref(),
+        &envelope,
+        &raw,
+        &Timeouts::default(),
+        note,
+    )
+    .await;
+    Ok(translate(outcome))
+}
+
+/// The wire's words in the desk's.
+fn translate(outcome: postroom_outbound::Outcome) -> Outcome {
+    use postroom_outbound::Outcome as Wire;
+    let refusals = |refused: Vec<postroom_outbound::Refusal>| {
+        let refusal = |refusal: postroom_outbound::Refusal| Refusal {
+            email: refusal.recipient,
+            permanent: refusal.permanent,
+            response: refusal.text,
+        };
+        refused.into_iter().map(refusal).collect()
+    };
+    match outcome {
+        Wire::Sent { response, refused } => Outcome::Sent { response, refused: refusals(refused) },
+        Wire::Deferred { reason, refused, .. } => Outcome::Deferred { reason, refused: refusals(refused) },
+        Wire::Failed { reason, refused, .. } => Outcome::Failed { reason, refused: refusals(refused) },
+        // The mailbox's password is at fault, not the mail: it waits until that is mended.
+        Wire::LoginRefused { reason } => Outcome::Deferred { reason, refused: Vec::new() },
+        Wire::Uncertain { reason } => Outcome::Uncertain(reason),
+    }
+}
