@@ -12,6 +12,7 @@ use crate::intake::{Arrival, Batch, Receipt, Verdict};
 use crate::mail::{Class, Mail};
 use crate::mailbox::{AfterIngest, Mailbox, Source};
 use crate::message::{AuthorType, MessageKind, Recipients};
+use crate::own_id::Reading;
 use crate::ports::ReadContext;
 use crate::store::conversations::NewConversation;
 use crate::store::messages::NewMessage;
@@ -45,6 +46,8 @@ struct Read<'a> {
     class: Class,
     keys: Keys,
     sender: String,
+    /// It bears a Message-ID and a mark of ours.
+    is_echo: bool,
 }
 
 /// Takes a batch in. Mails that are in the ledger already are left as they are; the receipts
@@ -91,9 +94,12 @@ fn read<'a>(cx: &Cx<'_>, here: &Circumstances, arrival: &'a Arrival) -> Read<'a>
     let signer = cx.keys.signer();
     let mail = &arrival.mail;
     let own_marks = mail.instance_marks.iter().filter(|mark| signer.is_own_mark(mark)).count();
+    let keys = keys::read(mail, &here.own_addresses, signer);
+    let has_own_id = keys.message_id.as_deref().is_some_and(|id| matches!(signer.read(id), Reading::Ours(_)));
     Read {
         class: if own_marks > 2 { Class::Loop } else { mail.class },
-        keys: keys::read(mail, &here.own_addresses, signer),
+        is_echo: has_own_id && own_marks > 0,
+        keys,
         sender: mail.sender().map(|sender| fold_address(&sender.email)).unwrap_or_default(),
         arrival,
         mail,
@@ -107,7 +113,7 @@ fn take_in(
     ledger: &mut Ledger,
     read: &Read<'_>,
 ) -> Result<(), Error> {
-    if let Some((message, conversation, reason)) = known.same(cx, read)? {
+    if let Some((message, conversation, reason)) = known.same(cx, here, read)? {
         ledger.duplicate(read.arrival, message, conversation, reason);
         return Ok(());
     }

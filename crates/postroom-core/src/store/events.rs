@@ -34,12 +34,7 @@ struct NewRow<'a> {
 
 /// Writes a transaction's events, in order, under the lock that keeps their numbers in the
 /// order of commits. To be called last.
-pub fn append(
-    conn: &mut Conn,
-    actor: &Actor,
-    told: &[NewEvent],
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub fn append(conn: &mut Conn, actor: &Actor, told: &[NewEvent], now: Timestamp) -> Result<(), StoreError> {
     if told.is_empty() {
         return Ok(());
     }

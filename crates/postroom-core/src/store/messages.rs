@@ -86,12 +86,14 @@ pub fn set_raw(
     internet_message_id: &str,
     raw_hash: &str,
     raw_size: i64,
+    fingerprint: &[u8],
 ) -> Result<(), StoreError> {
     diesel::update(messages::table.find(id))
         .set((
             messages::internet_message_id.eq(internet_message_id),
             messages::raw_hash.eq(raw_hash),
             messages::raw_size.eq(raw_size),
+            messages::fingerprint.eq(fingerprint),
         ))
         .execute(conn)?;
     Ok(())

@@ -8,7 +8,6 @@ use crate::id::{AttachmentId, ConversationId, CustomerId, MessageId};
 use crate::intake::Arrival;
 use crate::mail::{Address, Class, Mail};
 use crate::message::Attachment;
-use crate::own_id::{OwnId, Reading};
 use crate::store::blobs::Blob;
 use crate::store::threads::KnownId;
 use crate::text::fold_address;
@@ -66,6 +65,7 @@ impl Known {
     pub(super) fn same(
         &mut self,
         cx: &mut Cx<'_>,
+        here: &Circumstances,
         read: &Read<'_>,
     ) -> Result<Option<(MessageId, ConversationId, &'static str)>, Error> {
         if let Some((message, conversation)) = self.raws.get(&read.arrival.raw.hash) {
@@ -73,9 +73,8 @@ impl Known {
         }
         let Some(id) = &read.keys.message_id else { return Ok(None) };
         let Some((message, conversation)) = self.owner(id) else { return Ok(None) };
-        if let Reading::Ours(OwnId::Message { message_id, .. }) = cx.keys.signer().read(id)
-            && message_id == message
-        {
+        if read.is_echo && here.own_addresses.contains(&read.sender) {
+            // A list may have changed its text; its mark, its id and its sender are ours.
             return Ok(Some((message, conversation, "our own mail came back")));
         }
         let known = self.sameness(cx, message)?;
@@ -179,15 +178,17 @@ impl Known {
         here: &Circumstances,
         followed: &HashMap<ConversationId, ConversationId>,
     ) -> Result<HashMap<ConversationId, Candidate>, Error> {
-        let ids: Vec<ConversationId> = followed.values().copied().collect();
+        let ids: HashSet<ConversationId> = followed.values().copied().collect();
+        let ids: Vec<ConversationId> = ids.into_iter().collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let mut participants = store::threads::participants(cx.conn, &ids)?;
-        let found: Vec<&Conversation> = ids.iter().filter_map(|id| self.conversations.get(id)).collect();
-        let customers: Vec<CustomerId> = found.iter().map(|conversation| conversation.customer_id).collect();
+        let participants = store::threads::participants(cx.conn, &ids)?;
+        let found = ids.iter().filter_map(|id| self.conversations.get(id));
+        let customers: Vec<CustomerId> = found.map(|conversation| conversation.customer_id).collect();
         let confirmed = store::customers::confirmed_addresses(cx.conn, &customers)?;
-        let candidates = found.into_iter().map(|conversation| {
+        let candidates = followed.iter().filter_map(|(named, target)| {
+            let conversation = self.conversations.get(target)?;
             let of_customer = confirmed.iter().filter(|(id, _)| *id == conversation.customer_id);
             let candidate = Candidate {
                 id: conversation.id,
@@ -196,10 +197,10 @@ impl Known {
                 deleted: conversation.deleted_at.is_some(),
                 last_activity_at: conversation.last_message_at,
                 subject: conversation.subject.clone(),
-                participants: participants.remove(&conversation.id).unwrap_or_default(),
+                participants: participants.get(target).cloned().unwrap_or_default(),
                 confirmed_addresses: of_customer.map(|(_, email)| email.clone()).collect(),
             };
-            (conversation.id, candidate)
+            Some((*named, candidate))
         });
         Ok(candidates.collect())
     }
@@ -302,6 +303,10 @@ impl Known {
         self.fingerprints.insert(message, known);
         let suspicious = decision.flags.contains(&Flag::Suspicious);
         for (name, kind) in read.keys.names() {
+            // An absence notice may come before the mail it answers; it must not own that mail.
+            if kind == IdKind::Ghost && read.class.is_automatic() {
+                continue;
+            }
             let id = KnownId {
                 share_group: here.mailbox.group.clone(),
                 rfc_id: name.to_owned(),

@@ -6,9 +6,10 @@ use crate::blobs;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::MessageId;
-use crate::mail::{Address, Outgoing};
+use crate::mail::{Address, Outgoing, Part};
 use crate::mailbox::Mailbox;
 use crate::message::{DeliveryState, MessageKind, RecipientResult, RecipientState, Recipients};
+use crate::ports::ReadContext;
 use crate::store::outbox::NewOutbound;
 use crate::store::threads::KnownId;
 use crate::store::types::Json;
@@ -69,7 +70,8 @@ pub(super) fn write(
     let raw = blobs::for_database(&composed.raw)?;
     store::blobs::insert(cx.conn, &[blobs::row(&raw, cx.now)])?;
     let bare = message_id.trim_start_matches('<').trim_end_matches('>').to_owned();
-    store::messages::set_raw(cx.conn, id, &bare, &raw.hash, raw.size)?;
+    let read = cx.ports.reader.read(&composed.raw, &ReadContext::default());
+    store::messages::set_raw(cx.conn, id, &bare, &raw.hash, raw.size, &read.fingerprint)?;
     let known = KnownId {
         share_group: mailbox.group.clone(),
         rfc_id: bare,
@@ -80,7 +82,7 @@ pub(super) fn write(
     store::threads::insert_ids(cx.conn, &[known])?;
     invite(cx, conversation, &recipients)?;
     attach(cx, id, &new.files)?;
-    point_into_raw(cx, &composed.raw, &new.files)?;
+    point_into_raw(cx, &read.parts, &new.files)?;
     let results = composed.envelope_to.iter().map(|email| RecipientResult {
         email: email.clone(),
         state: RecipientState::Waiting,
@@ -195,16 +197,12 @@ fn invite(cx: &mut Cx<'_>, conversation: &Conversation, recipients: &Recipients)
 }
 
 /// The files stand in the composed mail now: they are served from there and not kept twice.
-fn point_into_raw(cx: &mut Cx<'_>, raw: &[u8], files: &[File]) -> Result<(), Error> {
-    if files.is_empty() {
-        return Ok(());
-    }
-    let read = cx.ports.reader.read(raw, &crate::ports::ReadContext::default());
-    if read.parts.len() != files.len() {
+fn point_into_raw(cx: &mut Cx<'_>, parts: &[Part], files: &[File]) -> Result<(), Error> {
+    if parts.len() != files.len() {
         // The uploads stay where they are: kept twice is better than lost.
         return Ok(());
     }
-    for (file, part) in files.iter().zip(&read.parts) {
+    for (file, part) in files.iter().zip(parts) {
         store::messages::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
     }
     Ok(())
