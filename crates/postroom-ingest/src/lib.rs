@@ -1,1 +1,31 @@
 //! Mail in: bytes on one side, postroom's own types on the other
+
+mod automatic;
+mod body;
+mod bounce;
+mod charset;
+mod decode;
+mod encoded_words;
+pub mod error;
+mod fields;
+mod files;
+mod fingerprint;
+mod flowed;
+mod headers;
+mod html;
+mod html_cost;
+mod html_text;
+mod html_tokens;
+pub mod imap;
+pub mod limits;
+pub mod maildir;
+mod mime;
+mod parse;
+pub mod probe;
+mod quote;
+mod quote_words;
+pub mod reader;
+mod sender_auth;
+pub mod shield;
+pub mod source;
+pub mod transport;

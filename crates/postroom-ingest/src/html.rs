@@ -1,0 +1,225 @@
+//! HTML that may be shown, and plain text as such HTML. What is let through is an allow-list; what
+//! the sanitiser hands out is never touched again, for a change afterwards can undo its work.
+
+use crate::html_cost;
+use crate::limits::Limits;
+use ammonia::{Builder, UrlRelative};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What may stand in shown HTML. No styles, no classes, no ids: mail must not be able to look
+/// like the page around it.
+const TAGS: [&str; 35] = [
+    "a",
+    "b",
+    "i",
+    "u",
+    "s",
+    "em",
+    "strong",
+    "p",
+    "br",
+    "hr",
+    "div",
+    "span",
+    "ul",
+    "ol",
+    "li",
+    "blockquote",
+    "pre",
+    "code",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "table",
+    "thead",
+    "tbody",
+    "tfoot",
+    "tr",
+    "td",
+    "th",
+    "caption",
+    "colgroup",
+    "col",
+    "img",
+];
+/// Elements that go with everything in them: the rest only lose their tags.
+const DROPPED: [&str; 16] = [
+    "script", "style", "title", "template", "svg", "math", "object", "embed", "applet", "iframe", "frameset",
+    "noscript", "noembed", "noframes", "textarea", "select",
+];
+/// The largest picture that a mail may ask for, in pixels.
+const PIXELS: u32 = 2000;
+/// The longest word that becomes a link.
+const LINK_BYTES: usize = 2000;
+
+/// The safe form of one HTML text and the number of remote images that were taken out; `None`
+/// where it is too long or too deep to be sanitised in bearable time.
+pub(crate) fn sanitised(html: &str, remote_images: bool, limits: &Limits) -> Option<(String, usize)> {
+    if html.len() > limits.html_bytes || !html_cost::is_bearable(html, limits.html_depth) {
+        return None;
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&dropped);
+    let attributes = |names: &[&'static str]| names.iter().copied().collect::<HashSet<_>>();
+    let cell = ["colspan", "rowspan"];
+    let mut builder = Builder::empty();
+    builder
+        .tags(HashSet::from(TAGS))
+        .clean_content_tags(HashSet::from(DROPPED))
+        .generic_attributes(attributes(&["dir", "lang"]))
+        .tag_attributes(HashMap::from([
+            ("a", attributes(&["href"])),
+            ("img", attributes(&["src", "alt", "width", "height"])),
+            ("td", attributes(&cell)),
+            ("th", attributes(&cell)),
+        ]))
+        .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "cid"]))
+        .url_relative(UrlRelative::Deny)
+        .link_rel(Some("noopener noreferrer nofollow"))
+        .set_tag_attribute_value("a", "target", "_blank")
+        .attribute_filter(move |element, attribute, value| {
+            kept(element, attribute, value, remote_images, &count).then_some(Cow::Borrowed(value))
+        });
+    let html = builder.clean(html).to_string();
+    Some((html, dropped.load(Ordering::Relaxed)))
+}
+
+/// Whether an attribute that is allowed as such keeps this value.
+fn kept(element: &str, attribute: &str, value: &str, remote_images: bool, dropped: &AtomicUsize) -> bool {
+    let scheme = value.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let number = |max: u32| value.trim().parse::<u32>().is_ok_and(|n| n <= max);
+    match (element, attribute) {
+        ("a", "href") => scheme != "cid",
+        ("img", "src") if scheme == "cid" => true,
+        ("img", "src") => {
+            let is_kept = remote_images && (scheme == "https" || scheme == "http");
+            if !is_kept {
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            is_kept
+        }
+        ("img", "alt") => true,
+        ("img", "width" | "height") => number(PIXELS),
+        (_, "colspan" | "rowspan") => number(1000),
+        (_, "dir") => matches!(value.to_ascii_lowercase().as_str(), "ltr" | "rtl" | "auto"),
+        (_, "lang") => value.len() <= 35 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+        _ => false,
+    }
+}
+
+/// Plain text as HTML: paragraphs, line breaks, and links on `http` and `https` addresses.
+///
+/// Nothing reaches the output but what [`escape`] wrote and the fixed tags here.
+pub(crate) fn from_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + 16);
+    let mut in_paragraph = false;
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            if in_paragraph {
+                out.push_str("</p>\n");
+            }
+            in_paragraph = false;
+            continue;
+        }
+        out.push_str(if in_paragraph { "<br>\n" } else { "<p>" });
+        in_paragraph = true;
+        let bare = line.trim_start_matches([' ', '\t']);
+        // Indentation carries meaning in code and addresses; HTML would fold it away.
+        for _ in 0..(line.len() - bare.len()).min(80) {
+            out.push_str("&nbsp;");
+        }
+        linked(bare, &mut out);
+    }
+    if in_paragraph {
+        out.push_str("</p>\n");
+    }
+    out
+}
+
+/// Writes a line, escaped, addresses of web pages made clickable.
+fn linked(line: &str, out: &mut String) {
+    let mut rest = line;
+    while let Some((before, url, behind)) = next_url(rest) {
+        escape(before, out);
+        out.push_str("<a href=\"");
+        escape(url, out);
+        out.push_str("\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">");
+        escape(url, out);
+        out.push_str("</a>");
+        rest = behind;
+    }
+    escape(rest, out);
+}
+
+/// The first web address of a line: what stands before it, itself, and what follows.
+fn next_url(line: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    loop {
+        let start = from + line.get(from..)?.find("http")?;
+        from = start + "http".len();
+        let rest = &line[start..];
+        let Some(host) = rest.strip_prefix("http://").or_else(|| rest.strip_prefix("https://")) else {
+            continue;
+        };
+        // `xhttp://` is no address.
+        let is_start = line[..start].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+        if !is_start || !host.starts_with(|c: char| c.is_alphanumeric() || c == '[') {
+            continue;
+        }
+        let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"'`{}|\\^".contains(c) || hides(c);
+        let url = without_punctuation(&rest[..rest.find(ends).unwrap_or(rest.len())]);
+        if url.len() > LINK_BYTES || url.len() <= "https://".len() {
+            from = start + url.len().max("http".len());
+            continue;
+        }
+        return Some((&line[..start], url, &rest[url.len()..]));
+    }
+}
+
+/// An address without the punctuation of the sentence it stands in. A bracket that was opened
+/// inside belongs to the address.
+fn without_punctuation(mut url: &str) -> &str {
+    let count = |mark: char| url.matches(mark).count();
+    let (mut round, mut square) =
+        (count(')').saturating_sub(count('(')), count(']').saturating_sub(count('[')));
+    while let Some(last) = url.chars().next_back() {
+        let unopened = match last {
+            '.' | ',' | ';' | ':' | '!' | '?' | '*' | '_' | '~' => &mut 1,
+            ')' => &mut round,
+            ']' => &mut square,
+            _ => break,
+        };
+        if *unopened == 0 {
+            break;
+        }
+        *unopened -= 1;
+        url = &url[..url.len() - last.len_utf8()];
+    }
+    url
+}
+
+/// Marks that turn or hide text: an address with one shows something else than it is.
+fn hides(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Writes text so that it means nothing in HTML, neither between tags nor inside quotes.
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\0' => {}
+            c => out.push(c),
+        }
+    }
+}

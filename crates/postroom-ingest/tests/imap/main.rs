@@ -1,0 +1,7 @@
+//! The IMAP client against servers that do what a script says, well or badly.
+
+mod answers;
+mod changes;
+mod entry;
+mod server;
+mod shield;
