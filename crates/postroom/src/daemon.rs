@@ -107,9 +107,9 @@ async fn prepare(desk: &Desk, config: &Config, alone: bool) -> anyhow::Result<()
         .iter()
         .map(crate::config::ConfiguredMailbox::resolve)
         .collect::<anyhow::Result<Vec<_>>>()?;
-    desk.write(&Actor::system(), move |cx| mailboxes::configure(cx, &configured))
-        .await
-        .map_err(|error| anyhow::anyhow!("mailboxes in the configuration: {}", crate::commands::sentence(&error)))?;
+    desk.write(&Actor::system(), move |cx| mailboxes::configure(cx, &configured)).await.map_err(|error| {
+        anyhow::anyhow!("mailboxes in the configuration: {}", crate::commands::sentence(&error))
+    })?;
     let recovered = desk
         .write(&Actor::system(), move |cx| if alone { outbox::recover_all(cx) } else { outbox::recover(cx) })
         .await?;

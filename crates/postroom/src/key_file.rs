@@ -35,7 +35,9 @@ fn read(path: &Path, text: &str) -> anyhow::Result<[u8; 32]> {
         bail!("the key file {0} can be read by others; run: chmod 600 {0}", path.display());
     }
     let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    bytes.with_context(|| format!("the key file {} is damaged: it must hold 32 bytes in base64", path.display()))
+    bytes.with_context(|| {
+        format!("the key file {} is damaged: it must hold 32 bytes in base64", path.display())
+    })
 }
 
 /// Two that start at once must not make two keys: the file is whole before it has its name, and
@@ -45,8 +47,13 @@ fn make(path: &Path) -> anyhow::Result<[u8; 32]> {
     rand::fill(&mut key);
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
     let context = || format!("the key file {} can't be made", path.display());
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).with_context(context)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .with_context(context)?;
     file.write_all(format!("{}\n", STANDARD.encode(key)).as_bytes()).with_context(context)?;
     file.sync_all().with_context(context)?;
     let named = std::fs::hard_link(&draft, path);

@@ -1,9 +1,9 @@
 //! The outside, wired: who reads mail, who writes it, where large files lie, who tries
 //! mailboxes. The core asks through its ports.
 
-use crate::config::{Config, Objects};
+use crate::config::{Config, Objects, S3};
 use anyhow::Context;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -33,32 +33,36 @@ struct Keeper {
 fn keeper(config: &Config) -> anyhow::Result<Keeper> {
     let runtime = Handle::current();
     let storage = &config.storage;
-    match (storage.objects, &storage.s3) {
-        (Objects::S3, Some(s3)) => {
-            let mut builder = AmazonS3Builder::new()
-                .with_bucket_name(&s3.bucket)
-                .with_access_key_id(&s3.access_key_id)
-                .with_secret_access_key(s3.secret()?);
-            if let Some(region) = &s3.region {
-                builder = builder.with_region(region);
-            }
-            if let Some(endpoint) = &s3.endpoint {
-                // A server of one's own on this machine may do without TLS; no other may.
-                let plain = endpoint.starts_with("http://127.0.0.1") || endpoint.starts_with("http://localhost");
-                builder = builder.with_endpoint(endpoint).with_allow_http(plain);
-            }
-            let store = builder.build().context("storage.s3 can't be used")?;
-            Ok(Keeper { store: Box::new(store), prefix: s3.prefix.trim_matches('/').to_owned(), runtime })
-        }
-        _ => {
-            let folder = storage.data_dir.join("objects");
-            crate::key_file::make_data_dir(&folder)?;
-            let store = LocalFileSystem::new_with_prefix(&folder)
-                .with_context(|| format!("the folder {} can't be used", folder.display()))?
-                .with_fsync(true);
-            Ok(Keeper { store: Box::new(store), prefix: String::new(), runtime })
-        }
+    if let (Objects::S3, Some(s3)) = (storage.objects, &storage.s3) {
+        return Ok(Keeper {
+            store: Box::new(bucket(s3)?),
+            prefix: s3.prefix.trim_matches('/').to_owned(),
+            runtime,
+        });
     }
+    let folder = storage.data_dir.join("objects");
+    crate::key_file::make_data_dir(&folder)?;
+    let store = LocalFileSystem::new_with_prefix(&folder)
+        .with_context(|| format!("the folder {} can't be used", folder.display()))?
+        .with_fsync(true);
+    Ok(Keeper { store: Box::new(store), prefix: String::new(), runtime })
+}
+
+fn bucket(s3: &S3) -> anyhow::Result<AmazonS3> {
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&s3.bucket)
+        .with_access_key_id(&s3.access_key_id)
+        .with_secret_access_key(s3.secret()?);
+    if let Some(region) = &s3.region {
+        builder = builder.with_region(region);
+    }
+    if let Some(endpoint) = &s3.endpoint {
+        // A server of one's own on this machine may do without TLS; no other may.
+        let host = url::Url::parse(endpoint).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let plain = host.is_some_and(|host| matches!(host.as_str(), "127.0.0.1" | "[::1]" | "localhost"));
+        builder = builder.with_endpoint(endpoint).with_allow_http(plain);
+    }
+    builder.build().context("storage.s3 can't be used")
 }
 
 impl Keeper {

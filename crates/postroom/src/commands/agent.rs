@@ -48,8 +48,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
                     assigned_only: false,
                     level: Level::Reply,
                 };
-                let new =
-                    NewAgent { name, email, role, grants: mailboxes.into_iter().map(grant).collect() };
+                let new = NewAgent { name, email, role, grants: mailboxes.into_iter().map(grant).collect() };
                 let card = desk.write_here(&system, |cx| agents::create(cx, &new)).map_err(failed)?;
                 match output {
                     Output::Json => println!("{}", json(&card)),
@@ -60,7 +59,10 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
                 let all = desk.read_here(&system, agents::list).map_err(failed)?;
                 match output {
                     Output::Json => println!("{}", serde_json::Value::Array(all.iter().map(json).collect())),
-                    Output::Table => print!("{}", table::lay_out(&["id", "name", "email", "role", "mailboxes"], &rows(&all))),
+                    Output::Table => print!(
+                        "{}",
+                        table::lay_out(&["id", "name", "email", "role", "mailboxes"], &rows(&all))
+                    ),
                 }
             }
         }

@@ -40,7 +40,8 @@ fn database(config: &Config) -> anyhow::Result<String> {
         DatabaseUrl::Sqlite(path) => format!("SQLite at {}", path.display()),
         DatabaseUrl::Postgres(_) => "PostgreSQL".to_owned(),
     };
-    let mut conn = conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+    let mut conn =
+        conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
     let (applied, missing) = migrate::state(&mut conn)?;
     if applied.is_empty() && missing.is_empty() {
         bail!("this build knows no migrations");

@@ -91,7 +91,8 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
         Command::Add(add) => {
             let new = add.resolve()?;
             with_desk(config, |desk| {
-                let made = desk.write_here(&Actor::system(), |cx| mailboxes::create(cx, &new)).map_err(failed)?;
+                let made =
+                    desk.write_here(&Actor::system(), |cx| mailboxes::create(cx, &new)).map_err(failed)?;
                 println!("{}", made.id);
                 Ok(ExitCode::SUCCESS)
             })
@@ -119,7 +120,9 @@ impl Add {
             },
             (None, Some(path), _) => Source::Maildir { path: absolute(path)? },
             (None, None, true) => Source::Push {},
-            (None, None, false) => bail!("say where mail comes from: --imap HOST, --maildir FOLDER or --push"),
+            (None, None, false) => {
+                bail!("say where mail comes from: --imap HOST, --maildir FOLDER or --push")
+            }
         };
         let delivery = match &self.smtp {
             Some(host) => Delivery::Smtp {
@@ -150,18 +153,15 @@ impl Add {
 
     /// Never from the command line, where every user of the machine could read it.
     fn password(&self) -> anyhow::Result<String> {
-        let text = match &self.password_file {
-            Some(file) => {
-                std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?
+        let text = if let Some(file) = &self.password_file {
+            std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?
+        } else {
+            if std::io::stdin().is_terminal() {
+                eprintln!("Password (it will be shown; better use --password-file):");
             }
-            None => {
-                if std::io::stdin().is_terminal() {
-                    eprintln!("Password (it will be shown; better use --password-file):");
-                }
-                let mut line = String::new();
-                std::io::stdin().lock().read_line(&mut line).context("standard input can't be read")?;
-                line
-            }
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).context("standard input can't be read")?;
+            line
         };
         let password = text.trim_end_matches(['\r', '\n']).to_owned();
         if password.is_empty() {
@@ -215,7 +215,10 @@ fn list(desk: &Desk, output: Output) -> anyhow::Result<ExitCode> {
             ]
         })
         .collect();
-    print!("{}", table::lay_out(&["id", "name", "address", "state", "accepted", "pending", "last error"], &rows));
+    print!(
+        "{}",
+        table::lay_out(&["id", "name", "address", "state", "accepted", "pending", "last error"], &rows)
+    );
     Ok(ExitCode::SUCCESS)
 }
 

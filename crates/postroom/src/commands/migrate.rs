@@ -25,7 +25,8 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
     if matches!(url, DatabaseUrl::Sqlite(_)) {
         crate::key_file::make_data_dir(&config.storage.data_dir)?;
     }
-    let mut conn = conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+    let mut conn =
+        conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
     if arguments.status {
         let (applied, missing) = migrate::state(&mut conn)?;
         match arguments.output {

@@ -106,8 +106,10 @@ fn chain(error: &anyhow::Error) -> String {
 pub(crate) fn sentence(error: &postroom_core::Error) -> String {
     match error {
         postroom_core::Error::Invalid(faults) => {
-            let all: Vec<String> =
-                faults.iter().map(|fault| format!("{}: {}", fault.pointer.trim_start_matches('/'), fault.detail)).collect();
+            let all: Vec<String> = faults
+                .iter()
+                .map(|fault| format!("{}: {}", fault.pointer.trim_start_matches('/'), fault.detail))
+                .collect();
             all.join("; ")
         }
         other => {

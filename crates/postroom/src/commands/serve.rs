@@ -15,7 +15,8 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Runs the daemon until SIGTERM or SIGINT; a second one ends it at once.
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
     start_log(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST_WORDS);
     served.map(|()| ExitCode::SUCCESS)

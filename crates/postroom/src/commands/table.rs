@@ -7,9 +7,14 @@ pub(super) fn lay_out(headings: &[&str], rows: &[Vec<String>]) -> String {
     let clean = |cell: &str| -> String {
         let kept = cell.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c });
         let cell: String = kept.collect();
-        if cell.chars().count() > 60 { format!("{}…", cell.chars().take(59).collect::<String>()) } else { cell }
+        if cell.chars().count() > 60 {
+            format!("{}…", cell.chars().take(59).collect::<String>())
+        } else {
+            cell
+        }
     };
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([headings[column].chars().count()]).max().unwrap_or(0)

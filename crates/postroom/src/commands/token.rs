@@ -52,13 +52,16 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
                     name,
                     agent_id: agent.map(AgentId),
                     scopes: if narrowed { scopes } else { Scope::ALL.to_vec() },
-                    mailbox_ids: (!mailboxes.is_empty()).then(|| mailboxes.into_iter().map(MailboxId).collect()),
+                    mailbox_ids: (!mailboxes.is_empty())
+                        .then(|| mailboxes.into_iter().map(MailboxId).collect()),
                     expires_at: expires.map(|expires| desk.now().plus(expires)),
                 };
                 let (_, secret) = desk.write_here(&system, |cx| tokens::create(cx, &new)).map_err(failed)?;
                 println!("{secret}");
                 if !narrowed {
-                    eprintln!("This token may do everything. Narrow the next one with --scope and --mailbox.");
+                    eprintln!(
+                        "This token may do everything. Narrow the next one with --scope and --mailbox."
+                    );
                 }
             }
             Command::List { output } => {

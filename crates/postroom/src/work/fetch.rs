@@ -93,7 +93,11 @@ impl Drop for Done {
     }
 }
 
-fn poll_once(desk: &Desk, id: MailboxId, stopping: &watch::Receiver<bool>) -> Result<(), postroom_core::Error> {
+fn poll_once(
+    desk: &Desk,
+    id: MailboxId,
+    stopping: &watch::Receiver<bool>,
+) -> Result<(), postroom_core::Error> {
     let system = Actor::system();
     let began = desk.write_here(&system, |cx| fetching::begin_poll(cx, id))?;
     let end = match desk.read_here(&system, |cx| mailboxes::connection(cx, id)) {

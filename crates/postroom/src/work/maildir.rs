@@ -64,7 +64,12 @@ fn batch_length(entries: &[Entry]) -> usize {
 }
 
 /// Takes a batch in. A file that can't be read stays for the next poll; why is said.
-fn take_in(desk: &Desk, mailbox: &Mailbox, maildir: &Maildir, batch: &[Entry]) -> Result<Option<String>, String> {
+fn take_in(
+    desk: &Desk,
+    mailbox: &Mailbox,
+    maildir: &Maildir,
+    batch: &[Entry],
+) -> Result<Option<String>, String> {
     let context = ReadContext { trusted_authserv_ids: mailbox.trusted_authserv_ids.clone() };
     let most = desk.settings().mail_bytes;
     let mut fault = None;
@@ -92,8 +97,7 @@ fn take_in(desk: &Desk, mailbox: &Mailbox, maildir: &Maildir, batch: &[Entry]) -
             oversized,
         });
     }
-    let batch =
-        Batch { mailbox_id: mailbox.id, folder: FOLDER.to_owned(), uidvalidity: None, arrivals };
+    let batch = Batch { mailbox_id: mailbox.id, folder: FOLDER.to_owned(), uidvalidity: None, arrivals };
     desk.receive_here(&batch).map_err(|error| error.to_string())?;
     Ok(fault)
 }

@@ -146,7 +146,9 @@ impl FolderPoll<'_> {
         let wanted: Option<HashSet<u32>> = match self.import() {
             Import::All => None,
             Import::None if is_first => Some(HashSet::new()),
-            Import::None => Some(session.list_since(day(&self.mailbox.created_at.to_string()))?.into_iter().collect()),
+            Import::None => {
+                Some(session.list_since(day(&self.mailbox.created_at.to_string()))?.into_iter().collect())
+            }
             Import::Since { date } => Some(session.list_since(day(date))?.into_iter().collect()),
         };
         let highest = listed.iter().map(|mail| i64::from(mail.uid)).max().unwrap_or(0);
@@ -186,8 +188,7 @@ impl FolderPoll<'_> {
         let mut tried: HashSet<i64> = HashSet::new();
         while !*self.stopping.borrow() {
             let limit = (BATCH_MAILS + tried.len()) as i64;
-            let waiting =
-                self.desk.read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, limit))?;
+            let waiting = self.desk.read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, limit))?;
             let fresh: Vec<Pending> = waiting.into_iter().filter(|mail| !tried.contains(&mail.uid)).collect();
             let batch = next_batch(&fresh);
             if batch.is_empty() {

@@ -7,8 +7,8 @@ use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::mailbox::Delivery;
 use postroom_core::message::Outbound;
-use postroom_core::operations::outbox::{self, Outcome, Refusal};
 use postroom_core::operations::mailboxes;
+use postroom_core::operations::outbox::{self, Outcome, Refusal};
 use postroom_outbound::{Envelope, Timeouts};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -72,7 +72,10 @@ async fn send(desk: Desk, claimed: Outbound) {
     let current = Arc::new(Mutex::new(claimed));
     let outcome = attempt(&desk, &current).await.unwrap_or_else(|error| {
         tracing::error!(outbox = %id, error = ?error, "a mail could not be sent for a reason of our own");
-        Outcome::Deferred { reason: "the daemon could not read what it needs; see its log".to_owned(), refused: Vec::new() }
+        Outcome::Deferred {
+            reason: "the daemon could not read what it needs; see its log".to_owned(),
+            refused: Vec::new(),
+        }
     });
     let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let written = desk.write(&Actor::system(), move |cx| outbox::finish(cx, &latest, &outcome)).await;
@@ -84,16 +87,12 @@ async fn send(desk: Desk, claimed: Outbound) {
 async fn attempt(desk: &Desk, current: &Arc<Mutex<Outbound>>) -> Result<Outcome, Error> {
     let claimed = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mailbox_id = claimed.mailbox_id;
-    let connection =
-        desk.read(&Actor::system(), move |cx| mailboxes::connection(cx, mailbox_id)).await?;
+    let connection = desk.read(&Actor::system(), move |cx| mailboxes::connection(cx, mailbox_id)).await?;
     if matches!(connection.mailbox.delivery, Delivery::Sink {}) {
         return Ok(Outcome::Captured);
     }
     let raw = desk.load(claimed.raw_hash.clone()).await?;
-    let envelope = Envelope {
-        from: claimed.envelope_from.clone(),
-        to: outbox::waiting_recipients(&claimed),
-    };
+    let envelope = Envelope { from: claimed.envelope_from.clone(), to: outbox::waiting_recipients(&claimed) };
     let note = async || {
         let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let noted = desk.write(&Actor::system(), move |cx| outbox::data_goes(cx, &latest)).await?;
