@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Log, LogFormat};
 use crate::daemon::Daemon;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +24,9 @@ pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+        tracing::warn!("postroom runs as root, which it does not need; give it a user of its own");
+    }
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let mut daemon = Daemon::start(config).await?;
     tracing::info!("postroom {} listens on {scheme}://{}", env!("CARGO_PKG_VERSION"), daemon.address);

@@ -60,7 +60,7 @@ fn is_due(mailbox: &Mailbox, state: &PollState, now: Timestamp) -> bool {
         return false;
     }
     let Some(last) = state.last_attempt_at else { return true };
-    if state.sync_requested_at.is_some_and(|asked| asked > last) || mailbox.updated_at > last {
+    if state.sync_requested_at.is_some_and(|asked| asked >= last) || mailbox.updated_at > last {
         return true;
     }
     let interval = Duration::from_secs(u64::from(mailbox.poll_interval_seconds.unsigned_abs()));
