@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often a write is run again when PostgreSQL asks for it.
-const TRIES: usize = 3;
+/// How often a write is run when the database asks for it to be run again, or when somebody else
+/// wrote what it had read.
+const TRIES: usize = 4;
 
 /// Limits and lengths of time that operations go by; the configuration sets them.
 #[derive(Debug, Clone)]
@@ -197,6 +198,8 @@ impl Desk {
                     return Ok(value);
                 }
                 Err(Error::Store { source: StoreError::Again, .. }) if tries < TRIES => {}
+                // So many at once that it never was our turn: the caller may try later.
+                Err(Error::Store { source: StoreError::Again, .. }) => return Err(Error::Busy),
                 Err(error) => return Err(error),
             }
         }

@@ -144,7 +144,7 @@ pub fn update(
         return Ok(AgentCard { agent: before, grants });
     }
     let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?
-        .ok_or_else(|| overtaken("agent", before.etag()))?;
+        .ok_or_else(overtaken)?;
     if held != grants {
         store::people::set_grants(cx.conn, Holder::Agent(id), &grants)?;
     }

@@ -374,7 +374,7 @@ pub(super) fn save(
         return Ok(before.clone());
     }
     let written = store::conversations::update(cx.conn, before, after, cx.now)?
-        .ok_or_else(|| overtaken("conversation", before.etag()))?;
+        .ok_or_else(overtaken)?;
     tell_changes(cx, before, &written);
     Ok(written)
 }

@@ -180,7 +180,7 @@ pub fn update(
         return Ok(before);
     }
     let customer = store::customers::update(cx.conn, &before.customer, name.as_deref(), cx.now)?
-        .ok_or_else(|| overtaken("customer", before.customer.etag()))?;
+        .ok_or_else(overtaken)?;
     let about = About { customer_id: Some(id), ..About::default() };
     cx.tell(NewEvent::new(EventType::CustomerUpdated, about).with("changed", changed));
     cards(cx, vec![customer])?.pop().ok_or(Error::NotFound("customer"))

@@ -279,7 +279,7 @@ fn touch(
         }
     }
     let written = store::conversations::update(cx.conn, before, &after, cx.now)?
-        .ok_or_else(|| super::overtaken("conversation", before.etag()))?;
+        .ok_or_else(super::overtaken)?;
     tell_changes(cx, before, &written);
     Ok(written)
 }

@@ -264,7 +264,7 @@ fn write(
         is_configured,
     };
     let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?
-        .ok_or_else(|| overtaken("mailbox", before.etag()))?;
+        .ok_or_else(overtaken)?;
     if source_password {
         set_password(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
     }
@@ -313,7 +313,7 @@ pub fn delete(cx: &mut Cx<'_>, id: MailboxId, expected: Option<&str>) -> Result<
         ));
     }
     if !store::mailboxes::delete(cx.conn, &before)? {
-        return Err(overtaken("mailbox", before.etag()));
+        return Err(overtaken());
     }
     let about = About { mailbox_id: Some(id), ..About::default() };
     cx.tell(NewEvent::new(EventType::MailboxDeleted, about).with("name", before.name));

@@ -31,7 +31,8 @@ fn require_version(noun: &'static str, expected: Option<&str>, etag: String) -> 
     }
 }
 
-/// Somebody else wrote between our read and our write: as stale as an old ETag.
-fn overtaken(noun: &'static str, etag: String) -> Error {
-    Error::Stale { noun, etag }
+/// Somebody else wrote between our read and our write. The whole operation is run again: what
+/// the caller saw is then held against what there is now, and who saw nothing is not bothered.
+fn overtaken() -> Error {
+    Error::Store { doing: "writing over what was read", source: crate::store::StoreError::Again }
 }

@@ -130,7 +130,7 @@ pub fn update(
         return Ok(TeamCard { team: before, member_ids: members, grants });
     }
     let team = store::people::update_team(cx.conn, &before, &name, cx.now)?
-        .ok_or_else(|| overtaken("team", before.etag()))?;
+        .ok_or_else(overtaken)?;
     store::people::set_members(cx.conn, id, &members)?;
     store::people::set_grants(cx.conn, Holder::Team(id), &grants)?;
     let event = NewEvent::new(EventType::TeamUpdated, About::default())
@@ -157,7 +157,7 @@ pub fn delete(cx: &mut Cx<'_>, id: TeamId, expected: Option<&str>) -> Result<(),
         ));
     }
     if !store::people::delete_team(cx.conn, &before)? {
-        return Err(overtaken("team", before.etag()));
+        return Err(overtaken());
     }
     let event = NewEvent::new(EventType::TeamDeleted, About::default())
         .with("team_id", id.0)

@@ -94,6 +94,22 @@ pub fn list(
     page: PageRequest,
 ) -> Result<Page<Conversation>, StoreError> {
     let total = if page.count { Some(matching(access, filter).count().get_result(conn)?) } else { None };
+    let rows = page_of(access, filter, sort, page).select(Conversation::as_select()).load(conn)?;
+    let mut cut = Page::cut(rows, page, |row: &Conversation| match sort {
+        ConversationSort::IdDescending | ConversationSort::Id => Position { key: row.id.0, id: row.id.0 },
+        _ => Position { key: row.updated_at.0, id: row.id.0 },
+    });
+    cut.total = total;
+    Ok(cut)
+}
+
+/// One page as a query; a test asks EXPLAIN about it.
+pub fn page_of(
+    access: &Access,
+    filter: &ConversationFilter,
+    sort: ConversationSort,
+    page: PageRequest,
+) -> conversations::BoxedQuery<'static, MultiBackend> {
     let mut query = matching(access, filter);
     if let Some(after) = page.after {
         let (key, id) = (Timestamp(after.key), ConversationId(after.id));
@@ -120,17 +136,11 @@ pub fn list(
         }
         ConversationSort::Updated => query.order((conversations::updated_at.asc(), conversations::id.asc())),
     };
-    let rows = query.limit(page.fetch()).select(Conversation::as_select()).load(conn)?;
-    let mut cut = Page::cut(rows, page, |row: &Conversation| match sort {
-        ConversationSort::IdDescending | ConversationSort::Id => Position { key: row.id.0, id: row.id.0 },
-        _ => Position { key: row.updated_at.0, id: row.id.0 },
-    });
-    cut.total = total;
-    Ok(cut)
+    query.limit(page.fetch())
 }
 
-/// The filter as one query; also what EXPLAIN is asked about.
-pub fn matching(
+/// The filter as one query.
+fn matching(
     access: &Access,
     filter: &ConversationFilter,
 ) -> conversations::BoxedQuery<'static, MultiBackend> {

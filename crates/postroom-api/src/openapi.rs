@@ -1,0 +1,205 @@
+//! The document: collected from the handlers, then completed with what is true of every
+//! operation, so that no handler has to repeat it and none can forget it.
+
+use crate::problem::{self, Fault, ProblemDocument};
+use crate::routes;
+use crate::routing::is_public;
+use actix_web::App;
+use utoipa::openapi::content::{Content, ContentBuilder};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::ComponentsBuilder;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr};
+use utoipa::openapi::{Schema, schema};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_actix_web::AppExt;
+
+const DESCRIPTION: &str = "\
+The API of a postroom desk: mail becomes conversations, answers go out.
+
+**Access.** `Authorization: Bearer pr_pat_…`. Each operation names the scope it needs.
+
+**Lists** have `limit` (1 to 100) and `cursor`, and answer `{\"data\": […], \"page\": {\"next_cursor\": …, \"has_more\": …}}` \
+and a `Link` to the next page. A cursor belongs to the filter and order it was given for. Parameters that are not \
+known are refused.
+
+**Changes** are JSON merge patches (RFC 7396): what is left out stays, `null` takes away what may be missing. One thing \
+comes with its version as `ETag`; with it in `If-Match`, a change is refused (412) where somebody was faster.
+
+**Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
+
+const TAGS: [(&str, &str); 13] = [
+    ("conversations", "Threads of messages with one customer about one matter."),
+    ("messages", "What came in, what went out, and what was noted between."),
+    ("attachments", "Files of messages, and uploads that wait for one."),
+    ("customers", "The people who write."),
+    ("mailboxes", "Addresses the desk owns."),
+    ("agents", "The people who answer."),
+    ("teams", "Agents who share grants and work."),
+    ("categories", "Kinds of matter, for visibility."),
+    ("tags", "Labels on conversations."),
+    ("tokens", "Access for programs."),
+    ("me", "The caller."),
+    ("events", "What happened, for programs that follow."),
+    ("health", "The daemon."),
+];
+
+/// The OpenAPI 3.1 document of this API. The same on every call.
+pub fn document() -> OpenApi {
+    let (_, mut document) =
+        App::new().into_utoipa_app().openapi(frame()).configure(routes::all).split_for_parts();
+    for item in document.paths.paths.values_mut() {
+        for operation in operations_mut(item) {
+            complete(operation);
+        }
+        if let Some(patch) = &mut item.patch {
+            offer_merge_patch(patch);
+        }
+    }
+    if let Some(components) = &mut document.components {
+        let mut schemas = vec![(ProblemDocument::name().into_owned(), ProblemDocument::schema())];
+        schemas.push((Fault::name().into_owned(), Fault::schema()));
+        ProblemDocument::schemas(&mut schemas);
+        components.schemas.extend(schemas);
+    }
+    document
+}
+
+fn frame() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("postroom")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(
+            LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build(),
+        ))
+        .build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("pr_pat_…")
+        .description(Some("An access token: `POST /tokens`, or `postroom token create`."))
+        .build();
+    let documentation = ("documentation", "This document, and a page that shows it.");
+    let tags = TAGS
+        .iter()
+        .chain([&documentation])
+        .map(|(name, description)| TagBuilder::new().name(*name).description(Some(*description)).build());
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(
+            ComponentsBuilder::new().security_scheme("bearer", SecurityScheme::Http(bearer)).build(),
+        ))
+        .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]))
+        .tags(Some(tags.collect::<Vec<_>>()))
+        .build()
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// Adds the errors that follow from what an operation takes, and the headers of its answers.
+fn complete(operation: &mut Operation) {
+    let has = |place: ParameterIn, name: Option<&str>| {
+        operation.parameters.iter().flatten().any(|parameter| match parameter {
+            RefOr::T(parameter) => {
+                parameter.parameter_in == place && name.is_none_or(|name| parameter.name == name)
+            }
+            RefOr::Ref(_) => false,
+        })
+    };
+    let (query, path) = (has(ParameterIn::Query, None), has(ParameterIn::Path, None));
+    let pages = has(ParameterIn::Query, Some("cursor"));
+    let if_match = has(ParameterIn::Header, Some("If-Match"));
+    let if_none_match = has(ParameterIn::Header, Some("If-None-Match"));
+    let body = operation.request_body.as_ref().and_then(|body| match body {
+        RefOr::T(body) => Some(body.content.contains_key("application/json")),
+        RefOr::Ref(_) => None,
+    });
+    let public = is_public(operation);
+
+    let mut codes = vec!["`bad_parameter`"];
+    if pages {
+        codes.push("`bad_cursor`");
+    }
+    if body == Some(true) {
+        codes.push("`malformed_json`");
+    }
+    let what = if query || body.is_some() { "the request can't be read" } else { "a parameter is not known" };
+    add(operation, "400", &format!("{}: {what}.", codes.join(", ")));
+    if !public {
+        add(operation, "401", "`unauthorized`, `token_expired`: there is no token that is valid.");
+        add(
+            operation,
+            "403",
+            "`insufficient_scope` (`required_scope` says which), `forbidden`: the caller may not.",
+        );
+    }
+    if path {
+        add(operation, "404", "`not_found`: it isn't there, or the caller may not know that it is.");
+    }
+    if if_match {
+        add(
+            operation,
+            "412",
+            "`version_conflict`: somebody was faster; `ETag` says which version there is now.",
+        );
+    }
+    if let Some(json) = body {
+        add(operation, "413", "`too_large`: the body is larger than what is taken.");
+        add(operation, "415", "`unsupported_media_type`: the body is of another type.");
+        let what =
+            if json { "`errors` names each member that is not valid" } else { "what was sent is not valid" };
+        add(operation, "422", &format!("`validation_failed`: {what}."));
+    }
+    add(operation, "500", "`internal`: something failed inside; the log says what.");
+    add(operation, "503", "`overloaded`: try again after `Retry-After` seconds.");
+    if if_none_match {
+        let same = ResponseBuilder::new().description("It is still what the caller holds.").build();
+        operation.responses.responses.entry("304".to_owned()).or_insert(same.into());
+    }
+    if if_match || if_none_match {
+        announce(operation, "200", "ETag", "Its version.");
+    }
+    if pages {
+        announce(operation, "200", "Link", "The next page, with `rel=\"next\"`; not on the last.");
+    }
+}
+
+fn add(operation: &mut Operation, status: &str, description: &str) {
+    if operation.responses.responses.contains_key(status) {
+        return;
+    }
+    let body = ContentBuilder::new().schema(Some(problem_ref())).build();
+    let response =
+        ResponseBuilder::new().description(description).content(problem::CONTENT_TYPE, body).build();
+    operation.responses.responses.insert(status.to_owned(), response.into());
+}
+
+fn problem_ref() -> RefOr<Schema> {
+    RefOr::Ref(Ref::from_schema_name(ProblemDocument::name()))
+}
+
+fn announce(operation: &mut Operation, status: &str, name: &str, description: &str) {
+    if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
+        let text = schema::ObjectBuilder::new().schema_type(schema::Type::String).build();
+        let header = HeaderBuilder::new().schema(Some(text)).description(Some(description)).build();
+        response.headers.insert(name.to_owned(), header.into());
+    }
+}
+
+/// A JSON body of PATCH may be called by its proper name as well.
+fn offer_merge_patch(operation: &mut Operation) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && let Some(json) = body.content.get("application/json")
+    {
+        let same: RefOr<Content> = json.clone();
+        body.content.insert("application/merge-patch+json".to_owned(), same);
+    }
+}
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

@@ -1,0 +1,45 @@
+//! Whose address a request comes from, behind proxies that are trusted and no others.
+
+use actix_web::dev::ServiceRequest;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// The address of the client, as far as it can be known.
+pub fn client(req: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = req.peer_addr()?.ip();
+    let forwarded = req.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let chain: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    Some(behind(peer, &chain, trusted))
+}
+
+/// Walks from the peer outwards as long as a trusted proxy vouches for the next. What stands
+/// before the first untrusted address may be anybody's invention.
+fn behind(peer: IpAddr, chain: &[&str], trusted: &[IpNet]) -> IpAddr {
+    let mut nearest = peer;
+    for hop in chain.iter().rev() {
+        if !trusted.iter().any(|net| net.contains(&nearest)) {
+            break;
+        }
+        match hop.parse() {
+            Ok(address) => nearest = address,
+            Err(_) => break,
+        }
+    }
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let trusted: Vec<IpNet> = vec!["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+        let seen = |peer: &str, chain: &[&str]| behind(peer.parse().unwrap(), chain, &trusted).to_string();
+        assert_eq!(seen("192.0.2.1", &["198.51.100.9"]), "192.0.2.1");
+        assert_eq!(seen("127.0.0.1", &["198.51.100.9"]), "198.51.100.9");
+        assert_eq!(seen("127.0.0.1", &["6.6.6.6", "198.51.100.9", "10.1.1.1"]), "198.51.100.9");
+        assert_eq!(seen("127.0.0.1", &["198.51.100.9", "garbage"]), "127.0.0.1");
+        assert_eq!(seen("127.0.0.1", &[]), "127.0.0.1");
+    }
+}

@@ -1,0 +1,198 @@
+//! Agents: the people who answer.
+
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::etag::{IfMatch, IfNoneMatch};
+use crate::extract::{Caller, Id};
+use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::patch::given;
+use crate::shapes::grant::{GrantShape, grants, shapes};
+use crate::state::Api;
+use actix_web::web::Data;
+use actix_web::{get, patch, post};
+use postroom_core::access::Role;
+use postroom_core::id::AgentId;
+use postroom_core::operations::agents::{self, AgentChange, NewAgent};
+use postroom_core::people::AgentCard;
+use postroom_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_agents).service(create_agent).service(get_agent).service(update_agent);
+}
+
+/// A person who answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Agent)]
+struct AgentView {
+    /// The number.
+    id: AgentId,
+    /// Counts changes.
+    version: i64,
+    /// The name customers see.
+    name: String,
+    /// Where the desk reaches them.
+    email: String,
+    /// What they are.
+    role: Role,
+    /// They have stopped, and their tokens no longer work.
+    disabled: bool,
+    /// Since when.
+    disabled_at: Option<Timestamp>,
+    /// What they may do where, in person. Shown to those who hold `admin:read` on the whole desk.
+    grants: Vec<GrantShape>,
+    /// When they were added.
+    created_at: Timestamp,
+    /// When they last changed.
+    updated_at: Timestamp,
+}
+
+page_of!(
+    /// A page of agents.
+    AgentPage of AgentView
+);
+
+/// An agent to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewAgent)]
+struct NewAgentBody {
+    /// The name customers see.
+    #[schema(max_length = 200)]
+    name: String,
+    /// Where the desk reaches them; unique.
+    email: String,
+    /// What they are.
+    #[serde(default = "plain_agent")]
+    role: Role,
+    /// What they may do where; an owner or admin needs none.
+    #[serde(default)]
+    grants: Vec<GrantShape>,
+}
+
+fn plain_agent() -> Role {
+    Role::Agent
+}
+
+/// What is to change of an agent; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AgentPatch {
+    /// The name customers see.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_length = 200)]
+    name: Option<String>,
+    /// Where the desk reaches them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    email: Option<String>,
+    /// What they are.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    role: Option<Role>,
+    /// Whether they have stopped.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    disabled: Option<bool>,
+    /// All of their own grants.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    grants: Option<Vec<GrantShape>>,
+}
+
+impl From<AgentCard> for AgentView {
+    fn from(card: AgentCard) -> Self {
+        let agent = card.agent;
+        Self {
+            id: agent.id,
+            version: agent.version,
+            name: agent.name,
+            email: agent.email,
+            role: agent.role,
+            disabled: agent.disabled_at.is_some(),
+            disabled_at: agent.disabled_at,
+            grants: shapes(card.grants),
+            created_at: agent.created_at,
+            updated_at: agent.updated_at,
+        }
+    }
+}
+
+/// List agents
+///
+/// Oldest first. Needs `conversations:read`.
+#[utoipa::path(tag = "agents", params(PageQuery),
+    responses((status = OK, body = AgentPage, description = "A page of agents.")))]
+#[get("/agents")]
+async fn list_agents(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
+    let found = api.desk.read(&caller, agents::list).await?;
+    let page = paging.cut(found, |card| by_id(card.agent.id.0)).map(AgentView::from);
+    Ok(paging.answer(&api, page, |data, page: PageInfo| AgentPage { data, page }))
+}
+
+/// Make an agent
+///
+/// A token that speaks for them is made apart: `POST /tokens` with `agent_id`. Needs
+/// `admin:write`.
+#[utoipa::path(tag = "agents",
+    request_body(content = NewAgentBody, description = "The agent.", example = json!({
+        "name": "Amy", "email": "amy@example.org", "role": "agent",
+        "grants": [{"mailbox_id": 1, "level": "reply"}]
+    })),
+    responses(
+        (status = CREATED, body = AgentView, description = "The agent."),
+        (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: another agent has this address; `existing_id` says which.")))]
+#[post("/agents")]
+async fn create_agent(api: Data<Api>, caller: Caller, body: Body<NewAgentBody>) -> Answer {
+    let body = body.0;
+    let new = NewAgent { name: body.name, email: body.email, role: body.role, grants: grants(body.grants) };
+    let card = api.desk.write(&caller, move |cx| agents::create(cx, &new)).await?;
+    let (path, etag) = (format!("/api/v1/agents/{}", card.agent.id), card.agent.etag());
+    Ok(answer::created(&api, &AgentView::from(card), &path, &etag))
+}
+
+/// Read an agent
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "agents", params(Id<AgentId>, IfNoneMatch),
+    responses((status = OK, body = AgentView, description = "The agent.")))]
+#[get("/agents/{id}")]
+async fn get_agent(api: Data<Api>, caller: Caller, id: Id<AgentId>, held: IfNoneMatch) -> Answer {
+    let card = api.desk.read(&caller, move |cx| agents::find(cx, id.0)).await?;
+    let etag = card.agent.etag();
+    Ok(answer::one(&AgentView::from(card), &etag, &held))
+}
+
+/// Change an agent
+///
+/// Disabling ends every token that speaks for them at once. Needs `admin:write`.
+#[utoipa::path(tag = "agents", params(Id<AgentId>, IfMatch),
+    request_body(content = AgentPatch, description = "What is to change.", example = json!({"disabled": true})),
+    responses(
+        (status = OK, body = AgentView, description = "The agent as it is now."),
+        (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: another agent has this address.")))]
+#[patch("/agents/{id}")]
+async fn update_agent(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<AgentId>,
+    seen: IfMatch,
+    body: Body<AgentPatch>,
+) -> Answer {
+    let body = body.0;
+    let change = AgentChange {
+        name: body.name,
+        email: body.email,
+        role: body.role,
+        disabled: body.disabled,
+        grants: body.grants.map(grants),
+    };
+    let card = api.desk.write(&caller, move |cx| agents::update(cx, id.0, seen.expected(), &change)).await?;
+    let etag = card.agent.etag();
+    Ok(answer::changed(&AgentView::from(card), &etag))
+}

@@ -1,0 +1,123 @@
+//! Files: uploaded before they are sent, and read.
+
+use crate::answer::{self, Answer};
+use crate::body;
+use crate::disposition;
+use crate::extract::{Caller, Id};
+use crate::problem::{Problem, ProblemDocument};
+use crate::query::Query;
+use crate::range::{self, Wanted};
+use crate::shapes::binary::Binary;
+use crate::shapes::message::AttachmentView;
+use crate::state::Api;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use postroom_core::id::AttachmentId;
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(create_attachment).service(get_attachment).service(get_attachment_content);
+}
+
+/// What an upload is called.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct UploadQuery {
+    /// The file's name; a path before it is dropped.
+    #[param(min_length = 1, max_length = 255)]
+    filename: String,
+}
+
+/// Upload a file
+///
+/// The body is the file itself, its `Content-Type` the file's; at most 25 MiB unless the daemon is
+/// set up otherwise. Name its id in `attachment_ids` of a message within 24 hours. Needs
+/// `conversations:write`.
+#[utoipa::path(tag = "attachments", params(UploadQuery),
+    request_body(content = Binary, content_type = "application/octet-stream", description = "The file's bytes, of any type."),
+    responses((status = CREATED, body = AttachmentView, description = "What is known of the file.")))]
+#[post("/attachments")]
+async fn create_attachment(
+    api: Data<Api>,
+    caller: Caller,
+    query: Query<UploadQuery>,
+    req: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let payload: Payload = payload.into_inner();
+    let content = body::collect(req.headers(), payload, api.desk.settings().upload_bytes).await?;
+    let content_type =
+        body::media_type(req.headers()).unwrap_or_else(|| "application/octet-stream".to_owned());
+    let file = api.desk.upload(&caller, &query.0.filename, &content_type, content).await?;
+    Ok(answer::created_here(&AttachmentView::new(file, &api.links)))
+}
+
+/// Read what is known of a file
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "attachments", params(Id<AttachmentId>),
+    responses((status = OK, body = AttachmentView, description = "What is known of the file.")))]
+#[get("/attachments/{id}")]
+async fn get_attachment(api: Data<Api>, caller: Caller, id: Id<AttachmentId>) -> Answer {
+    let file = api.desk.attachment(&caller, &id.0).await?;
+    Ok(HttpResponse::Ok().json(AttachmentView::new(file, &api.links)))
+}
+
+/// Read a file
+///
+/// Always as a download, and as bytes without a type unless it is a PNG, JPEG, GIF or WebP image:
+/// no browser runs it. One `Range` at a time. Needs `conversations:read`.
+#[utoipa::path(tag = "attachments",
+    params(Id<AttachmentId>, ("Range" = Option<String>, Header, description = "One range of bytes: `bytes=0-1023`.")),
+    responses(
+        (status = OK, content_type = "application/octet-stream", body = Binary, description = "The file."),
+        (status = PARTIAL_CONTENT, content_type = "application/octet-stream", body = Binary, description = "The part that was asked for.",
+         headers(("Content-Range" = String, description = "Which part it is."))),
+        (status = RANGE_NOT_SATISFIABLE, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`bad_range`: nothing of it lies in the file.")))]
+#[get("/attachments/{id}/content")]
+async fn get_attachment_content(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<AttachmentId>,
+    req: HttpRequest,
+) -> Answer {
+    let (file, content) = api.desk.attachment_content(&caller, &id.0).await?;
+    // A file never changes, so its id is its version.
+    let etag = format!("\"{}\"", file.id);
+    let asked = req.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
+    let same = req.headers().get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == etag.as_bytes());
+    let size = content.len();
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(disposition::served_type(&file.content_type, &content))
+        .insert_header((header::CONTENT_DISPOSITION, disposition::attachment(&file.filename)))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::ETAG, etag));
+    match range::wanted(asked.filter(|_| same), size) {
+        Wanted::Whole => Ok(response.body(content)),
+        Wanted::Part { first, last } => Ok(response
+            .status(StatusCode::PARTIAL_CONTENT)
+            .insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}")))
+            .body(content[first..=last].to_vec())),
+        Wanted::Nothing => Err(out_of_range(size)),
+    }
+}
+
+fn out_of_range(size: usize) -> Problem {
+    let problem = Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "bad_range",
+        format!("the file has {size} bytes; nothing of the range lies in it"),
+    );
+    match HeaderValue::from_str(&format!("bytes */{size}")) {
+        Ok(value) => problem.header(header::CONTENT_RANGE, value),
+        Err(_) => problem,
+    }
+}

@@ -1,0 +1,208 @@
+//! Conversations: listed, begun, read, changed, tagged, and what happened in them.
+
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::etag::{IfMatch, IfNoneMatch};
+use crate::extract::{Caller, Id};
+use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::problem::ProblemDocument;
+use crate::query::Query;
+use crate::shapes::event::EventView;
+use crate::state::Api;
+use actix_web::web::Data;
+use actix_web::{get, patch, post};
+use postroom_core::Error;
+use postroom_core::conversation::Status;
+use postroom_core::cx::Cx;
+use postroom_core::id::ConversationId;
+use postroom_core::operations::conversations::{self, ConversationChange};
+use postroom_core::page::Page;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+mod filter;
+mod shape;
+
+use filter::ConversationQuery;
+use shape::{ConversationPatch, ConversationView, NewConversationBody, TagsBody};
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_conversations)
+        .service(create_conversation)
+        .service(get_conversation)
+        .service(update_conversation)
+        .service(tag_conversation)
+        .service(list_activity);
+}
+
+page_of!(
+    /// A page of conversations.
+    ConversationPage of ConversationView
+);
+
+page_of!(
+    /// A page of what happened.
+    ActivityPage of EventView
+);
+
+/// List conversations
+///
+/// Those that the caller may see and that fit every filter, newest first unless `sort` says
+/// otherwise. Needs `conversations:read`.
+#[utoipa::path(tag = "conversations", params(ConversationQuery, PageQuery),
+    responses((status = OK, body = ConversationPage, description = "A page of conversations.")))]
+#[get("/conversations")]
+async fn list_conversations(
+    api: Data<Api>,
+    caller: Caller,
+    query: Query<ConversationQuery>,
+    paging: Paging,
+) -> Answer {
+    let (filter, sort) = query.0.read(&caller)?;
+    let request = paging.request;
+    let found = api.desk.read(&caller, move |cx| conversations::list(cx, &filter, sort, request)).await?;
+    let page = found.map(ConversationView::listed);
+    Ok(paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, page }))
+}
+
+/// Begin a conversation
+///
+/// With its first message: `reply` writes to a customer who has not written before, and their
+/// answer lands here; `inbound` files what came by another way. A customer who is named by an
+/// address is made where nobody has it. Needs `conversations:write`, and `messages:send` for a
+/// reply.
+#[utoipa::path(tag = "conversations",
+    request_body(content = NewConversationBody, description = "The conversation and its first message.", example = json!({
+        "mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org", "name": "Ada"},
+        "message": {"kind": "inbound", "text": "Where is it?"}, "channel": "phone", "tags": ["order"]
+    })),
+    responses((status = CREATED, body = ConversationView, description = "The conversation.")))]
+#[post("/conversations")]
+async fn create_conversation(api: Data<Api>, caller: Caller, body: Body<NewConversationBody>) -> Answer {
+    let status = body.0.status.filter(|status| *status != Status::Open);
+    let new = body.0.read(&api.desk, &caller).await?;
+    let card = api
+        .desk
+        .write(&caller, move |cx| {
+            let (card, _) = conversations::create(cx, &new)?;
+            match status {
+                Some(_) => {
+                    let change = ConversationChange { status, ..ConversationChange::default() };
+                    conversations::update(cx, card.conversation.id, None, &change)
+                }
+                None => Ok(card),
+            }
+        })
+        .await?;
+    let etag = card.conversation.etag();
+    let path = format!("/api/v1/conversations/{}", card.conversation.id);
+    Ok(answer::created(&api, &ConversationView::alone(card), &path, &etag))
+}
+
+/// Read a conversation
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfNoneMatch),
+    responses((status = OK, body = ConversationView, description = "The conversation.")))]
+#[get("/conversations/{id}")]
+async fn get_conversation(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    held: IfNoneMatch,
+) -> Answer {
+    let card = api.desk.read(&caller, move |cx| conversations::find(cx, id.0)).await?;
+    let etag = card.conversation.etag();
+    Ok(answer::one(&ConversationView::alone(card), &etag, &held))
+}
+
+/// Change a conversation
+///
+/// Its status, assignee, team, category, priority, subject or tags. Needs `conversations:write`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+    request_body(content = ConversationPatch, description = "What is to change.",
+        example = json!({"status": "closed", "assignee_id": null})),
+    responses(
+        (status = OK, body = ConversationView, description = "The conversation as it is now."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: it was merged into another or is in the trash.")))]
+#[patch("/conversations/{id}")]
+async fn update_conversation(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    body: Body<ConversationPatch>,
+) -> Answer {
+    let change = body.0.change();
+    let card =
+        api.desk.write(&caller, move |cx| conversations::update(cx, id.0, seen.expected(), &change)).await?;
+    let etag = card.conversation.etag();
+    Ok(answer::changed(&ConversationView::alone(card), &etag))
+}
+
+/// Add and remove tags
+///
+/// Others stay, so that two scripts don't overwrite each other's. Needs `conversations:write`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+    request_body(content = TagsBody, description = "Which tags.", example = json!({"add": ["billing"], "remove": ["new"]})),
+    responses(
+        (status = OK, body = ConversationView, description = "The conversation as it is now."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: it was merged into another or is in the trash.")))]
+#[post("/conversations/{id}/tags")]
+async fn tag_conversation(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    body: Body<TagsBody>,
+) -> Answer {
+    let TagsBody { add, remove } = body.0;
+    let card = api
+        .desk
+        .write(&caller, move |cx| conversations::tag(cx, id.0, seen.expected(), &add, &remove))
+        .await?;
+    let etag = card.conversation.etag();
+    Ok(answer::changed(&ConversationView::alone(card), &etag))
+}
+
+/// Read what happened in a conversation
+///
+/// Who did what, with the values before and after, oldest first. It is kept as long as the
+/// conversation. Needs `conversations:read`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, PageQuery),
+    responses((status = OK, body = ActivityPage, description = "A page of events.")))]
+#[get("/conversations/{id}/activity")]
+async fn list_activity(api: Data<Api>, caller: Caller, id: Id<ConversationId>, paging: Paging) -> Answer {
+    let request = paging.request;
+    let (after, limit) = (request.after.map_or(0, |at| at.id), request.limit);
+    let (mut events, total) = api
+        .desk
+        .read(&caller, move |cx| {
+            let events = conversations::activity(cx, id.0, after, limit + 1)?;
+            let total = if request.count { Some(count_activity(cx, id.0)?) } else { None };
+            Ok((events, total))
+        })
+        .await?;
+    let more = events.len() > usize::from(limit);
+    events.truncate(usize::from(limit));
+    let next = if more { events.last().map(|event| by_id(event.seq)) } else { None };
+    let page = Page { items: events, next, total }.map(EventView::from);
+    Ok(paging.answer(&api, page, |data, page: PageInfo| ActivityPage { data, page }))
+}
+
+/// Counts by reading: asked for seldom, and a conversation's activity is short.
+fn count_activity(cx: &mut Cx<'_>, id: ConversationId) -> Result<i64, Error> {
+    const AT_ONCE: u16 = 1_000;
+    let (mut total, mut after) = (0, 0);
+    loop {
+        let events = conversations::activity(cx, id, after, AT_ONCE)?;
+        total += events.len() as i64;
+        match events.last() {
+            Some(last) if events.len() == usize::from(AT_ONCE) => after = last.seq,
+            _ => return Ok(total),
+        }
+    }
+}

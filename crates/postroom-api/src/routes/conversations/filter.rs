@@ -1,0 +1,124 @@
+//! The filters of the list of conversations.
+
+use crate::problem::Problem;
+use postroom_core::actor::Actor;
+use postroom_core::conversation::{
+    Assignees, Channel, ConversationFilter, ConversationSort, Priority, Status,
+};
+use postroom_core::id::{AgentId, CustomerId, MailboxId, TeamId};
+use postroom_core::time::Timestamp;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which conversations, in which order. Each filter narrows the list further; lists are
+/// separated by commas.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ConversationQuery {
+    /// In any of these states.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    status: Vec<Status>,
+    /// Of any of these priorities.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    priority: Vec<Priority>,
+    /// That came by any of these ways.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    channel: Vec<Channel>,
+    /// In any of these mailboxes.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    mailbox_id: Vec<MailboxId>,
+    /// Assigned to any of these agents; `me` is the caller's own. `none`, alone, is nobody's.
+    #[serde(default)]
+    #[param(style = Form, explode = false, example = json!(["me"]))]
+    assignee_id: Vec<String>,
+    /// Assigned to any of these teams.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    team_id: Vec<TeamId>,
+    /// Of any of these customers.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    customer_id: Vec<CustomerId>,
+    /// With any of these tags, by name.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    tag: Vec<String>,
+    /// With all of these tags, by name.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    tag_all: Vec<String>,
+    /// Begun at this time or later.
+    created_since: Option<Timestamp>,
+    /// Begun before this time.
+    created_before: Option<Timestamp>,
+    /// Changed at this time or later.
+    updated_since: Option<Timestamp>,
+    /// Changed before this time.
+    updated_before: Option<Timestamp>,
+    /// The order; a minus is: the highest first. Left out, `-id`: paging never disturbs it.
+    #[param(inline)]
+    sort: Option<ConversationSort>,
+}
+
+impl ConversationQuery {
+    /// As the core takes it.
+    pub fn read(self, caller: &Actor) -> Result<(ConversationFilter, ConversationSort), Problem> {
+        let filter = ConversationFilter {
+            status: self.status,
+            priority: self.priority,
+            channel: self.channel,
+            mailbox_id: self.mailbox_id,
+            assignee: assignees(&self.assignee_id, caller.agent_id)?,
+            team_id: self.team_id,
+            customer_id: self.customer_id,
+            tag: self.tag,
+            tag_all: self.tag_all,
+            created_since: self.created_since,
+            created_before: self.created_before,
+            updated_since: self.updated_since,
+            updated_before: self.updated_before,
+        };
+        Ok((filter, self.sort.unwrap_or(ConversationSort::IdDescending)))
+    }
+}
+
+fn assignees(words: &[String], me: Option<AgentId>) -> Result<Option<Assignees>, Problem> {
+    match words {
+        [] => return Ok(None),
+        [word] if word == "none" => return Ok(Some(Assignees::Nobody)),
+        _ => {}
+    }
+    let ids = words.iter().map(|word| match word.as_str() {
+        "me" => me.ok_or_else(|| {
+            Problem::bad_parameter("assignee_id: \"me\" is nobody: this token speaks for no agent")
+        }),
+        "none" => Err(Problem::bad_parameter("assignee_id: \"none\" stands alone")),
+        number => number.parse().map(AgentId).map_err(|_| {
+            Problem::bad_parameter(format!("assignee_id: {number:?} is neither me, none nor a number"))
+        }),
+    });
+    Ok(Some(Assignees::Any(ids.collect::<Result<_, _>>()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignees_are_me_none_or_numbers() {
+        let read = |text: &str, me: Option<i64>| {
+            let words: Vec<String> = text.split(',').map(str::to_owned).collect();
+            assignees(&words, me.map(AgentId)).map_err(|problem| problem.to_string())
+        };
+        assert_eq!(assignees(&[], None).unwrap(), None);
+        assert_eq!(read("none", None).unwrap(), Some(Assignees::Nobody));
+        assert_eq!(read("7,me", Some(3)).unwrap(), Some(Assignees::Any(vec![AgentId(7), AgentId(3)])));
+        assert!(read("me", None).unwrap_err().contains("speaks for no agent"));
+        assert!(read("none,7", None).unwrap_err().contains("stands alone"));
+        assert!(read("seven", None).unwrap_err().contains("neither me, none nor a number"));
+    }
+}

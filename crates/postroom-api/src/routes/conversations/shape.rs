@@ -1,0 +1,285 @@
+//! A conversation as callers write and see it.
+
+use crate::patch::{Patch, given};
+use crate::problem::Problem;
+use crate::shapes::message::NewMessageBody;
+use postroom_core::actor::Actor;
+use postroom_core::conversation::{Channel, LinkReason, Priority, Status, WaitingOn};
+use postroom_core::desk::Desk;
+use postroom_core::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
+use postroom_core::operations::conversations::{
+    ConversationCard, ConversationChange, NewConversation, Whose,
+};
+use postroom_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A thread of messages with one customer about one matter.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversation, example = json!({
+    "id": 1234, "version": 1, "subject": "Late order", "status": "open", "priority": "normal", "channel": "api",
+    "mailbox_id": 1, "customer_id": 77, "assignee_id": null, "team_id": null, "category_id": null, "tags": ["order"],
+    "waiting_on": "us", "waiting_since": "2026-11-22T08:00:00.123456Z", "message_count": 1, "last_message_id": 5120,
+    "last_message_at": "2026-11-22T08:00:00.123456Z", "snoozed_until": null, "merged_into": null, "links": [],
+    "created_at": "2026-11-22T08:00:00.123456Z", "updated_at": "2026-11-22T08:00:00.123456Z", "closed_at": null,
+    "deleted_at": null
+}))]
+pub struct ConversationView {
+    /// Its number.
+    id: ConversationId,
+    /// Counts changes.
+    version: i64,
+    /// What it is about.
+    subject: String,
+    /// Where it stands.
+    status: Status,
+    /// How much it matters.
+    priority: Priority,
+    /// How it reached the desk.
+    channel: Channel,
+    /// Where it was begun.
+    mailbox_id: MailboxId,
+    /// Whose it is.
+    customer_id: CustomerId,
+    /// Who takes care of it.
+    assignee_id: Option<AgentId>,
+    /// Which team does.
+    team_id: Option<TeamId>,
+    /// What kind of matter it is.
+    category_id: Option<CategoryId>,
+    /// Its tags, by name.
+    tags: Vec<String>,
+    /// Whose turn it is; `null` is nobody's.
+    waiting_on: Option<WaitingOn>,
+    /// Since when.
+    waiting_since: Option<Timestamp>,
+    /// Messages and notes in it.
+    message_count: i32,
+    /// The newest of them.
+    last_message_id: Option<MessageId>,
+    /// When that came.
+    last_message_at: Timestamp,
+    /// When it wakes.
+    snoozed_until: Option<Timestamp>,
+    /// Where it went when it was merged.
+    merged_into: Option<ConversationId>,
+    /// What it has to do with. Left out of lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    links: Option<Vec<LinkView>>,
+    /// When it began.
+    created_at: Timestamp,
+    /// When it last changed.
+    updated_at: Timestamp,
+    /// When it was closed.
+    closed_at: Option<Timestamp>,
+    /// When it was put into the trash.
+    deleted_at: Option<Timestamp>,
+}
+
+/// Another conversation that has to do with this one.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationLink)]
+pub struct LinkView {
+    /// The other one.
+    conversation_id: ConversationId,
+    /// Why.
+    reason: LinkReason,
+}
+
+impl ConversationView {
+    /// As it stands in a list.
+    pub fn listed(card: ConversationCard) -> Self {
+        Self { links: None, ..Self::alone(card) }
+    }
+
+    /// As it is answered alone.
+    pub fn alone(card: ConversationCard) -> Self {
+        let ConversationCard { conversation, tags, links } = card;
+        let link = |link: postroom_core::conversation::ConversationLink| LinkView {
+            conversation_id: link.related_id,
+            reason: link.reason,
+        };
+        Self {
+            id: conversation.id,
+            version: conversation.version,
+            subject: conversation.subject,
+            status: conversation.status,
+            priority: conversation.priority,
+            channel: conversation.channel,
+            mailbox_id: conversation.mailbox_id,
+            customer_id: conversation.customer_id,
+            assignee_id: conversation.assignee_id,
+            team_id: conversation.team_id,
+            category_id: conversation.category_id,
+            tags,
+            waiting_on: conversation.waiting_on,
+            waiting_since: conversation.waiting_since,
+            message_count: conversation.message_count,
+            last_message_id: conversation.last_message_id,
+            last_message_at: conversation.last_message_at,
+            snoozed_until: conversation.snoozed_until,
+            merged_into: conversation.merged_into,
+            links: Some(links.into_iter().map(link).collect()),
+            created_at: conversation.created_at,
+            updated_at: conversation.updated_at,
+            closed_at: conversation.closed_at,
+            deleted_at: conversation.deleted_at,
+        }
+    }
+}
+
+/// A conversation to be begun. `customer_id`, `customer.id` or `customer.email` says whose: one
+/// of the three.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewConversation)]
+pub struct NewConversationBody {
+    /// Where.
+    mailbox_id: MailboxId,
+    /// What it is about.
+    #[schema(min_length = 1, max_length = 512)]
+    subject: String,
+    /// Whose: a customer who is known, or an address.
+    #[serde(default)]
+    customer: Option<CustomerRef>,
+    /// Whose: a customer who is known.
+    #[serde(default)]
+    customer_id: Option<CustomerId>,
+    /// The first message.
+    message: NewMessageBody,
+    /// Labels; made where there are none of the name.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// How it came; left out, `api`.
+    #[serde(default)]
+    channel: Option<Channel>,
+    /// How much it matters; left out, `normal`.
+    #[serde(default)]
+    priority: Option<Priority>,
+    /// Where it stands; left out, `open`. Not `snoozed`.
+    #[serde(default)]
+    pub status: Option<Status>,
+    /// Who takes care of it.
+    #[serde(default)]
+    assignee_id: Option<AgentId>,
+    /// Which team does.
+    #[serde(default)]
+    team_id: Option<TeamId>,
+    /// What kind of matter it is.
+    #[serde(default)]
+    category_id: Option<CategoryId>,
+}
+
+/// A customer: by number, or by address.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerRef {
+    /// One who is known.
+    #[serde(default)]
+    id: Option<CustomerId>,
+    /// Whoever has this address; made if nobody has.
+    #[serde(default)]
+    email: Option<String>,
+    /// The name, for one who is made.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    name: Option<String>,
+}
+
+impl NewConversationBody {
+    /// As the core takes it.
+    pub async fn read(self, desk: &Desk, caller: &Actor) -> Result<NewConversation, Problem> {
+        Ok(NewConversation {
+            mailbox_id: self.mailbox_id,
+            subject: self.subject,
+            whose: whose(self.customer_id, self.customer)?,
+            message: self.message.read(desk, caller, "/message").await?,
+            tags: self.tags,
+            channel: self.channel,
+            priority: self.priority,
+            assignee_id: self.assignee_id,
+            team_id: self.team_id,
+            category_id: self.category_id,
+        })
+    }
+}
+
+fn whose(customer_id: Option<CustomerId>, customer: Option<CustomerRef>) -> Result<Whose, Problem> {
+    let one = "say whose it is in one way: customer_id, customer.id or customer.email";
+    match (customer_id, customer) {
+        (Some(id), None) | (None, Some(CustomerRef { id: Some(id), email: None, name: None })) => {
+            Ok(Whose::Known(id))
+        }
+        (None, Some(CustomerRef { id: None, email: Some(email), name })) => {
+            Ok(Whose::Address { email, name })
+        }
+        (None, None) => Err(Problem::invalid_member("/customer", "required", one)),
+        (None, Some(CustomerRef { id: None, email: None, name: _ })) => {
+            Err(Problem::invalid_member("/customer/email", "required", one))
+        }
+        (_, Some(_)) => Err(Problem::invalid_member("/customer", "ambiguous", one)),
+    }
+}
+
+/// What is to change of a conversation; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationPatch {
+    /// Where it stands; not `snoozed`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    status: Option<Status>,
+    /// How much it matters.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    priority: Option<Priority>,
+    /// What it is about.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, min_length = 1, max_length = 512)]
+    subject: Option<String>,
+    /// Who takes care of it; `null` is nobody.
+    #[serde(default)]
+    #[schema(value_type = Option<AgentId>)]
+    assignee_id: Patch<AgentId>,
+    /// Which team does; `null` is none.
+    #[serde(default)]
+    #[schema(value_type = Option<TeamId>)]
+    team_id: Patch<TeamId>,
+    /// What kind of matter it is; `null` is none.
+    #[serde(default)]
+    #[schema(value_type = Option<CategoryId>)]
+    category_id: Patch<CategoryId>,
+    /// All of its tags.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    tags: Option<Vec<String>>,
+}
+
+impl ConversationPatch {
+    /// As the core takes it.
+    pub fn change(self) -> ConversationChange {
+        ConversationChange {
+            status: self.status,
+            priority: self.priority,
+            subject: self.subject,
+            assignee_id: self.assignee_id.change(),
+            team_id: self.team_id.change(),
+            category_id: self.category_id.change(),
+            tags: self.tags,
+        }
+    }
+}
+
+/// Tags to be added and to be removed, by name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TagChange)]
+pub struct TagsBody {
+    /// Made where there are none of the name.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// Those that are not there are passed over.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}

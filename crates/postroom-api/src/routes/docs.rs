@@ -1,0 +1,89 @@
+//! The document and the page that shows it. Everything is served from here: no other site is
+//! asked for anything, so it works without a network.
+
+use crate::answer::Answer;
+use crate::problem::{Problem, log_inside};
+use crate::state::Api;
+use actix_web::http::header;
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse, get};
+use std::sync::Arc;
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_swagger_ui::Config;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(get_openapi)
+        .service(get_docs)
+        .route("/docs/", web::get().to(to_index))
+        .service(get_docs_file);
+}
+
+/// Swagger UI writes styles and icons into its page, and asks for the document beside it.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Read this document
+///
+/// OpenAPI 3.1, made from the handlers themselves. Public.
+#[utoipa::path(tag = "documentation", security(()),
+    responses((status = OK, body = serde_json::Value, description = "The document.")))]
+#[get("/openapi.json")]
+async fn get_openapi(api: Data<Api>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .body(api.document.clone())
+}
+
+/// Read the documentation
+///
+/// Leads to a page that shows this document and lets you try it. Public.
+#[utoipa::path(tag = "documentation", security(()),
+    responses((status = 302, description = "The page is at `Location`.", headers(("Location" = String, description = "The page.")))))]
+#[get("/docs")]
+async fn get_docs() -> HttpResponse {
+    to("docs/index.html")
+}
+
+async fn to_index() -> HttpResponse {
+    to("index.html")
+}
+
+fn to(place: &'static str) -> HttpResponse {
+    HttpResponse::Found().insert_header((header::LOCATION, place)).finish()
+}
+
+/// Read a part of the documentation's page
+///
+/// Public.
+#[utoipa::path(tag = "documentation", security(()),
+    params(("file" = String, Path, description = "`index.html`, or what it is made of.")),
+    responses((status = OK, content_type = "text/html", body = String, description = "The file.")))]
+#[get("/docs/{file}")]
+async fn get_docs_file(req: HttpRequest) -> Answer {
+    let name = req.match_info().query("file");
+    let served = utoipa_swagger_ui::serve(name, Arc::new(page())).map_err(|error| {
+        log_inside(&*error);
+        Problem::internal()
+    })?;
+    let file = served.ok_or_else(|| Problem::not_found("there is no such file"))?;
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(file.content_type)
+        .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"));
+    Ok(response.body(file.bytes.into_owned()))
+}
+
+/// The document is found beside the page, wherever a proxy puts the two. No validator is asked:
+/// the usual one is somebody else's site.
+fn page() -> Config<'static> {
+    Config::new(["../openapi.json"])
+        .validator_url("none")
+        .try_it_out_enabled(true)
+        .deep_linking(true)
+        .display_operation_id(true)
+        .persist_authorization(false)
+}

@@ -1,0 +1,265 @@
+//! Mailboxes: set up, tried, polled, pushed to.
+
+use crate::answer::{self, Answer};
+use crate::body::{self, Body};
+use crate::etag::{IfMatch, IfNoneMatch};
+use crate::extract::{Caller, Id};
+use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::problem::{Problem, ProblemDocument};
+use crate::state::Api;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
+use postroom_core::Error;
+use postroom_core::cx::Cx;
+use postroom_core::id::{ConversationId, MailboxId, MessageId};
+use postroom_core::intake::Verdict;
+use postroom_core::mailbox::{Mailbox, MailboxStatus};
+use postroom_core::operations::mailboxes;
+use postroom_core::ports::Probe;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+mod change;
+mod shape;
+mod view;
+
+use change::MailboxPatch;
+use shape::NewMailboxBody;
+use view::MailboxView;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_mailboxes)
+        .service(create_mailbox)
+        .service(get_mailbox)
+        .service(update_mailbox)
+        .service(delete_mailbox)
+        .service(test_mailbox)
+        .service(sync_mailbox)
+        .service(get_mailbox_status)
+        .service(receive_mail);
+}
+
+page_of!(
+    /// A page of mailboxes.
+    MailboxPage of MailboxView
+);
+
+/// How the two ends of a mailbox answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "source": {"ok": true, "detail": "logged in; INBOX holds 12 mails"},
+    "delivery": {"ok": false, "detail": "the server refused the password"}
+}))]
+struct MailboxTest {
+    /// Where mail comes from.
+    source: Probe,
+    /// Where mail goes.
+    delivery: Probe,
+}
+
+/// What became of a mail that was pushed.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReceivedMail {
+    /// In a word.
+    verdict: Verdict,
+    /// The message it is.
+    message_id: Option<MessageId>,
+    /// The conversation that belongs to.
+    conversation_id: Option<ConversationId>,
+}
+
+fn viewed(cx: &mut Cx<'_>, mailbox: Mailbox) -> Result<MailboxView, Error> {
+    let has = mailboxes::has_passwords(cx, mailbox.id)?;
+    Ok(MailboxView::new(mailbox, has))
+}
+
+/// List mailboxes
+///
+/// Those that the caller may see, oldest first, without their passwords. Needs
+/// `conversations:read`.
+#[utoipa::path(tag = "mailboxes", params(PageQuery),
+    responses((status = OK, body = MailboxPage, description = "A page of mailboxes.")))]
+#[get("/mailboxes")]
+async fn list_mailboxes(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
+    let asked = paging.clone();
+    let page = api
+        .desk
+        .read(&caller, move |cx| {
+            let page = asked.cut(mailboxes::list(cx)?, |mailbox| by_id(mailbox.id.0));
+            let (next, total) = (page.next, page.total);
+            let items =
+                page.items.into_iter().map(|mailbox| viewed(cx, mailbox)).collect::<Result<_, _>>()?;
+            Ok(postroom_core::page::Page { items, next, total })
+        })
+        .await?;
+    Ok(paging.answer(&api, page, |data, page: PageInfo| MailboxPage { data, page }))
+}
+
+/// Add a mailbox
+///
+/// Its first poll follows at once. Try it with `POST /mailboxes/{id}/test`. Needs `admin:write`.
+#[utoipa::path(tag = "mailboxes",
+    request_body(content = NewMailboxBody, description = "The mailbox.", examples(
+        ("imap and smtp" = (summary = "A mailbox at a mail provider", value = json!({
+            "name": "Support", "address": "support@example.org",
+            "source": {"type": "imap", "host": "imap.example.org", "port": 993, "security": "tls",
+                       "username": "support", "password": "correct horse"},
+            "delivery": {"type": "smtp", "host": "smtp.example.org", "port": 587, "security": "starttls",
+                         "username": "support", "password": "correct horse"}
+        }))),
+        ("push and sink" = (summary = "A mailbox to try things with", value = json!({
+            "name": "Trial", "address": "trial@example.org", "source": {"type": "push"}, "delivery": {"type": "sink"}
+        }))))),
+    responses(
+        (status = CREATED, body = MailboxView, description = "The mailbox."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: there is one of this name; `existing_id` says which.")))]
+#[post("/mailboxes")]
+async fn create_mailbox(api: Data<Api>, caller: Caller, body: Body<NewMailboxBody>) -> Answer {
+    let new = body.0.read();
+    let (etag, view) = api
+        .desk
+        .write(&caller, move |cx| {
+            let mailbox = mailboxes::create(cx, &new)?;
+            Ok((mailbox.etag(), viewed(cx, mailbox)?))
+        })
+        .await?;
+    let path = format!("/api/v1/mailboxes/{}", view.id());
+    Ok(answer::created(&api, &view, &path, &etag))
+}
+
+/// Read a mailbox
+///
+/// Without its passwords. Needs `conversations:read`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IfNoneMatch),
+    responses((status = OK, body = MailboxView, description = "The mailbox.")))]
+#[get("/mailboxes/{id}")]
+async fn get_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>, held: IfNoneMatch) -> Answer {
+    let (etag, view) = api
+        .desk
+        .read(&caller, move |cx| {
+            let mailbox = mailboxes::find(cx, id.0)?;
+            Ok((mailbox.etag(), viewed(cx, mailbox)?))
+        })
+        .await?;
+    Ok(answer::one(&view, &etag, &held))
+}
+
+/// Change a mailbox
+///
+/// Members of `source` and `delivery` that are left out stay, the password too; with another
+/// `type` or for another server everything is given anew. One that stands in the daemon's
+/// configuration file is changed there. Needs `admin:write`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IfMatch),
+    request_body(content = MailboxPatch, description = "What is to change.", example = json!({"paused": true})),
+    responses(
+        (status = OK, body = MailboxView, description = "The mailbox as it is now."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: it stands in the configuration file; `already_exists`: there is another of this name.")))]
+#[patch("/mailboxes/{id}")]
+async fn update_mailbox(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MailboxId>,
+    seen: IfMatch,
+    body: Body<MailboxPatch>,
+) -> Answer {
+    let (etag, view) = api
+        .desk
+        .write(&caller, move |cx| {
+            let change = body.0.change(cx, id.0)?;
+            let mailbox = mailboxes::update(cx, id.0, seen.expected(), &change)?;
+            Ok((mailbox.etag(), viewed(cx, mailbox)?))
+        })
+        .await?;
+    Ok(answer::changed(&view, &etag))
+}
+
+/// Delete a mailbox
+///
+/// One that holds anything stays: put it at rest with `{"paused": true}`. Needs `admin:write`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IfMatch),
+    responses(
+        (status = NO_CONTENT, description = "It is gone."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: it holds conversations, or stands in the configuration file.")))]
+#[delete("/mailboxes/{id}")]
+async fn delete_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>, seen: IfMatch) -> Answer {
+    api.desk.write(&caller, move |cx| mailboxes::delete(cx, id.0, seen.expected())).await?;
+    Ok(answer::gone())
+}
+
+/// Try a mailbox
+///
+/// Logs in where mail comes from and where it goes, and says in words what works and what does
+/// not. Nothing is fetched or sent. Needs `admin:write`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+    responses((status = OK, body = MailboxTest, description = "How the two ends answered.")))]
+#[post("/mailboxes/{id}/test")]
+async fn test_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -> Answer {
+    let (source, delivery) = api.desk.test_mailbox(&caller, id.0).await?;
+    Ok(HttpResponse::Ok().json(MailboxTest { source, delivery }))
+}
+
+/// Poll a mailbox now
+///
+/// Answers at once; the status tells when it is through (`syncing`). Needs `conversations:write`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+    responses(
+        (status = ACCEPTED, body = MailboxStatus, description = "The poll is asked for."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: the mailbox is at rest, or mail is pushed into it.")))]
+#[post("/mailboxes/{id}/sync")]
+async fn sync_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -> Answer {
+    let status = api.desk.write(&caller, move |cx| mailboxes::request_sync(cx, id.0)).await?;
+    Ok(HttpResponse::Accepted().json(status))
+}
+
+/// Read how a mailbox is doing
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+    responses((status = OK, body = MailboxStatus, description = "How it is doing.")))]
+#[get("/mailboxes/{id}/status")]
+async fn get_mailbox_status(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -> Answer {
+    let status = api.desk.read(&caller, move |cx| mailboxes::status(cx, id.0)).await?;
+    Ok(HttpResponse::Ok().json(status))
+}
+
+/// Push a mail into a mailbox
+///
+/// The body is the raw mail (RFC 5322), as a mail server's pipe has it; at most 64 MiB unless the
+/// daemon is set up otherwise. It is taken in as if it had been fetched. Needs
+/// `conversations:write`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+    request_body(content = String, content_type = "message/rfc822", description = "The mail.",
+        example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
+    responses(
+        (status = CREATED, body = ReceivedMail, description = "It was taken in, or is kept for somebody to look at (`quarantined`)."),
+        (status = OK, body = ReceivedMail, description = "It was here already (`duplicate`).")))]
+#[post("/mailboxes/{id}/inbound")]
+async fn receive_mail(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MailboxId>,
+    req: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
+        return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
+    }
+    let payload: Payload = payload.into_inner();
+    let raw = body::collect(req.headers(), payload, api.desk.settings().mail_bytes).await?;
+    let receipt = api.desk.push_mail(&caller, id.0, raw).await?;
+    let status = if receipt.verdict == Verdict::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(HttpResponse::build(status).json(ReceivedMail {
+        verdict: receipt.verdict,
+        message_id: receipt.message_id,
+        conversation_id: receipt.conversation_id,
+    }))
+}

@@ -1,0 +1,85 @@
+//! Who the caller is.
+
+use crate::answer::Answer;
+use crate::extract::Caller;
+use crate::state::Api;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use postroom_core::access::{Access, Level, Scope, Sight};
+use postroom_core::actor::ActorType;
+use postroom_core::id::{AgentId, MailboxId, TokenId};
+use postroom_core::operations::mailboxes;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(get_me);
+}
+
+/// Who calls, and what they may see and do.
+#[derive(Debug, Serialize, ToSchema)]
+struct Me {
+    /// What kind of caller.
+    kind: ActorType,
+    /// The name people know the caller by.
+    name: String,
+    /// The agent's address, if an agent.
+    email: Option<String>,
+    /// Which agent the token speaks for.
+    agent_id: Option<AgentId>,
+    /// Which token it is.
+    token_id: Option<TokenId>,
+    /// What the token may be used for, as it was given. A `write` scope brings its `read` along.
+    scopes: Vec<Scope>,
+    /// The mailboxes the caller may see; with `conversations:read` alone.
+    mailboxes: Vec<MyMailbox>,
+}
+
+/// A mailbox that the caller may see.
+#[derive(Debug, Serialize, ToSchema)]
+struct MyMailbox {
+    /// Its number.
+    id: MailboxId,
+    /// What people call it.
+    name: String,
+    /// The address customers write to.
+    address: String,
+    /// The most that the caller may do in it; perhaps in some of its conversations alone.
+    level: Level,
+}
+
+fn level(access: &Access, id: MailboxId) -> Option<Level> {
+    match access.sight() {
+        Sight::All => Some(Level::Manage),
+        Sight::Only(grants) => grants.iter().filter(|g| g.mailbox_id == id).map(|g| g.level).max(),
+    }
+}
+
+/// Read who you are
+///
+/// What the token may be used for, and the mailboxes it opens. Any token will do: no scope.
+#[utoipa::path(tag = "me", responses((status = OK, body = Me, description = "The caller.")))]
+#[get("/me")]
+async fn get_me(api: Data<Api>, caller: Caller) -> Answer {
+    let seen = if caller.access.has(Scope::ConversationsRead) {
+        api.desk.read(&caller, mailboxes::list).await?
+    } else {
+        Vec::new()
+    };
+    let actor = caller.0;
+    let mailboxes = seen.into_iter().filter_map(|mailbox| {
+        let level = level(&actor.access, mailbox.id)?;
+        Some(MyMailbox { id: mailbox.id, name: mailbox.name, address: mailbox.address, level })
+    });
+    Ok(HttpResponse::Ok().json(Me {
+        kind: actor.kind,
+        mailboxes: mailboxes.collect(),
+        name: actor.name,
+        email: actor.email,
+        agent_id: actor.agent_id,
+        token_id: actor.token_id,
+        scopes: actor.access.scopes().to_vec(),
+    }))
+}

@@ -1,0 +1,249 @@
+//! Messages: read, written, and looked at from all sides.
+
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::disposition;
+use crate::etag::{IfMatch, IfNoneMatch};
+use crate::extract::{Caller, Id};
+use crate::paging::{PageInfo, PageQuery, Paging, page_of};
+use crate::problem::{Problem, ProblemDocument};
+use crate::protect::frame_ancestors;
+use crate::query::Query;
+use crate::shapes::message::{self, DeliveryView, MessageView, NewMessageBody};
+use crate::state::Api;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use postroom_core::Error;
+use postroom_core::cx::Cx;
+use postroom_core::id::{ConversationId, MessageId};
+use postroom_core::operations::{conversations, messages};
+use postroom_core::threading::Decision;
+use serde::Deserialize;
+use std::collections::HashSet;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_messages)
+        .service(create_message)
+        .service(get_message)
+        .service(get_raw_message)
+        .service(get_message_html)
+        .service(get_threading)
+        .service(get_delivery);
+}
+
+page_of!(
+    /// A page of messages.
+    MessagePage of MessageView
+);
+
+/// The order of a conversation's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+enum MessageSort {
+    /// Oldest first.
+    #[serde(rename = "id")]
+    OldestFirst,
+    /// Newest first.
+    #[serde(rename = "-id")]
+    NewestFirst,
+}
+
+/// How messages are listed.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct MessageQuery {
+    /// The order; left out, `id`: oldest first, as one reads.
+    #[param(inline)]
+    sort: Option<MessageSort>,
+}
+
+/// How a message is shown.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct HtmlQuery {
+    /// Let the browser fetch images from other sites, which tells their owners that the mail is
+    /// being read.
+    #[param(default = false)]
+    remote_images: Option<bool>,
+}
+
+/// List a conversation's messages
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<ConversationId>, MessageQuery, PageQuery),
+    responses((status = OK, body = MessagePage, description = "A page of messages.")))]
+#[get("/conversations/{id}/messages")]
+async fn list_messages(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    query: Query<MessageQuery>,
+    paging: Paging,
+) -> Answer {
+    let newest_first = query.0.sort == Some(MessageSort::NewestFirst);
+    let request = paging.request;
+    let found = api.desk.read(&caller, move |cx| messages::list(cx, id.0, newest_first, request)).await?;
+    let page = found.map(|card| MessageView::new(card, &api.links));
+    Ok(paging.answer(&api, page, |data, page: PageInfo| MessagePage { data, page }))
+}
+
+/// Write a message
+///
+/// A `reply` is sent to the customer by mail: `delivery` says how far it has got. A `note` never
+/// leaves. `inbound` files what the customer said elsewhere. Send `If-Match` with the
+/// conversation's `ETag` to be refused where it has moved on meanwhile. Needs `messages:send` for
+/// a reply, `conversations:write` for the others.
+#[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch),
+    request_body(content = NewMessageBody, description = "The message.", examples(
+        ("reply" = (summary = "An answer", value = json!({"kind": "reply", "text": "It left today.\n\nAmy"}))),
+        ("note" = (summary = "A note", value = json!({"kind": "note", "text": "The depot in Leeds has it."}))))),
+    responses(
+        (status = CREATED, body = MessageView, description = "The message."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: the conversation was merged into another or is in the trash.")))]
+#[post("/conversations/{id}/messages")]
+async fn create_message(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    body: Body<NewMessageBody>,
+) -> Answer {
+    let new = body.0.read(&api.desk, &caller, "").await?;
+    let card = api.desk.write(&caller, move |cx| messages::add(cx, id.0, seen.expected(), &new)).await?;
+    let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), message::etag(&card));
+    Ok(answer::created(&api, &MessageView::new(card, &api.links), &path, &etag))
+}
+
+/// Read a message
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfNoneMatch),
+    responses((status = OK, body = MessageView, description = "The message.")))]
+#[get("/messages/{id}")]
+async fn get_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, held: IfNoneMatch) -> Answer {
+    let card = api.desk.read(&caller, move |cx| messages::find(cx, id.0)).await?;
+    let etag = message::etag(&card);
+    Ok(answer::one(&MessageView::new(card, &api.links), &etag, &held))
+}
+
+/// Read a message's raw mail
+///
+/// Byte for byte as it came or left. Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>),
+    responses((status = OK, content_type = "message/rfc822", body = String, description = "The mail.")))]
+#[get("/messages/{id}/raw")]
+async fn get_raw_message(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Answer {
+    let raw = api.desk.raw_mail(&caller, id.0).await?;
+    Ok(HttpResponse::Ok()
+        .content_type("message/rfc822")
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            disposition::attachment(&format!("message-{}.eml", id.0)),
+        ))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+        .body(raw))
+}
+
+/// Show a message as a page
+///
+/// The mail's HTML, or its text, made harmless: no script, no style, no form; images of other
+/// sites are left out unless asked for, and the header `X-Dropped-Images` counts them. Meant for
+/// a sandboxed frame. Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>, HtmlQuery),
+    responses((status = OK, content_type = "text/html", body = String, description = "The page.",
+        headers(("X-Dropped-Images" = i64, description = "How many images of other sites were left out.")))))]
+#[get("/messages/{id}/html")]
+async fn get_message_html(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MessageId>,
+    query: Query<HtmlQuery>,
+) -> Answer {
+    let remote_images = query.0.remote_images.unwrap_or_default();
+    let safe = api.desk.message_html(&caller, id.0, remote_images).await?;
+    let page = format!(
+        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>Message {}</title></head>\n<body>\n{}\n</body></html>\n",
+        id.0, safe.html
+    );
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, page_policy(&api, remote_images)))
+        .insert_header((header::CACHE_CONTROL, "private, no-store"))
+        .insert_header(("X-Dropped-Images", safe.remote_images.to_string()))
+        .body(page))
+}
+
+/// What a page that shows mail may do: show images of ours, open links in a window of their own.
+fn page_policy(api: &Api, remote_images: bool) -> String {
+    let images = if remote_images { "'self' https: http:" } else { "'self'" };
+    format!(
+        "default-src 'none'; img-src {images}; style-src 'none'; form-action 'none'; base-uri 'none'; \
+         frame-ancestors {}; sandbox allow-popups",
+        frame_ancestors(api)
+    )
+}
+
+/// Read why a message is where it is
+///
+/// The rule that decided, the key it was decided by, and every conversation that was weighed and that
+/// the caller may see.
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>),
+    responses((status = OK, body = Decision, description = "The decision.")))]
+#[get("/messages/{id}/threading")]
+async fn get_threading(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Answer {
+    let decision = api
+        .desk
+        .read(&caller, move |cx| {
+            let Some(decision) = messages::find(cx, id.0)?.message.threading else { return Ok(None) };
+            seen(cx, decision.into_inner()).map(Some)
+        })
+        .await?;
+    match decision {
+        Some(decision) => Ok(HttpResponse::Ok().json(decision)),
+        None => Err(Problem::not_found("nothing was decided: this message was written here")),
+    }
+}
+
+/// A decision without the conversations that the caller may not know of.
+fn seen(cx: &mut Cx<'_>, mut decision: Decision) -> Result<Decision, Error> {
+    let mut others: Vec<ConversationId> =
+        decision.candidates.iter().map(|weighed| weighed.conversation_id).collect();
+    others.extend(decision.conversation_id);
+    others.extend(&decision.also_references);
+    let mut hidden = HashSet::new();
+    for other in others {
+        match conversations::find(cx, other) {
+            Ok(_) => {}
+            Err(Error::NotFound(_)) => {
+                hidden.insert(other);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    decision.candidates.retain(|weighed| !hidden.contains(&weighed.conversation_id));
+    decision.also_references.retain(|other| !hidden.contains(other));
+    if decision.conversation_id.is_some_and(|other| hidden.contains(&other)) {
+        (decision.conversation_id, decision.key) = (None, None);
+    }
+    Ok(decision)
+}
+
+/// Read how far a message has got
+///
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>),
+    responses((status = OK, body = DeliveryView, description = "How far it has got.")))]
+#[get("/messages/{id}/delivery")]
+async fn get_delivery(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Answer {
+    let card = api.desk.read(&caller, move |cx| messages::find(cx, id.0)).await?;
+    match card.delivery {
+        Some(delivery) => Ok(HttpResponse::Ok().json(DeliveryView::from(delivery))),
+        None => Err(Problem::not_found("this message does not leave the desk")),
+    }
+}

@@ -1,0 +1,42 @@
+//! The tree of all routes. The document is collected from the same calls that register the
+//! handlers, so that the two can't differ.
+
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+mod agents;
+mod attachments;
+mod categories;
+mod conversations;
+mod customers;
+mod docs;
+mod events;
+mod health;
+mod mailboxes;
+mod me;
+mod messages;
+mod tags;
+mod teams;
+mod tokens;
+
+/// Registers every route there is.
+pub fn all(config: &mut ServiceConfig<'_>) {
+    config.service(scope("/api/v1").configure(version_1)).configure(docs::routes);
+}
+
+fn version_1(config: &mut ServiceConfig<'_>) {
+    config
+        .configure(conversations::routes)
+        .configure(messages::routes)
+        .configure(attachments::routes)
+        .configure(customers::routes)
+        .configure(mailboxes::routes)
+        .configure(agents::routes)
+        .configure(teams::routes)
+        .configure(categories::routes)
+        .configure(tags::routes)
+        .configure(tokens::routes)
+        .configure(me::routes)
+        .configure(events::routes)
+        .configure(health::routes);
+}

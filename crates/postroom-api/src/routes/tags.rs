@@ -1,0 +1,107 @@
+//! Tags: labels on conversations.
+
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::extract::{Caller, Id};
+use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::state::Api;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, delete, get, patch, post};
+use postroom_core::id::TagId;
+use postroom_core::operations::tags;
+use postroom_core::store::tags::Tag;
+use postroom_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_tags).service(create_tag).service(update_tag).service(delete_tag);
+}
+
+/// A label on conversations. Names that differ in case alone are one tag.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tag)]
+struct TagView {
+    /// Its number.
+    id: TagId,
+    /// Its name, as first written.
+    name: String,
+    /// When it was first used.
+    created_at: Timestamp,
+}
+
+page_of!(
+    /// A page of tags.
+    TagPage of TagView
+);
+
+/// A tag's name.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TagName {
+    /// Without commas, which separate tags in filters.
+    #[schema(max_length = 64)]
+    name: String,
+}
+
+impl From<Tag> for TagView {
+    fn from(tag: Tag) -> Self {
+        Self { id: tag.id, name: tag.name, created_at: tag.created_at }
+    }
+}
+
+/// List tags
+///
+/// Oldest first. Needs `conversations:read`.
+#[utoipa::path(tag = "tags", params(PageQuery),
+    responses((status = OK, body = TagPage, description = "A page of tags.")))]
+#[get("/tags")]
+async fn list_tags(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
+    let found = api.desk.read(&caller, tags::list).await?;
+    let page = paging.cut(found, |tag| by_id(tag.id.0)).map(TagView::from);
+    Ok(paging.answer(&api, page, |data, page: PageInfo| TagPage { data, page }))
+}
+
+/// Make a tag
+///
+/// Before it is used: a conversation makes the tags it is given by itself. Needs
+/// `conversations:write`.
+#[utoipa::path(tag = "tags",
+    request_body(content = TagName, description = "The tag.", example = json!({"name": "billing"})),
+    responses(
+        (status = CREATED, body = TagView, description = "The tag."),
+        (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: there is one of this name; `existing_id` says which.")))]
+#[post("/tags")]
+async fn create_tag(api: Data<Api>, caller: Caller, body: Body<TagName>) -> Answer {
+    let made = api.desk.write(&caller, move |cx| tags::create(cx, &body.0.name)).await?;
+    Ok(answer::created_here(&TagView::from(made)))
+}
+
+/// Rename a tag
+///
+/// On every conversation that carries it. Needs `admin:write`.
+#[utoipa::path(tag = "tags", params(Id<TagId>),
+    request_body(content = TagName, description = "The new name.", example = json!({"name": "invoices"})),
+    responses(
+        (status = OK, body = TagView, description = "The tag as it is now."),
+        (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: there is another of this name.")))]
+#[patch("/tags/{id}")]
+async fn update_tag(api: Data<Api>, caller: Caller, id: Id<TagId>, body: Body<TagName>) -> Answer {
+    let tag = api.desk.write(&caller, move |cx| tags::rename(cx, id.0, &body.0.name)).await?;
+    Ok(HttpResponse::Ok().json(TagView::from(tag)))
+}
+
+/// Delete a tag
+///
+/// It vanishes from every conversation that carries it. Needs `admin:write`.
+#[utoipa::path(tag = "tags", params(Id<TagId>),
+    responses((status = NO_CONTENT, description = "It is gone.")))]
+#[delete("/tags/{id}")]
+async fn delete_tag(api: Data<Api>, caller: Caller, id: Id<TagId>) -> Answer {
+    api.desk.write(&caller, move |cx| tags::delete(cx, id.0)).await?;
+    Ok(answer::gone())
+}

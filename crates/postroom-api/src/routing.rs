@@ -1,0 +1,243 @@
+//! The gate before the handlers. What is known of an operation is read out of the document:
+//! which methods a path has, which parameters, and whether it is public. What is not said to be
+//! public needs a token.
+
+use crate::extract::{Caller, expired, unauthorized};
+use crate::problem::{Extras, Problem, log_inside};
+use crate::query;
+use crate::state::Api;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use postroom_core::actor::Actor;
+use postroom_core::operations::tokens::AuthError;
+use std::collections::{HashMap, HashSet};
+use utoipa::openapi::path::{Operation as Documented, ParameterIn, PathItem};
+use utoipa::openapi::{OpenApi, RefOr};
+
+/// One operation as the gate knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Its method.
+    pub method: Method,
+    /// Its name.
+    pub id: String,
+    /// The query parameters it takes.
+    pub parameters: Vec<String>,
+    /// Whether it needs no token.
+    pub is_public: bool,
+}
+
+/// Every operation, by the pattern of its path.
+#[derive(Debug)]
+pub struct Table(HashMap<String, Vec<Operation>>);
+
+/// The operations of one path.
+pub fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Documented)> {
+    [
+        (Method::GET, &item.get),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
+}
+
+/// Whether an operation is documented as one that needs no token: `security` is there, and holds
+/// the requirement of nothing.
+pub fn is_public(operation: &Documented) -> bool {
+    let nothing = utoipa::openapi::security::SecurityRequirement::default();
+    operation.security.as_ref().is_some_and(|all| all.contains(&nothing))
+}
+
+impl Table {
+    /// Reads the document.
+    pub fn of(document: &OpenApi) -> Self {
+        let paths = document.paths.paths.iter().map(|(path, item)| {
+            let known = operations(item).map(|(method, operation)| Operation {
+                method,
+                id: operation.operation_id.clone().unwrap_or_default(),
+                parameters: query_parameters(operation),
+                is_public: is_public(operation),
+            });
+            (path.clone(), known.collect())
+        });
+        Self(paths.collect())
+    }
+
+    fn find(&self, pattern: &str, method: &Method) -> Option<&Operation> {
+        self.0.get(pattern)?.iter().find(|operation| operation.method == *method)
+    }
+
+    /// The value of `Allow` for a path; `None` where there is no such path.
+    fn allow(&self, pattern: &str) -> Option<String> {
+        let known = self.0.get(pattern)?;
+        let mut methods: Vec<&str> = known.iter().map(|operation| operation.method.as_str()).collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.push("OPTIONS");
+        Some(methods.join(", "))
+    }
+}
+
+fn query_parameters(operation: &Documented) -> Vec<String> {
+    let known = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
+        _ => None,
+    });
+    known.collect()
+}
+
+/// The pattern that a request's path fits, read as the router reads it: `match_pattern` would ask
+/// for the path as it was sent, in which `%6D` is no `m` yet.
+pub fn pattern(req: &HttpRequest) -> Option<String> {
+    req.resource_map().match_pattern(req.match_info().as_str())
+}
+
+/// HEAD is answered by GET's handler; the codec leaves the body out.
+pub async fn head_is_get(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if req.method() == Method::HEAD {
+        req.head_mut().method = Method::GET;
+    }
+    next.call(req).await
+}
+
+/// Lets through what may pass: the caller is known, and every parameter is.
+pub async fn gate<B: MessageBody + 'static>(
+    api: Data<Api>,
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match may_pass(&api, &req).await {
+        Ok(()) => Ok(next.call(req).await?.map_into_left_body()),
+        Err(problem) => Ok(req.error_response(problem).map_into_right_body()),
+    }
+}
+
+async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
+    let pattern = pattern(req.request()).unwrap_or_default();
+    // A path or method that is not documented has no handler: `unmatched` says so.
+    let Some(operation) = api.table.find(&pattern, req.method()) else { return Ok(()) };
+    if !operation.is_public {
+        let actor = authenticate(api, req.headers()).await?;
+        req.extensions_mut().insert(Caller(actor));
+    }
+    check_parameters(operation, req.query_string())
+}
+
+async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Actor, Problem> {
+    let secret = bearer(headers).ok_or_else(unauthorized)?;
+    api.desk.authenticate(secret).await.map_err(|error| match error {
+        AuthError::Unknown => unauthorized(),
+        AuthError::Expired => expired(),
+        AuthError::Store(error) => Problem::from(error),
+    })
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750); its scheme in any case (RFC 9110 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION);
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn check_parameters(operation: &Operation, query: &str) -> Result<(), Problem> {
+    let mut seen = HashSet::new();
+    for (name, _) in query::pairs(query) {
+        if !operation.parameters.contains(&name) {
+            let told = match operation.parameters.as_slice() {
+                [] => format!("there is no parameter {name:?}; this operation takes none"),
+                known => format!("there is no parameter {name:?}; there are {}", known.join(", ")),
+            };
+            let extras = Extras { accepted: Some(operation.parameters.clone()), ..Extras::default() };
+            return Err(Problem::bad_parameter(told).with(extras));
+        }
+        if !seen.insert(name.clone()) {
+            return Err(Problem::bad_parameter(format!("{name}: is given twice; separate values by commas")));
+        }
+    }
+    Ok(())
+}
+
+/// Answers what no handler answers: OPTIONS, another method, no such path.
+pub async fn unmatched(api: Data<Api>, req: HttpRequest) -> Result<HttpResponse, Problem> {
+    let allow = pattern(&req).and_then(|pattern| api.table.allow(&pattern));
+    let Some(allow) = allow else {
+        return Err(Problem::not_found("there is nothing under this path; /docs shows what there is"));
+    };
+    let value = HeaderValue::from_str(&allow).map_err(|error| {
+        log_inside(&error);
+        Problem::internal()
+    })?;
+    if req.method() == Method::OPTIONS {
+        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, value)).finish());
+    }
+    let told = format!("this path answers {allow}");
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", told).header(header::ALLOW, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(parameters: &[&str]) -> Operation {
+        Operation {
+            method: Method::GET,
+            id: "list_things".to_owned(),
+            parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
+            is_public: false,
+        }
+    }
+
+    #[test]
+    fn parameters_are_known_and_given_once() {
+        let told = |query: &str| {
+            check_parameters(&operation(&["limit", "status"]), query).map_err(|problem| problem.to_string())
+        };
+        assert_eq!(told("limit=1&status=open"), Ok(()));
+        assert_eq!(
+            told("stauts=open"),
+            Err("400 bad_parameter: there is no parameter \"stauts\"; there are limit, status".to_owned())
+        );
+        assert_eq!(
+            told("limit=1&limit=2"),
+            Err("400 bad_parameter: limit: is given twice; separate values by commas".to_owned())
+        );
+        let none = check_parameters(&operation(&[]), "x").unwrap_err();
+        assert_eq!(
+            none.to_string(),
+            "400 bad_parameter: there is no parameter \"x\"; this operation takes none"
+        );
+        assert_eq!(none.document("r").accepted, Some(vec![]));
+    }
+
+    #[test]
+    fn a_bearer_token_stands_alone() {
+        let read = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(read(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(read(&["bearer  abc "]).as_deref(), Some("abc"));
+        for other in [&[][..], &["abc"], &["Basic abc"], &["Bearer a", "Bearer b"], &["Bearerabc"]] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+    }
+}

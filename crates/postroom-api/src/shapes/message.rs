@@ -1,0 +1,283 @@
+//! A message as callers write and see it, with its files and how far it has got.
+
+use crate::links::Links;
+use crate::problem::Problem;
+use postroom_core::Error;
+use postroom_core::actor::Actor;
+use postroom_core::desk::Desk;
+use postroom_core::id::{AttachmentId, ConversationId, MailboxId, MessageId};
+use postroom_core::mail::{Address, Class, FailedRecipient, SenderAuth};
+use postroom_core::message::{
+    Attachment, AuthorType, DeliveryState, Message, MessageKind, Outbound, RecipientResult,
+};
+use postroom_core::operations::messages::{MessageCard, NewMessage};
+use postroom_core::threading::Flag;
+use postroom_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A message to be written.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewMessage)]
+pub struct NewMessageBody {
+    /// `reply` goes to the customer by mail, `note` to nobody; `inbound` files what the customer
+    /// said elsewhere.
+    pub kind: MessageKind,
+    /// What it says, as plain text. May be empty where there are attachments.
+    #[serde(default)]
+    pub text: String,
+    /// Whom a reply goes to; left out, the customer.
+    #[serde(default)]
+    pub to: Vec<Address>,
+    /// Who gets a copy.
+    #[serde(default)]
+    pub cc: Vec<Address>,
+    /// Who gets a copy that the others don't see.
+    #[serde(default)]
+    pub bcc: Vec<Address>,
+    /// Uploads of the caller's own, as `POST /attachments` answered them.
+    #[serde(default)]
+    pub attachment_ids: Vec<AttachmentId>,
+}
+
+impl NewMessageBody {
+    /// As the core takes it: the uploads are read now, outside of any transaction. `at` is where
+    /// the message stands in the body.
+    pub async fn read(self, desk: &Desk, caller: &Actor, at: &str) -> Result<NewMessage, Problem> {
+        let files = desk.files(caller, &self.attachment_ids).await.map_err(|error| match error {
+            Error::Invalid(mut faults) => {
+                for fault in &mut faults {
+                    fault.pointer.insert_str(0, at);
+                }
+                Error::Invalid(faults)
+            }
+            other => other,
+        })?;
+        Ok(NewMessage { kind: self.kind, text: self.text, to: self.to, cc: self.cc, bcc: self.bcc, files })
+    }
+}
+
+/// A message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Message)]
+pub struct MessageView {
+    /// Its number.
+    pub id: MessageId,
+    /// Counts changes.
+    pub version: i64,
+    /// Where it belongs.
+    pub conversation_id: ConversationId,
+    /// The mailbox it came to or leaves from.
+    pub mailbox_id: MailboxId,
+    /// Which way it goes.
+    pub kind: MessageKind,
+    /// What kind of mail it was; of inbound messages alone.
+    pub class: Option<Class>,
+    /// Why it has its class: `header:auto-submitted` …
+    pub signals: Vec<String>,
+    /// Who wrote it.
+    pub author: Author,
+    /// The From address.
+    pub from: Option<Address>,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// Bcc, of our own messages alone.
+    pub bcc: Vec<Address>,
+    /// Reply-To.
+    pub reply_to: Vec<Address>,
+    /// Its own subject.
+    pub subject: String,
+    /// The whole text.
+    pub text: String,
+    /// Only what is new in it, without what it quotes.
+    pub reply_text: String,
+    /// Whether it has HTML of its own. `html_url` shows the text otherwise.
+    pub has_html: bool,
+    /// A page that shows it and can harm nobody.
+    pub html_url: String,
+    /// Its files.
+    pub attachments: Vec<AttachmentView>,
+    /// Its Message-ID header.
+    pub internet_message_id: Option<String>,
+    /// How far it has got; of outgoing messages alone.
+    pub delivery: Option<DeliveryView>,
+    /// What a server that the mailbox trusts says of the sender.
+    pub sender_auth: SenderAuth,
+    /// What to show beside it.
+    pub flags: Vec<Flag>,
+    /// Whom a bounce is about.
+    pub failed_recipients: Vec<FailedRecipient>,
+    /// The message of ours that a bounce, receipt or complaint is about.
+    pub about_message_id: Option<MessageId>,
+    /// When it came into the desk.
+    pub created_at: Timestamp,
+    /// When the mail server got it.
+    pub received_at: Option<Timestamp>,
+    /// What its Date header says.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// Who wrote a message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessageAuthor)]
+pub struct Author {
+    /// What they are.
+    pub r#type: AuthorType,
+    /// Which customer or agent.
+    pub id: Option<i64>,
+    /// The name at the time.
+    pub name: Option<String>,
+    /// The address; of customers and unknown senders alone.
+    pub email: Option<String>,
+}
+
+/// A file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Attachment)]
+pub struct AttachmentView {
+    /// Its id.
+    pub id: AttachmentId,
+    /// The message it belongs to; `null` while it waits for one.
+    pub message_id: Option<MessageId>,
+    /// A harmless name.
+    pub filename: String,
+    /// What its sender says it is: `type/subtype`.
+    pub content_type: String,
+    /// Bytes.
+    pub size: i64,
+    /// Shown inside the text rather than beside it.
+    pub inline: bool,
+    /// Its Content-ID, by which the HTML names it.
+    pub content_id: Option<String>,
+    /// Where its bytes are.
+    pub content_url: String,
+    /// When it came.
+    pub created_at: Timestamp,
+    /// When it goes away unless a message takes it.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl AttachmentView {
+    /// A file with its link.
+    pub fn new(file: Attachment, links: &Links) -> Self {
+        Self {
+            content_url: links.to(&format!("/api/v1/attachments/{}/content", file.id)),
+            id: file.id,
+            message_id: file.message_id,
+            filename: file.filename,
+            content_type: file.content_type,
+            size: file.size,
+            inline: file.inline,
+            content_id: file.content_id,
+            created_at: file.created_at,
+            expires_at: file.expires_at,
+        }
+    }
+}
+
+/// How far an outgoing message has got.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryView {
+    /// In a word.
+    pub state: DeliveryState,
+    /// What became of each recipient.
+    pub recipients: Vec<RecipientResult>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it is tried next; `null` once it is settled.
+    pub next_attempt_at: Option<Timestamp>,
+    /// It was kept by a sink, and never left.
+    pub captured: bool,
+    /// What the server answered in the end.
+    pub response: Option<String>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it was sent or given up.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl From<Outbound> for DeliveryView {
+    fn from(outbound: Outbound) -> Self {
+        let waits = matches!(outbound.state, DeliveryState::Queued | DeliveryState::Deferred);
+        Self {
+            state: outbound.state,
+            recipients: outbound.recipients.into_inner(),
+            attempts: outbound.attempts,
+            next_attempt_at: waits.then_some(outbound.next_attempt_at),
+            captured: outbound.captured,
+            response: outbound.response,
+            last_error: outbound.last_error,
+            created_at: outbound.created_at,
+            finished_at: outbound.finished_at,
+        }
+    }
+}
+
+/// What an ETag says of a message, without quotes. How far an outgoing one has got changes without
+/// the message itself changing, so both versions count.
+pub fn etag(card: &MessageCard) -> String {
+    match &card.delivery {
+        Some(delivery) => format!("{}.{}", card.message.etag(), delivery.version),
+        None => card.message.etag(),
+    }
+}
+
+impl MessageView {
+    /// A message with its links.
+    pub fn new(card: MessageCard, links: &Links) -> Self {
+        let MessageCard { message, attachments, delivery } = card;
+        let author = author(&message);
+        let recipients = message.recipients.into_inner();
+        Self {
+            id: message.id,
+            version: message.version,
+            conversation_id: message.conversation_id,
+            mailbox_id: message.mailbox_id,
+            kind: message.kind,
+            class: (message.kind == MessageKind::Inbound).then_some(message.class),
+            signals: message.signals.into_inner(),
+            author,
+            from: message.sender.as_deref().cloned(),
+            to: recipients.to,
+            cc: recipients.cc,
+            bcc: recipients.bcc,
+            reply_to: recipients.reply_to,
+            subject: message.subject,
+            reply_text: message.reply_content.unwrap_or_else(|| message.content.clone()),
+            text: message.content,
+            has_html: message.has_html,
+            html_url: links.to(&format!("/api/v1/messages/{}/html", message.id)),
+            attachments: attachments.into_iter().map(|file| AttachmentView::new(file, links)).collect(),
+            internet_message_id: message.internet_message_id.as_deref().and_then(in_brackets),
+            delivery: delivery.map(DeliveryView::from),
+            sender_auth: message.sender_auth,
+            flags: message.flags.into_inner(),
+            failed_recipients: message.failed_recipients.into_inner(),
+            about_message_id: message.about_message_id,
+            created_at: message.created_at,
+            received_at: message.received_at,
+            sent_at: message.sent_at,
+        }
+    }
+}
+
+/// As a header has it; what the desk made up for a mail without one is nobody's business.
+fn in_brackets(id: &str) -> Option<String> {
+    (!id.starts_with("sha256:")).then(|| format!("<{id}>"))
+}
+
+fn author(message: &Message) -> Author {
+    let is_outside = matches!(message.author_type, AuthorType::Customer | AuthorType::Unknown);
+    Author {
+        r#type: message.author_type,
+        id: message.author_id,
+        name: message.author_name.clone(),
+        email: message.sender.as_ref().filter(|_| is_outside).map(|sender| sender.email.clone()),
+    }
+}

@@ -1,0 +1,7 @@
+//! Shapes that several routes share. They are the API's own: the core's types may change
+//! without the contract changing.
+
+pub mod binary;
+pub mod event;
+pub mod grant;
+pub mod message;

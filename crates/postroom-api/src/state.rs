@@ -1,0 +1,67 @@
+//! What every request is answered out of: made once, shared by all workers.
+
+use crate::links::Links;
+use crate::routing::Table;
+use bytes::Bytes;
+use ipnet::IpNet;
+use postroom_core::desk::Desk;
+use std::sync::Arc;
+use url::Url;
+
+/// What the daemon says of itself beyond the database: one sentence for each thing that keeps
+/// it from doing its work. None is: ready.
+pub type Readiness = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// What the daemon hands to the API.
+pub struct ApiState {
+    /// The desk.
+    pub desk: Desk,
+    /// Where people and programs reach the API; links are built from it.
+    pub public_url: Option<Url>,
+    /// Origins of other sites that may call, frame and embed: `https://app.example.org`.
+    pub cors_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The daemon's version.
+    pub version: &'static str,
+    /// What else must be well for the daemon to be ready.
+    pub readiness: Readiness,
+}
+
+/// The state of the API.
+pub struct Api {
+    pub(crate) desk: Desk,
+    pub(crate) links: Links,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) version: &'static str,
+    pub(crate) readiness: Readiness,
+    pub(crate) table: Table,
+    pub(crate) document: Bytes,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Api")
+    }
+}
+
+impl Api {
+    /// Prepares everything that all requests share.
+    pub fn new(state: ApiState) -> Self {
+        let document = crate::openapi::document();
+        let table = Table::of(&document);
+        let document =
+            serde_json::to_vec(&document).expect("the document is made of strings, numbers and lists");
+        Self {
+            links: Links::new(state.public_url.as_ref()),
+            desk: state.desk,
+            cors_origins: state.cors_origins,
+            trusted_proxies: state.trusted_proxies,
+            version: state.version,
+            readiness: state.readiness,
+            table,
+            document: document.into(),
+        }
+    }
+}

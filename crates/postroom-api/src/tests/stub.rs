@@ -1,0 +1,97 @@
+//! The outside, as small as it can be: mail is headers, an empty line and text.
+
+use postroom_core::mail::{Address, Composed, Mail, Outgoing};
+use postroom_core::mailbox::{Delivery, Source};
+use postroom_core::ports::{
+    ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+pub fn ports() -> Ports {
+    Ports {
+        reader: Arc::new(Reader),
+        composer: Arc::new(Composer),
+        keeper: Arc::new(Keeper::default()),
+        prober: Arc::new(Prober),
+    }
+}
+
+struct Reader;
+
+impl ReadMail for Reader {
+    fn read(&self, raw: &[u8], _: &ReadContext) -> Mail {
+        let text = String::from_utf8_lossy(raw);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let header = |name: &str| {
+            let line = head.lines().find(|line| line.starts_with(&format!("{name}: ")));
+            line.map(|line| line[name.len() + 2..].to_owned())
+        };
+        Mail {
+            message_id: header("Message-ID").into_iter().collect(),
+            from: header("From").into_iter().map(|email| Address { name: None, email }).collect(),
+            to: header("To").into_iter().map(|email| Address { name: None, email }).collect(),
+            subject: header("Subject").unwrap_or_default(),
+            text: body.to_owned(),
+            has_html: head.contains("X-Html: yes"),
+            fingerprint: [raw.len() as u8; 32],
+            problem: None,
+            ..Mail::unreadable("")
+        }
+    }
+
+    fn html(&self, _: &[u8], remote_images: bool) -> SafeHtml {
+        SafeHtml { html: "<p>its own</p>".to_owned(), remote_images: usize::from(!remote_images) }
+    }
+
+    fn text_as_html(&self, text: &str) -> SafeHtml {
+        SafeHtml { html: format!("<p>{}</p>", text.replace('<', "&lt;")), remote_images: 0 }
+    }
+
+    fn part(&self, _: &[u8], _: i32) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+struct Composer;
+
+impl ComposeMail for Composer {
+    fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError> {
+        let to: Vec<String> = mail.to.iter().map(|address| address.email.clone()).collect();
+        let raw = format!(
+            "From: {}\r\nTo: {}\r\nSubject: {}\r\nMessage-ID: {}\r\n\r\n{}",
+            mail.from.email,
+            to.join(", "),
+            mail.subject,
+            mail.message_id,
+            mail.text
+        );
+        Ok(Composed { raw: raw.into_bytes(), envelope_from: mail.from.email.clone(), envelope_to: to })
+    }
+}
+
+#[derive(Default)]
+struct Keeper(Mutex<HashMap<String, Vec<u8>>>);
+
+impl KeepBlob for Keeper {
+    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+        self.0.lock().unwrap().insert(hash.to_owned(), bytes);
+        Ok(())
+    }
+
+    fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(self.0.lock().unwrap().get(hash).cloned())
+    }
+}
+
+struct Prober;
+
+impl ProbeMailbox for Prober {
+    fn source(&self, _: &Source, _: Option<&str>) -> Probe {
+        Probe { ok: true, detail: "mail is pushed".to_owned() }
+    }
+
+    fn delivery(&self, _: &Delivery, _: Option<&str>) -> Probe {
+        Probe { ok: false, detail: "the server refused the password".to_owned() }
+    }
+}
