@@ -1,1 +1,14 @@
-//! support
+//! What the tests stand on: real servers on loopback that end with the test, and small clients.
+
+pub mod database;
+pub mod desk;
+pub mod dovecot;
+pub mod http;
+pub mod leash;
+pub mod mail;
+pub mod maildir;
+pub mod ports;
+pub mod postgres;
+pub mod smtp;
+pub mod tls;
+pub mod workdir;
