@@ -3,13 +3,13 @@
 /// Declares an enum whose variants are words: `Display`, `FromStr`, serde, schema and both
 /// databases use that one text. The words are a promise to clients; new ones may be added.
 macro_rules! words {
-    ($($(#[$doc:meta])* pub enum $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? })+) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* pub enum $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $word:literal),+ $(,)? })+) => {$(
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord,
-                 serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+                 serde::Serialize, serde::Deserialize,
                  diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
         #[diesel(sql_type = diesel::sql_types::Text)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
+        pub enum $name { $($(#[doc = $vdoc])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
             /// Every word, in order.
@@ -39,6 +39,24 @@ macro_rules! words {
             }
         }
         crate::store::types::as_word!($name);
+
+        // By hand: utoipa's derive does not see the words through the macro.
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                let mut meanings = String::new();
+                $(
+                    meanings.push_str(concat!("\n- `", $word, "`:"));
+                    $(meanings.push_str($vdoc);)*
+                )+
+                utoipa::openapi::schema::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some([$($word),+]))
+                    .description(Some(format!("{}\n{meanings}", concat!($($doc),*).trim())))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     )+};
 }
 pub(crate) use words;

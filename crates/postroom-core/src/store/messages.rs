@@ -5,7 +5,7 @@ use crate::mail::{Address, Class, FailedRecipient, SenderAuth};
 use crate::message::{Attachment, AuthorType, Message, MessageKind, Recipients};
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
-use crate::store::conn::{Conn, each_backend};
+use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{attachments, messages};
 use crate::store::types::Json;
 use crate::threading::identity::Known;
