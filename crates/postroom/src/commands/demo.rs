@@ -10,7 +10,7 @@ use postroom_core::access::{Role, Scope};
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{ConversationFilter, ConversationSort};
 use postroom_core::desk::Desk;
-use postroom_core::mailbox::{Delivery, MailboxState, Source, Strangers};
+use postroom_core::mailbox::{Delivery, MailboxState, MailboxStatus, Source, Strangers};
 use postroom_core::operations::agents::{self, NewAgent};
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::operations::tokens::{self, NewToken};
@@ -67,8 +67,8 @@ async fn demonstrate(folder: &Path, arguments: &Arguments) -> anyhow::Result<()>
     config.server.listen = address(arguments.port);
     let mut daemon = Daemon::start(config).await?;
     let token = set_up(&daemon.desk, &maildir).await?;
-    wait_until_polled(&daemon.desk).await?;
-    show(&daemon, &token).await?;
+    let status = wait_until_polled(&daemon.desk).await?;
+    show(&daemon, &token, &status).await?;
     if !arguments.once {
         tokio::select! {
             ended = daemon.wait() => return ended,
@@ -149,29 +149,35 @@ async fn set_up(desk: &Desk, maildir: &Path) -> anyhow::Result<String> {
     Ok(made.await.map_err(failed)?.1)
 }
 
-/// Until the daemon has been through the Maildir once.
-async fn wait_until_polled(desk: &Desk) -> anyhow::Result<()> {
+/// Until the daemon has been through the Maildir once. Returns how that went.
+async fn wait_until_polled(desk: &Desk) -> anyhow::Result<MailboxStatus> {
     loop {
-        let statuses = desk
+        let status = desk
             .read(&Actor::system(), |cx| {
                 let all = mailboxes::list(cx)?;
-                all.iter().map(|mailbox| mailboxes::status(cx, mailbox.id)).collect::<Result<Vec<_>, _>>()
+                all.first().map(|mailbox| mailboxes::status(cx, mailbox.id)).transpose()
             })
             .await
-            .map_err(failed)?;
-        if statuses.iter().all(|status| status.last_success_at.is_some()) {
-            return Ok(());
+            .map_err(failed)?
+            .context("the mailbox is gone")?;
+        if status.last_success_at.is_some() {
+            return Ok(status);
         }
-        if let Some(broken) = statuses.iter().find(|status| status.state == MailboxState::Failing) {
-            anyhow::bail!("the Maildir could not be read: {}", broken.last_error.clone().unwrap_or_default());
+        if status.state == MailboxState::Failing {
+            anyhow::bail!("the Maildir could not be read: {}", status.last_error.unwrap_or_default());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-async fn show(daemon: &Daemon, token: &str) -> anyhow::Result<()> {
+async fn show(daemon: &Daemon, token: &str, status: &MailboxStatus) -> anyhow::Result<()> {
     let (rows, answered) = daemon.desk.read(&Actor::system(), rows).await.map_err(failed)?;
-    println!("{} mails came into {ADDRESS} and became {} conversations:\n", MAILS.len(), rows.len());
+    println!(
+        "{} mails came into {ADDRESS}, {} of them for the second time, and became {} conversations:\n",
+        status.accepted + status.duplicates,
+        status.duplicates,
+        rows.len()
+    );
     print!("{}", table::lay_out(&["id", "customer", "subject", "messages", "status"], &rows));
     let base = format!("http://{}", daemon.address);
     println!(
