@@ -58,13 +58,14 @@ pub async fn observe(
 
     let mut response = next.call(req).instrument(span).await?;
     response.headers_mut().insert(REQUEST_ID, header);
+    let micros = u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX);
     let client = client.map(tracing::field::display);
     tracing::info!(
         target: "postroom::access",
         %method,
         path,
         status = response.status().as_u16(),
-        duration_ms = started.elapsed().as_secs_f64() * 1_000.0,
+        duration_ms = f64::from(micros) / 1_000.0,
         client,
         request_id = %id.0,
         "answered"

@@ -11,7 +11,9 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr};
+use utoipa::openapi::{
+    HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+};
 use utoipa::openapi::{Schema, schema};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
@@ -56,6 +58,9 @@ pub fn document() -> OpenApi {
         }
         if let Some(patch) = &mut item.patch {
             offer_merge_patch(patch);
+        }
+        if let Some(post) = &mut item.post {
+            allow_empty_file(post);
         }
     }
     if let Some(components) = &mut document.components {
@@ -197,6 +202,15 @@ fn offer_merge_patch(operation: &mut Operation) {
     {
         let same: RefOr<Content> = json.clone();
         body.content.insert("application/merge-patch+json".to_owned(), same);
+    }
+}
+
+/// A file of no bytes is a request without a body.
+fn allow_empty_file(operation: &mut Operation) {
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && body.content.contains_key("application/octet-stream")
+    {
+        body.required = Some(Required::False);
     }
 }
 

@@ -78,8 +78,12 @@ impl Desk {
     }
 
     /// Moves blobs that are too large for the database into the object store. Returns how many.
-    /// Blocks.
-    pub fn move_large_blobs(&self) -> Result<usize, Error> {
+    pub async fn move_large_blobs(&self) -> Result<usize, Error> {
+        let desk = self.clone();
+        crate::desk::off_thread(move || desk.move_large_blobs_here()).await
+    }
+
+    fn move_large_blobs_here(&self) -> Result<usize, Error> {
         let limit = self.settings().inline_blob_bytes;
         let system = Actor::system();
         let large = self.read_here(&system, |cx| Ok(store::blobs::large(cx.conn, limit as i64, 20)?))?;

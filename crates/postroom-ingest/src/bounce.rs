@@ -216,8 +216,10 @@ fn action_of(status: &str) -> &'static str {
 
 /// The recipients of a bounce that has no status part, as far as its words tell.
 fn guessed(headers: &Headers<'_>, text: &str) -> Vec<FailedRecipient> {
-    let said = REPLY.captures(text).map(|found| text::one_line(&found[1], DIAGNOSTIC_CHARS));
-    let diagnostic = said.unwrap_or_default();
+    let is_json = JSON_RECIPIENT.is_match(text);
+    let said = REPLY.captures(text).map(|found| found[1].to_owned()).unwrap_or_default();
+    let said = if is_json { said.split('"').next().unwrap_or_default() } else { &said };
+    let diagnostic = text::one_line(said, DIAGNOSTIC_CHARS);
     let by_code = match diagnostic.as_bytes().first() {
         Some(b'4') => "4.0.0",
         Some(b'5') => "5.0.0",
@@ -239,8 +241,7 @@ fn guessed(headers: &Headers<'_>, text: &str) -> Vec<FailedRecipient> {
         fields::addresses(value, SEARCHED_BYTES, &mut left).0.iter().for_each(|a| add(&a.email));
     }
     JSON_RECIPIENT.captures_iter(text).for_each(|found| add(&found[1]));
-    // Only the report's own words: the copy of the mail below them names others.
-    let own = text.lines().take(60).collect::<Vec<_>>().join("\n");
+    let own = text.lines().take(60).take_while(|line| !is_header(line)).collect::<Vec<_>>().join("\n");
     ALONE.captures_iter(&own).for_each(|found| add(&found[1]));
     let recipient = |email| FailedRecipient {
         email,
@@ -249,6 +250,13 @@ fn guessed(headers: &Headers<'_>, text: &str) -> Vec<FailedRecipient> {
         diagnostic: diagnostic.clone(),
     };
     emails.into_iter().map(recipient).collect()
+}
+
+/// A line of the copy of the mail that old servers put below their own words.
+fn is_header(line: &str) -> bool {
+    let name = line.split(':').next().unwrap_or_default();
+    let names = ["Return-Path", "Received", "Message-ID", "From", "To", "Subject", "DKIM-Signature"];
+    name.len() < line.len() && names.iter().any(|n| name.eq_ignore_ascii_case(n))
 }
 
 #[cfg(test)]

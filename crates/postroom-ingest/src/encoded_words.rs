@@ -45,11 +45,10 @@ impl<'x> Word<'x> {
 
 /// A header line in which neighbouring encoded words of one charset and encoding are one: senders
 /// that cut a text by bytes put half a character into each (RFC 2047 section 5 forbids it).
-pub(crate) fn joined(line: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(line);
-    let mut out = String::with_capacity(text.len());
+pub(crate) fn joined(line: &str) -> Vec<u8> {
+    let mut out = String::with_capacity(line.len());
     let mut open: Option<Word<'_>> = None;
-    let mut rest: &str = &text;
+    let mut rest = line;
     while let Some((before, behind)) = rest.split_once("=?") {
         let Some((word, tail)) = Word::read(behind) else {
             if let Some(word) = open.take() {
@@ -111,7 +110,7 @@ pub(crate) fn tamed(mut line: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     fn joined(line: &str) -> String {
-        String::from_utf8_lossy(&super::joined(line.as_bytes())).into_owned()
+        String::from_utf8_lossy(&super::joined(line)).into_owned()
     }
 
     #[test]

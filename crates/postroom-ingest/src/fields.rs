@@ -46,17 +46,36 @@ impl Media {
     }
 }
 
-/// A value as mail-parser reads it: UTF-8, at most `max` bytes, with the line end it waits for.
-fn line(value: &[u8], max: usize) -> Vec<u8> {
-    let mut line = decoded(&value[..value.len().min(max)]).into_owned().into_bytes();
+/// Reads at most `max` bytes of a value, and once more, mended, where a character of it was lost.
+fn read<T>(value: &[u8], max: usize, read: impl Fn(&[u8]) -> T, is_sound: impl Fn(&T) -> bool) -> T {
+    let mut line = value[..value.len().min(max)].to_vec();
+    // mail-parser waits for the end of the line.
     line.push(b'\n');
-    encoded_words::tamed(line)
+    let line = encoded_words::tamed(line);
+    let first = read(&line);
+    if is_sound(&first) {
+        return first;
+    }
+    // Raw 8-bit bytes become UTF-8, and words that were cut inside a character are joined. Not at
+    // once: raw bytes inside an encoded word are of the charset that the word names.
+    read(&encoded_words::joined(&decoded(&line)))
+}
+
+/// Every character of it could be decoded.
+fn is_sound(text: &str) -> bool {
+    !text.contains('\u{FFFD}')
 }
 
 /// A content type or a disposition; `None` where the value is neither.
 pub(crate) fn media(value: &[u8], max: usize) -> Option<Media> {
-    let line = line(value, max);
-    let HeaderValue::ContentType(parsed) = MessageStream::new(&line).parse_content_type() else {
+    let is_sound = |media: &Option<Media>| {
+        media.as_ref().is_none_or(|m| m.parameters.iter().all(|(_, value)| is_sound(value)))
+    };
+    read(value, max, media_line, is_sound)
+}
+
+fn media_line(line: &[u8]) -> Option<Media> {
+    let HeaderValue::ContentType(parsed) = MessageStream::new(line).parse_content_type() else {
         return None;
     };
     let token = |text: &str| {
@@ -74,61 +93,43 @@ pub(crate) fn media(value: &[u8], max: usize) -> Option<Media> {
 
 /// An unstructured header decoded (RFC 2047), white space as it came.
 pub(crate) fn unstructured(value: &[u8]) -> String {
-    let whole = line(value, UNSTRUCTURED_BYTES);
-    let text = unstructured_line(&whole);
-    if !text.contains('\u{FFFD}') {
-        return text;
-    }
-    // A character may have been cut in two by the fold between two encoded words.
-    unstructured_line(&encoded_words::joined(&whole))
-}
-
-fn unstructured_line(line: &[u8]) -> String {
-    match MessageStream::new(line).parse_unstructured() {
+    let line = |line: &[u8]| match MessageStream::new(line).parse_unstructured() {
         HeaderValue::Text(text) => text.into_owned(),
         HeaderValue::TextList(texts) => texts.concat(),
         _ => String::new(),
-    }
+    };
+    read(value, UNSTRUCTURED_BYTES, line, |text| is_sound(text))
 }
 
 /// The addresses of a header, groups taken apart, at most `left` of them; `left` is counted down.
 /// The flag says whether there were more.
 pub(crate) fn addresses(value: &[u8], max: usize, left: &mut usize) -> (Vec<Address>, bool) {
-    let line = line(value, max);
-    let found = match parsed_addresses(&line) {
-        Some(found) if found.iter().all(is_whole) && !found.is_empty() => found,
-        parsed => {
-            let joined = encoded_words::joined(&line);
-            match parsed_addresses(&joined) {
-                Some(found) if found.iter().all(is_whole) && !found.is_empty() => found,
-                // mail-parser joins what only spaces divide: look for the addresses themselves,
-                // and keep them where they are more than it saw.
-                _ => {
-                    let salvaged = salvaged(&line);
-                    let kept: Vec<Address> =
-                        parsed.unwrap_or_default().into_iter().filter(is_whole).collect();
-                    if salvaged.len() > kept.len() { salvaged } else { kept }
-                }
-            }
-        }
+    let is_good = |found: &Vec<Address>| {
+        found.iter().all(|a| is_whole(a) && a.name.as_deref().is_none_or(is_sound)) && !found.is_empty()
     };
+    let mut found = read(value, max, address_line, is_good);
+    if found.is_empty() || !found.iter().all(is_whole) {
+        found.retain(is_whole);
+        // mail-parser joins what only spaces divide: look for the addresses themselves, and take
+        // those where they are more than it saw.
+        let salvaged = salvaged(&value[..value.len().min(max)]);
+        if salvaged.len() > found.len() {
+            found = salvaged;
+        }
+    }
     let is_cut = found.len() > *left;
-    let kept: Vec<Address> = found.into_iter().take(*left).collect();
-    *left -= kept.len();
-    (kept, is_cut)
+    found.truncate(*left);
+    *left -= found.len();
+    (found, is_cut)
 }
 
-/// `None` where the line holds a name that could not be decoded.
-fn parsed_addresses(line: &[u8]) -> Option<Vec<Address>> {
+fn address_line(line: &[u8]) -> Vec<Address> {
     let parsed = match MessageStream::new(line).parse_address() {
         HeaderValue::Address(Parsed::List(list)) => list,
         HeaderValue::Address(Parsed::Group(groups)) => groups.into_iter().flat_map(|g| g.addresses).collect(),
         _ => Vec::new(),
     };
-    let found: Vec<Address> = parsed.iter().filter_map(address).collect();
-    let is_broken = found.iter().any(|a| a.name.as_ref().is_some_and(|name| name.contains('\u{FFFD}')));
-    // Broken before joining words; after it there is nothing better.
-    (!is_broken || !line.contains(&b'?')).then_some(found)
+    parsed.iter().filter_map(address).collect()
 }
 
 fn address(parsed: &Addr<'_>) -> Option<Address> {
@@ -158,8 +159,8 @@ fn is_whole(address: &Address) -> bool {
 }
 
 /// Whatever looks like an address in a broken header.
-fn salvaged(line: &[u8]) -> Vec<Address> {
-    let text = String::from_utf8_lossy(line);
+fn salvaged(value: &[u8]) -> Vec<Address> {
+    let text = decoded(value);
     let words = text.split(|c: char| c.is_whitespace() || "<>,;:()[]\"'".contains(c));
     let words = words.filter(|word| word.contains('@') && text::address_fault(word).is_none());
     words.map(|word| Address { name: None, email: word.to_owned() }).collect()
@@ -167,14 +168,15 @@ fn salvaged(line: &[u8]) -> Vec<Address> {
 
 /// The Date header; `None` where it is not a date between 1900 and 3000.
 pub(crate) fn date(value: &[u8], max: usize) -> Option<Timestamp> {
-    match MessageStream::new(&line(value, max)).parse_date() {
+    let line = |line: &[u8]| match MessageStream::new(line).parse_date() {
         // 60 is a leap second (RFC 5322 section 3.3); the clock of the epoch has none.
         HeaderValue::DateTime(mut date) => {
             date.second = date.second.min(59);
             date.is_valid().then(|| Timestamp::from_seconds(date.to_timestamp()))
         }
         _ => None,
-    }
+    };
+    read(value, max, line, |_| true)
 }
 
 /// What stands between angle brackets, or the whole value: Content-ID, List-Id, Return-Path.
@@ -220,6 +222,9 @@ mod tests {
         assert_eq!(all("=?utf-8?q?Ada_=3Cada=40x.example=3E?="), one("Ada", "ada@x.example"));
         assert_eq!(all("ada@x.example>"), one("", "ada@x.example"));
         assert_eq!(all("nobody"), []);
+        let latin = addresses(b"J\xFCrgen <j@x.example>", MAX, &mut 9).0;
+        assert_eq!(latin[0].name.as_deref(), Some("Jürgen"));
+        assert_eq!(all("=?utf-8?q?J=C3?= <j@x.example>"), one("J\u{FFFD}", "j@x.example"));
         assert_eq!(all("J\u{202E}im <jim@x.example>"), one("Jim", "jim@x.example"));
     }
 
@@ -237,6 +242,7 @@ mod tests {
         assert_eq!(unstructured(b" =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n =?utf-8?b?IQ==?="), "Grüße!");
         assert_eq!(unstructured(b"=?utf-8?q?Gr=C3?= =?utf-8?q?=BC=C3=9Fe?="), "Grüße");
         assert_eq!(unstructured(b"Gr\xFC\xDFe"), "Grüße");
+        assert_eq!(unstructured(b"=?iso-8859-1?q?Gr\xFC=DFe?="), "Grüße");
         assert_eq!(unstructured(b"plain  =?broken"), "plain  =?broken");
         assert_eq!(unstructured(b""), "");
     }

@@ -18,7 +18,7 @@ pub(crate) fn unflow(text: &str, del_sp: bool) -> String {
             }
             if depth > 0 {
                 out.extend(std::iter::repeat_n('>', depth));
-                out.push(' ');
+                out.push_str(if content.is_empty() { "" } else { " " });
             }
         }
         if is_signature {

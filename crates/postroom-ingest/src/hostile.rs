@@ -52,6 +52,12 @@ fn many_parts() {
 }
 
 #[test]
+fn parentheses_in_a_date() {
+    let mail = read(format!("Subject: x\nDate: Mon, 5 Jan 2026 {}\n\nbody", "(".repeat(100_000)).as_bytes());
+    assert_eq!((mail.subject.as_str(), mail.text.as_str()), ("x", "body"));
+}
+
+#[test]
 fn parentheses_and_other_signs_in_headers() {
     let names =
         ["Date", "From", "To", "Subject", "Content-Type", "Content-Disposition", "Authentication-Results"];
@@ -111,27 +117,27 @@ fn many_headers_addresses_and_references() {
 fn html_that_explodes() {
     let formats = many(250, |i| format!("<font size={i}>"));
     let bombs = [
-        "<div>".repeat(100_000),
-        "<b>".repeat(100_000),
-        "<table><tr><td>".repeat(20_000),
+        "<div>".repeat(20_000),
+        "<b>".repeat(20_000),
+        "<table><tr><td>".repeat(10_000),
         "<a b='".repeat(50_000),
         "<!--".repeat(60_000),
         "<![CDATA[".repeat(25_000),
         "<script>".repeat(30_000),
         "</".repeat(100_000),
-        "<".repeat(250_000),
-        "&".repeat(250_000),
-        "&#".repeat(100_000),
+        "<".repeat(100_000),
+        "&".repeat(100_000),
+        "&#".repeat(50_000),
         "<svg><style>".repeat(20_000),
         "<select><option>".repeat(15_000),
         "<p><i><a href=x>".repeat(15_000),
         "<blockquote>x<br>".repeat(15_000),
-        format!("{formats}{}", "<p>x".repeat(60_000)),
+        format!("{formats}{}", "<p>x".repeat(20_000)),
         format!("<table>{}", "<i></i>x".repeat(30_000)),
         format!("<p {}>", many(50_000, |i| format!("a{i} "))),
         format!("<img src=\"cid:{}\">", "cid:".repeat(60_000)),
-        format!("<pre>{}", "\n".repeat(250_000)),
-        format!("<ol>{}", "<li>".repeat(60_000)),
+        format!("<pre>{}", "\n".repeat(50_000)),
+        format!("<ol>{}", "<li>".repeat(20_000)),
         "<a href='http://x.example/'>".repeat(9000),
     ];
     for (at, bomb) in bombs.iter().enumerate() {
@@ -148,14 +154,14 @@ fn text_that_looks_like_quotes_and_links() {
         "From: a\nSent: b\n".repeat(20_000),
         "-----Original\n".repeat(20_000),
         "https://x.example/(".repeat(20_000),
-        "http".repeat(100_000),
+        "http".repeat(50_000),
         "https://x/)))))".repeat(20_000),
         format!("https://x/{}", ")".repeat(300_000)),
         "<a@b.example>:\n550 5.1.1\n".repeat(20_000),
         "c.1.1.0123456789abcdef".repeat(20_000),
         "Message-ID: <".repeat(20_000),
-        " \n".repeat(200_000),
-        ":\n1:\n".repeat(100_000),
+        " \n".repeat(50_000),
+        ":\n1:\n".repeat(20_000),
     ];
     for bomb in &bombs {
         for headers in

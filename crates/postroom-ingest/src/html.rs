@@ -53,6 +53,10 @@ const DROPPED: [&str; 16] = [
     "script", "style", "title", "template", "svg", "math", "object", "embed", "applet", "iframe", "frameset",
     "noscript", "noembed", "noframes", "textarea", "select",
 ];
+/// Where a link leads learns nothing of the page it stands on, and can't reach it.
+const REL: &str = "noopener noreferrer nofollow";
+/// Links open beside the page.
+const TARGET: &str = "_blank";
 /// The largest picture that a mail may ask for, in pixels.
 const PIXELS: u32 = 2000;
 /// The longest word that becomes a link.
@@ -81,8 +85,8 @@ pub(crate) fn sanitised(html: &str, remote_images: bool, limits: &Limits) -> Opt
         ]))
         .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "cid"]))
         .url_relative(UrlRelative::Deny)
-        .link_rel(Some("noopener noreferrer nofollow"))
-        .set_tag_attribute_value("a", "target", "_blank")
+        .link_rel(Some(REL))
+        .set_tag_attribute_value("a", "target", TARGET)
         .attribute_filter(move |element, attribute, value| {
             kept(element, attribute, value, remote_images, &count).then_some(Cow::Borrowed(value))
         });
@@ -96,6 +100,9 @@ fn kept(element: &str, attribute: &str, value: &str, remote_images: bool, droppe
     let number = |max: u32| value.trim().parse::<u32>().is_ok_and(|n| n <= max);
     match (element, attribute) {
         ("a", "href") => scheme != "cid",
+        // The sanitiser puts these in itself, before it asks.
+        ("a", "rel") => value == REL,
+        ("a", "target") => value == TARGET,
         ("img", "src") if scheme == "cid" => true,
         ("img", "src") => {
             let is_kept = remote_images && (scheme == "https" || scheme == "http");
@@ -149,7 +156,9 @@ fn linked(line: &str, out: &mut String) {
         escape(before, out);
         out.push_str("<a href=\"");
         escape(url, out);
-        out.push_str("\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">");
+        for piece in ["\" rel=\"", REL, "\" target=\"", TARGET, "\">"] {
+            out.push_str(piece);
+        }
         escape(url, out);
         out.push_str("</a>");
         rest = behind;

@@ -4,6 +4,10 @@ mod automatic;
 mod body;
 mod bounce;
 mod charset;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod corpus_table;
 mod decode;
 mod encoded_words;
 pub mod error;
@@ -12,8 +16,12 @@ mod files;
 mod fingerprint;
 mod flowed;
 mod headers;
+#[cfg(test)]
+mod hostile;
 mod html;
 mod html_cost;
+#[cfg(test)]
+mod html_tests;
 mod html_text;
 mod html_tokens;
 pub mod imap;

@@ -11,6 +11,8 @@ const ATTRIBUTION_LINES: usize = 4;
 const ATTRIBUTION_CHARS: usize = 500;
 /// Bytes of such a line at least: `5.1. A a écrit:`.
 const SHORTEST: usize = 12;
+/// Answered quotes after which no other is looked for.
+const ANSWERED: usize = 50;
 /// Lines behind the quote that may be a signature or a list's footer rather than an answer.
 const FOOTER_LINES: usize = 12;
 
@@ -59,7 +61,8 @@ fn kind(line: &str) -> Kind {
     let bare = line.trim();
     if bare.is_empty() {
         Kind::Blank
-    } else if bare.starts_with('>') || bare.starts_with('＞') {
+    } else if bare.starts_with(['>', '＞']) && !bare.starts_with(">From ") {
+        // `>From ` is what an mbox makes of a sentence that begins so.
         Kind::Quoted
     } else {
         Kind::Text
@@ -69,9 +72,12 @@ fn kind(line: &str) -> Kind {
 /// The lines before the quote, and the footer behind it if there is one.
 fn cut(lines: &[&str], is_partial: bool) -> Option<String> {
     let kinds: Vec<Kind> = lines.iter().map(|line| kind(line)).collect();
+    // Quotes that somebody answered below: from the second on, only one that is announced is cut.
+    let mut answered = 0;
     for (at, line) in lines.iter().enumerate() {
+        let mut announced = 0;
         match kinds[at] {
-            Kind::Blank => {}
+            Kind::Blank => continue,
             Kind::Text => {
                 if is_forwarded(line) {
                     return None;
@@ -79,19 +85,22 @@ fn cut(lines: &[&str], is_partial: bool) -> Option<String> {
                 if is_original(line) || is_header_block(&lines[at..]) {
                     return Some(before(lines, at));
                 }
-                if let Some(length) = attribution(&lines[at..]) {
-                    let behind = next_visible(&kinds, at + length);
-                    if behind.is_some_and(|b| kinds[b] == Kind::Quoted) {
-                        return without_quotes(lines, &kinds, at, is_partial);
-                    }
-                    // Programs that do not mark quoted lines put them behind a dated line.
-                    if is_strong(&lines[at..at + length]) {
-                        return Some(before(lines, at));
-                    }
-                }
+                let Some(length) = attribution(&lines[at..]) else { continue };
+                announced = length;
             }
-            // A quote without a line above it.
-            Kind::Quoted => return without_quotes(lines, &kinds, at, is_partial),
+            Kind::Quoted if answered > 0 => continue,
+            Kind::Quoted => {}
+        }
+        let behind = next_visible(&kinds, at + announced);
+        if behind.is_some_and(|b| kinds[b] == Kind::Quoted) {
+            let kept = without_quotes(lines, &kinds, at, is_partial);
+            answered += 1;
+            if kept.is_some() || answered > ANSWERED {
+                return kept;
+            }
+        } else if is_strong(&lines[at..at + announced]) {
+            // Programs that do not mark quoted lines put them behind a dated line.
+            return Some(before(lines, at));
         }
     }
     None
@@ -354,6 +363,10 @@ mod tests {
         assert_eq!(reply_to("On 5 Jan 2026 Ada wrote:\n> One?\nYes.\n> Two?\nNo.\n"), None);
         assert_eq!(reply_to("> One?\n\nYes.\n"), None);
         assert_eq!(reply_to("Hi\nOn 5 Jan 2026 Ada wrote:\n> One?\n\nYes.\n"), None);
+        assert_eq!(reply_to("> One?\nYes.\n> Two?\n"), None);
+        // But the whole mail that stands below them once more is cut.
+        let text = "> One?\nYes.\n\nOn 5 Jan 2026 Ada wrote:\n> One?\n> Two?\n";
+        assert_eq!(reply_to(text).as_deref(), Some("> One?\nYes."));
     }
 
     #[test]
@@ -364,6 +377,7 @@ mod tests {
         assert_eq!(reply_to("👍\n\n> Shall we?\n").as_deref(), Some("👍"));
         assert_eq!(reply_to(""), None);
         assert_eq!(reply_to("Only text.\n"), None);
+        assert_eq!(reply_to("Only text.\n>From here on too.\n"), None);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The configuration: a file under environment variables, every setting with a default.
 //!
-//! This is the only place that reads the environment and the files it names.
+//! This is the only place that reads the environment.
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 mod mailbox;
@@ -302,6 +302,9 @@ impl Config {
         {
             bail!("server.public_url must begin with https:// or http://");
         }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.level) {
+            bail!("log.level can't be understood: {error}");
+        }
         if self.storage.objects == Objects::S3 && self.storage.s3.is_none() {
             bail!("storage.objects is \"s3\" but storage.s3 is not set");
         }
@@ -326,9 +329,10 @@ impl Config {
         }
     }
 
-    /// Whether everybody or only this machine can reach the API.
-    pub fn is_public(&self) -> bool {
-        !IpAddr::is_loopback(&self.server.listen.ip())
+    /// Where the key is.
+    pub fn key_file(&self) -> PathBuf {
+        let set = self.storage.key_file.clone();
+        set.unwrap_or_else(|| self.storage.data_dir.join("postroom.key"))
     }
 }
 

@@ -139,7 +139,8 @@ fn serve(config: &Config, desk: Desk, listener: TcpListener) -> anyhow::Result<a
     Ok(server.context("the API can't listen")?.run())
 }
 
-fn tls_config(tls: &Tls) -> anyhow::Result<rustls::ServerConfig> {
+/// TLS of our own, from its files.
+pub(crate) fn tls_config(tls: &Tls) -> anyhow::Result<rustls::ServerConfig> {
     let certificates = CertificateDer::pem_file_iter(&tls.certificate_file)
         .and_then(Iterator::collect)
         .with_context(|| format!("server.tls: {} can't be read", tls.certificate_file.display()))?;

@@ -9,9 +9,10 @@ use postroom_core::store::conn::DatabaseUrl;
 use postroom_core::time::Clock;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
-/// More only fight for SQLite's one write lock; measured, see the map.
+/// More only fight for SQLite's one write lock.
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 10;
 
@@ -24,20 +25,11 @@ pub fn open_desk(config: &Config) -> anyhow::Result<Desk> {
 /// [`open_desk`] with a clock of one's own.
 pub fn open_desk_at(config: &Config, clock: Clock) -> anyhow::Result<Desk> {
     key_file::make_data_dir(&config.storage.data_dir)?;
-    let key_path =
-        config.storage.key_file.clone().unwrap_or_else(|| config.storage.data_dir.join("postroom.key"));
-    let key = key_file::read_or_make(&key_path)?;
+    let key = key_file::read_or_make(&config.key_file())?;
     let database = config.database_url()?;
     let connections = match (&database, config.database.connections) {
         (DatabaseUrl::Sqlite(path), set) => {
-            // Made here, so that it is for its owner alone; SQLite gives its side files the same mode.
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)
-                .with_context(|| format!("the database {} can't be opened", path.display()))?;
+            make_database_file(path)?;
             if set == 0 { SQLITE_CONNECTIONS } else { set }
         }
         (DatabaseUrl::Postgres(_), 0) => POSTGRES_CONNECTIONS,
@@ -52,6 +44,19 @@ pub fn open_desk_at(config: &Config, clock: Clock) -> anyhow::Result<Desk> {
         settings: settings(config),
     };
     Ok(Desk::open(parts)?)
+}
+
+/// Makes the file of a SQLite database where there is none, for its owner alone; SQLite gives its
+/// side files the same mode.
+pub(crate) fn make_database_file(path: &Path) -> anyhow::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("the database {} can't be opened", path.display()))?;
+    Ok(())
 }
 
 fn settings(config: &Config) -> Settings {

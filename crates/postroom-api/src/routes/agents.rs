@@ -64,6 +64,7 @@ struct NewAgentBody {
     #[schema(max_length = 200)]
     name: String,
     /// Where the desk reaches them; unique.
+    #[schema(format = "email")]
     email: String,
     /// What they are.
     #[serde(default = "plain_agent")]

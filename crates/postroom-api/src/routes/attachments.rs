@@ -39,7 +39,7 @@ struct UploadQuery {
 /// set up otherwise. Name its id in `attachment_ids` of a message within 24 hours. Needs
 /// `conversations:write`.
 #[utoipa::path(tag = "attachments", params(UploadQuery),
-    request_body(content = Binary, content_type = "application/octet-stream", description = "The file's bytes, of any type."),
+    request_body(content = Binary, content_type = "application/octet-stream", description = "The file's bytes, of any type; none is an empty file."),
     responses((status = CREATED, body = AttachmentView, description = "What is known of the file.")))]
 #[post("/attachments")]
 async fn create_attachment(

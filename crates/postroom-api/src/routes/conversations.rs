@@ -85,7 +85,7 @@ async fn create_conversation(api: Data<Api>, caller: Caller, body: Body<NewConve
     let card = api
         .desk
         .write(&caller, move |cx| {
-            let (card, _) = conversations::create(cx, &new)?;
+            let (card, _) = conversations::create(cx, &new).map_err(in_the_body)?;
             match status {
                 Some(_) => {
                     let change = ConversationChange { status, ..ConversationChange::default() };
@@ -191,6 +191,14 @@ async fn list_activity(api: Data<Api>, caller: Caller, id: Id<ConversationId>, p
     let next = if more { events.last().map(|event| by_id(event.seq)) } else { None };
     let page = Page { items: events, next, total }.map(EventView::from);
     Ok(paging.answer(&api, page, |data, page: PageInfo| ActivityPage { data, page }))
+}
+
+/// What is not there is named in the body, not in the path.
+fn in_the_body(error: Error) -> Error {
+    match error {
+        Error::NotFound("mailbox") => Error::invalid("/mailbox_id", "not_found", "there is no such mailbox"),
+        other => other,
+    }
 }
 
 /// Counts by reading: asked for seldom, and a conversation's activity is short.

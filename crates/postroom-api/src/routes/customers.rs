@@ -67,6 +67,7 @@ page_of!(
 #[schema(as = NewCustomerAddress)]
 struct AddressBody {
     /// The address; it belongs to one customer alone.
+    #[schema(format = "email")]
     email: String,
     /// Somebody made sure that it is theirs.
     #[serde(default)]

@@ -64,6 +64,7 @@ async fn whose_it_is_is_said_in_one_way() {
         (json!({"customer": {"id": ada, "email": "ada@example.org"}}), "/customer"),
         (json!({"customer": {"id": ada}, "customer_id": ada}), "/customer"),
         (json!({"customer": {"email": "nowhere"}}), "/customer/email"),
+        (json!({"customer_id": ada, "mailbox_id": 77}), "/mailbox_id"),
         (json!({"customer_id": ada, "message": {"kind": "note", "text": ""}}), "/message/text"),
         (
             json!({"customer_id": ada, "message": {"kind": "note", "attachment_ids": ["att_x"]}}),

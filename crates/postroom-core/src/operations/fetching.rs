@@ -135,7 +135,8 @@ fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdi
             reason: mail.last_error.clone(),
             message_id: None,
             raw_hash: None,
-            size: mail.size,
+            // One that its server could not measure has -1.
+            size: mail.size.max(0),
             internal_date: None,
             created_at: cx.now,
         })

@@ -135,6 +135,11 @@ fn manageable(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
     if manages { Ok(mailbox) } else { Err(Error::Forbidden("you may see this mailbox, not set it up")) }
 }
 
+/// Says what is wrong with a mailbox to be made, if anything is: every fault at once.
+pub fn check(new: &NewMailbox) -> Result<(), Error> {
+    check::new_mailbox(new)
+}
+
 /// Makes a mailbox. Its first poll follows at once.
 pub fn create(cx: &mut Cx<'_>, new: &NewMailbox) -> Result<Mailbox, Error> {
     cx.access().require(Scope::AdminWrite)?;
@@ -367,7 +372,7 @@ pub fn request_sync(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Err
     status(cx, id)
 }
 
-/// A mailbox and its opened passwords, for those who connect. Only the desk itself asks.
+/// A mailbox and its opened passwords, for those who connect. It never leaves the daemon.
 #[derive(Clone)]
 pub struct Connection {
     /// The mailbox.

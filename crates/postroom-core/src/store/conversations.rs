@@ -12,6 +12,7 @@ use crate::store::{StoreError, returning};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 type Predicate = Box<dyn BoxableExpression<conversations::table, MultiBackend, SqlType = Bool>>;
@@ -94,17 +95,88 @@ pub fn list(
     page: PageRequest,
 ) -> Result<Page<Conversation>, StoreError> {
     let total = if page.count { Some(matching(access, filter).count().get_result(conn)?) } else { None };
-    let rows = page_of(access, filter, sort, page).select(Conversation::as_select()).load(conn)?;
-    let mut cut = Page::cut(rows, page, |row: &Conversation| match sort {
+    let mut rows: Vec<Conversation> = Vec::new();
+    for query in pages(access, filter, sort, page) {
+        rows.extend(query.select(Conversation::as_select()).load(conn)?);
+    }
+    let position = |row: &Conversation| match sort {
         ConversationSort::IdDescending | ConversationSort::Id => Position { key: row.id.0, id: row.id.0 },
         _ => Position { key: row.updated_at.0, id: row.id.0 },
-    });
+    };
+    let key = |row: &Conversation| (position(row).key, row.id);
+    match sort {
+        ConversationSort::IdDescending | ConversationSort::UpdatedDescending => {
+            rows.sort_unstable_by_key(|row| Reverse(key(row)));
+        }
+        ConversationSort::Id | ConversationSort::Updated => rows.sort_unstable_by_key(key),
+    }
+    rows.dedup_by_key(|row| row.id);
+    let mut cut = Page::cut(rows, page, position);
     cut.total = total;
     Ok(cut)
 }
 
-/// One page as a query; a test asks EXPLAIN about it.
-pub fn page_of(
+/// The most queries that one page is merged from.
+const BRANCHES: usize = 24;
+
+/// The queries that one page is merged from; a test asks EXPLAIN about them.
+///
+/// A list in several mailboxes or states can't be read off one index in its order: a database
+/// would sort all that fits to show 25. So there is a query for each mailbox, grant and state,
+/// which walks its index no further than the page reaches.
+pub fn pages(
+    access: &Access,
+    filter: &ConversationFilter,
+    sort: ConversationSort,
+    page: PageRequest,
+) -> Vec<conversations::BoxedQuery<'static, MultiBackend>> {
+    let each_mailbox: Vec<(Access, ConversationFilter)> = match access.sight() {
+        Sight::All => split(&filter.mailbox_id)
+            .map(|mailbox_id| (access.clone(), ConversationFilter { mailbox_id, ..filter.clone() }))
+            .collect(),
+        Sight::Only(grants) => {
+            let asked = |grant: &&Grant| {
+                filter.mailbox_id.is_empty() || filter.mailbox_id.contains(&grant.mailbox_id)
+            };
+            let mut meant: Vec<Grant> = grants.iter().filter(asked).copied().collect();
+            meant.dedup();
+            let alone = |grant: Grant| {
+                let sight = Sight::Only(vec![grant]);
+                let access = Access::new(access.agent_id(), access.scopes().to_vec(), sight);
+                (access, ConversationFilter { mailbox_id: Vec::new(), ..filter.clone() })
+            };
+            meant.into_iter().map(alone).collect()
+        }
+    };
+    let states: Vec<Vec<Status>> = split(&filter.status).collect();
+    if each_mailbox.len() * states.len() > BRANCHES {
+        return vec![one_page(access, filter, sort, page)];
+    }
+    let mut queries = Vec::with_capacity(each_mailbox.len() * states.len());
+    for (access, filter) in &each_mailbox {
+        for status in &states {
+            let filter = ConversationFilter { status: status.clone(), ..filter.clone() };
+            queries.push(one_page(access, &filter, sort, page));
+        }
+    }
+    queries
+}
+
+/// Each of several alone; none is one list of none.
+fn split<T: Copy + PartialEq>(all: &[T]) -> impl Iterator<Item = Vec<T>> {
+    let mut each: Vec<Vec<T>> = Vec::new();
+    for one in all {
+        if !each.contains(&vec![*one]) {
+            each.push(vec![*one]);
+        }
+    }
+    if each.is_empty() {
+        each.push(Vec::new());
+    }
+    each.into_iter()
+}
+
+fn one_page(
     access: &Access,
     filter: &ConversationFilter,
     sort: ConversationSort,

@@ -1,7 +1,8 @@
 //! `postroom check`: whether a start would succeed, without changing anything.
 
 use crate::config::Config;
-use anyhow::{Context, bail};
+use anyhow::bail;
+use postroom_core::operations::mailboxes;
 use postroom_core::store::conn::{self, DatabaseUrl};
 use postroom_core::store::migrate;
 use std::process::ExitCode;
@@ -10,7 +11,9 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     super::quiet_log(config);
     let mut notes = vec![format!("listens on {}", config.server.listen)];
     for mailbox in &config.mailboxes {
-        mailbox.resolve()?;
+        let new = mailbox.resolve()?;
+        mailboxes::check(&new)
+            .map_err(|error| anyhow::anyhow!("mailbox {:?}: {}", mailbox.name, super::sentence(&error)))?;
     }
     if !config.mailboxes.is_empty() {
         notes.push(format!("{} mailboxes in the configuration", config.mailboxes.len()));
@@ -19,9 +22,11 @@ pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
         s3.secret()?;
     }
     if let Some(tls) = &config.server.tls {
-        for file in [&tls.certificate_file, &tls.key_file] {
-            std::fs::read(file).with_context(|| format!("server.tls: {} can't be read", file.display()))?;
-        }
+        crate::daemon::tls_config(tls)?;
+    }
+    let key = config.key_file();
+    if key.exists() {
+        crate::key_file::read_or_make(&key)?;
     }
     notes.push(database(config)?);
     for note in notes {

@@ -22,8 +22,12 @@ pub(super) struct Arguments {
 pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     super::quiet_log(config);
     let url = config.database_url()?;
-    if matches!(url, DatabaseUrl::Sqlite(_)) {
+    if let DatabaseUrl::Sqlite(path) = &url {
+        if arguments.status && !path.exists() {
+            anyhow::bail!("there is no database at {} yet; the first start makes it", path.display());
+        }
         crate::key_file::make_data_dir(&config.storage.data_dir)?;
+        crate::open::make_database_file(path)?;
     }
     let mut conn =
         conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;

@@ -91,15 +91,24 @@ impl Arguments {
 fn chain(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
-        let text = cause.to_string();
+        let text = one_line(&cause.to_string());
         if !line.contains(&text) {
             if !line.is_empty() {
                 line.push_str(": ");
             }
-            line.push_str(text.trim_end());
+            line.push_str(&text);
         }
     }
     line
+}
+
+/// A message of several lines as one. The excerpt that a TOML error draws is left out: it shows
+/// whatever stands in that line of the file, and that may be a password.
+fn one_line(text: &str) -> String {
+    let is_excerpt =
+        |line: &&str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with('|');
+    let lines: Vec<&str> = text.lines().filter(|line| !is_excerpt(line)).map(str::trim).collect();
+    lines.join(": ")
 }
 
 /// What went wrong with an operation, with every fault of the input named.

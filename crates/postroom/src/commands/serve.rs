@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Log, LogFormat};
 use crate::daemon::Daemon;
+use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,7 +50,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Starts the log on standard error. A second call changes nothing.
 pub(super) fn start_log(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Colours are for eyes: a journal or a file would keep the codes.
+        .with_ansi(std::io::stderr().is_terminal());
     let started = match log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

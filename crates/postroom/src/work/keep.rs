@@ -29,8 +29,7 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     let system = Actor::system();
     let uploads = desk.write(&system, attachments::expire).await?;
     desk.write(&system, events::expire).await?;
-    let mover = desk.clone();
-    let moved = tokio::task::spawn_blocking(move || mover.move_large_blobs()).await.unwrap_or(Ok(0))?;
+    let moved = desk.move_large_blobs().await?;
     if uploads > 0 || moved > 0 {
         tracing::info!(uploads, moved, "kept house");
     }

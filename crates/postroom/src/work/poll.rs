@@ -23,6 +23,12 @@ const BATCH_MAILS: usize = 100;
 const BATCH_BYTES: i64 = 8 * 1024 * 1024;
 /// A larger mail is fetched in pieces.
 const LARGE_BYTES: i64 = 16 * 1024 * 1024;
+/// The size of a mail whose server could not say it; such a mail goes alone and in pieces.
+const UNKNOWN_SIZE: i64 = -1;
+/// No mail is older: with it a search by day finds all.
+const BEGINNING: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
+/// New connections in one poll after a mail broke one.
+const RECONNECTS: usize = 10;
 /// Of a mail that is too large to take in, this much of its text is kept besides its header.
 const HEAD_BYTES: u32 = 64 * 1024;
 
@@ -33,6 +39,8 @@ enum Stopped {
     Source(#[from] SourceError),
     #[error("{0}")]
     Desk(#[from] postroom_core::Error),
+    #[error("the mailbox's import date {0:?} is no date")]
+    Date(String),
 }
 
 impl Stopped {
@@ -40,6 +48,7 @@ impl Stopped {
         match self {
             Self::Source(error) => error.drops_session(),
             Self::Desk(_) => true,
+            Self::Date(_) => false,
         }
     }
 }
@@ -50,27 +59,47 @@ pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<boo
         return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
     };
     let password = connection.source_password.as_deref().unwrap_or_default();
-    let mut session = match imap::connect(&connection.mailbox.source, password, &Timeouts::default()) {
+    let connect = || imap::connect(&connection.mailbox.source, password, &Timeouts::default());
+    let mut session = match connect() {
         Ok(session) => session,
         Err(error) => return PollEnd::Failed(error.to_string()),
     };
     let mut faults = Vec::new();
     let mut read = 0;
+    let mut connections_left = RECONNECTS;
     for name in folders {
-        let poll = FolderPoll {
+        let mut poll = FolderPoll {
             desk,
             mailbox: &connection.mailbox,
             writable: *after_ingest != AfterIngest::Leave,
             stopping,
+            tried: HashSet::new(),
+            broke_over_mail: false,
+            without_sizes: false,
         };
-        match poll.run(&mut session, name) {
-            Ok(missed) => {
-                read += 1;
-                faults.extend(missed);
+        loop {
+            let error = match poll.run(&mut session, name) {
+                Ok(missed) => {
+                    read += 1;
+                    faults.extend(missed);
+                    break;
+                }
+                Err(error) => error,
+            };
+            faults.push(format!("folder {name}: {error}"));
+            if !error.drops_session() {
+                break;
             }
-            Err(error) => {
-                faults.push(format!("folder {name}: {error}"));
-                if error.drops_session() {
+            // Some servers hang up over a mail that they can't read (Dovecot does). It counts as
+            // tried; the others need not wait for the next poll.
+            if !std::mem::take(&mut poll.broke_over_mail) || connections_left == 0 || *stopping.borrow() {
+                return end(read, &faults);
+            }
+            connections_left -= 1;
+            match connect() {
+                Ok(again) => session = again,
+                Err(error) => {
+                    faults.push(error.to_string());
                     return end(read, &faults);
                 }
             }
@@ -94,11 +123,17 @@ struct FolderPoll<'a> {
     mailbox: &'a Mailbox,
     writable: bool,
     stopping: &'a watch::Receiver<bool>,
+    /// What was tried in vain in this poll, and is left for the next.
+    tried: HashSet<i64>,
+    /// The connection was lost over mail that counts as tried since.
+    broke_over_mail: bool,
+    /// The server can't list its mail with sizes: there is one that it can't measure.
+    without_sizes: bool,
 }
 
 impl FolderPoll<'_> {
     /// What kept single mails from coming in, if anything did.
-    fn run(&self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
+    fn run(&mut self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
         let state = session.select(name, self.writable)?;
         let folder = Folder {
             mailbox_id: self.mailbox.id,
@@ -113,7 +148,7 @@ impl FolderPoll<'_> {
 
     /// Notes what is there and not known yet.
     fn plan(
-        &self,
+        &mut self,
         session: &mut dyn MailSource,
         folder: &Folder,
         state: &FolderState,
@@ -127,14 +162,37 @@ impl FolderPoll<'_> {
         if state.uidnext.is_some_and(|next| next <= last.saturating_add(1)) {
             return Ok(());
         }
-        let listed = session.list_after(last)?;
-        self.note(folder, listed.iter().map(|mail| (i64::from(mail.uid), mail.size as i64)).collect())
+        let listed = self.list(session, last)?;
+        self.note(folder, listed)
+    }
+
+    /// Number and size of every mail above a number. A server that fails over the size of one
+    /// (Dovecot hangs up where it can't read a file) is asked for the numbers alone.
+    fn list(&mut self, session: &mut dyn MailSource, last: u32) -> Result<Vec<(i64, i64)>, Stopped> {
+        if !self.without_sizes {
+            let error = match session.list_after(last) {
+                Ok(listed) => {
+                    return Ok(listed
+                        .iter()
+                        .map(|mail| (i64::from(mail.uid), i64::try_from(mail.size).unwrap_or(i64::MAX)))
+                        .collect());
+                }
+                Err(error) => error,
+            };
+            self.without_sizes = true;
+            self.broke_over_mail = error.drops_session();
+            if error.drops_session() {
+                return Err(error.into());
+            }
+        }
+        let all = session.list_since(BEGINNING)?;
+        Ok(all.into_iter().filter(|uid| *uid > last).map(|uid| (i64::from(uid), UNKNOWN_SIZE)).collect())
     }
 
     /// A folder that was never read, or whose numbers the server gave out anew: then everything
     /// is looked at again, and what is here already is known by what it says.
     fn begin(
-        &self,
+        &mut self,
         session: &mut dyn MailSource,
         folder: &Folder,
         state: &FolderState,
@@ -142,24 +200,23 @@ impl FolderPoll<'_> {
         let system = Actor::system();
         let (id, name) = (self.mailbox.id, folder.name.as_str());
         let is_first = self.desk.read_here(&system, |cx| fetching::cursor(cx, id, name))?.is_none();
-        let listed = session.list_after(0)?;
-        let wanted: Option<HashSet<u32>> = match self.import() {
+        let listed = self.list(session, 0)?;
+        let wanted: Option<Vec<u32>> = match self.import() {
             Import::All => None,
-            Import::None if is_first => Some(HashSet::new()),
-            Import::None => {
-                Some(session.list_since(day(&self.mailbox.created_at.to_string()))?.into_iter().collect())
-            }
-            Import::Since { date } => Some(session.list_since(day(date))?.into_iter().collect()),
+            Import::None if is_first => Some(Vec::new()),
+            Import::None => Some(session.list_since(day(&self.mailbox.created_at.to_string())?)?),
+            Import::Since { date } => Some(session.list_since(day(date)?)?),
         };
-        let highest = listed.iter().map(|mail| i64::from(mail.uid)).max().unwrap_or(0);
+        let wanted: Option<HashSet<i64>> = wanted.map(|uids| uids.into_iter().map(i64::from).collect());
+        let highest = listed.iter().map(|(uid, _)| *uid).max().unwrap_or(0);
         let before_next = state.uidnext.map_or(0, |next| i64::from(next) - 1);
         let chosen: Vec<(i64, i64)> = listed
             .iter()
-            .filter(|mail| wanted.as_ref().is_none_or(|wanted| wanted.contains(&mail.uid)))
-            .map(|mail| (i64::from(mail.uid), mail.size as i64))
+            .filter(|(uid, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(uid)))
+            .copied()
             .collect();
         // What came after the listing has a number above both and is found by the next poll.
-        let last = if listed.is_empty() { before_next.min(highest.max(before_next)) } else { highest };
+        let last = if listed.is_empty() { before_next } else { highest };
         self.desk.write_here(&system, |cx| {
             fetching::begin_folder(cx, folder, last)?;
             fetching::plan(cx, folder, &chosen)
@@ -183,31 +240,47 @@ impl FolderPoll<'_> {
 
     /// Fetches what waits: what is new in batches; what was tried in vain before, one by one and
     /// once in this poll.
-    fn fetch_all(&self, session: &mut dyn MailSource, folder: &Folder) -> Result<Option<String>, Stopped> {
+    fn fetch_all(
+        &mut self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+    ) -> Result<Option<String>, Stopped> {
         let mut fault = None;
-        let mut tried: HashSet<i64> = HashSet::new();
         while !*self.stopping.borrow() {
-            let limit = (BATCH_MAILS + tried.len()) as i64;
+            let limit = (BATCH_MAILS + self.tried.len()) as i64;
             let waiting = self.desk.read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, limit))?;
-            let fresh: Vec<Pending> = waiting.into_iter().filter(|mail| !tried.contains(&mail.uid)).collect();
-            let batch = next_batch(&fresh);
+            let fresh: Vec<Pending> =
+                waiting.into_iter().filter(|mail| !self.tried.contains(&mail.uid)).collect();
+            let batch = next_batch(&fresh, self.alone_above());
             if batch.is_empty() {
                 break;
             }
-            tried.extend(batch.iter().map(|mail| mail.uid));
-            if let Some(missed) = self.fetch_batch(session, folder, batch)? {
-                fault = Some(missed);
-            } else {
+            match self.fetch_batch(session, folder, batch) {
                 // They are in the ledger now and will not be found waiting again.
-                tried.clear();
+                Ok(None) => {}
+                Ok(Some(missed)) => {
+                    self.tried.extend(batch.iter().map(|mail| mail.uid));
+                    fault = Some(missed);
+                }
+                Err(error) => {
+                    if let [culprit] = batch {
+                        self.tried.insert(culprit.uid);
+                    }
+                    return Err(error);
+                }
             }
         }
         Ok(fault)
     }
 
+    /// A mail above this size goes alone: it is fetched in pieces, or only its beginning is.
+    fn alone_above(&self) -> i64 {
+        LARGE_BYTES.min(self.desk.settings().mail_bytes as i64)
+    }
+
     /// Fetches and takes in one batch. What did not come is looked for: gone, or missed.
     fn fetch_batch(
-        &self,
+        &mut self,
         session: &mut dyn MailSource,
         folder: &Folder,
         batch: &[Pending],
@@ -240,7 +313,7 @@ impl FolderPoll<'_> {
     /// A refused batch is asked for mail by mail; one that broke the connection counts as tried,
     /// and its mails are asked for one by one from now on, so that the culprit stands alone.
     fn fetch_failed(
-        &self,
+        &mut self,
         session: &mut dyn MailSource,
         folder: &Folder,
         batch: &[Pending],
@@ -258,12 +331,17 @@ impl FolderPoll<'_> {
         }
         let uids: Vec<i64> = batch.iter().map(|mail| mail.uid).collect();
         self.desk.write_here(&Actor::system(), |cx| fetching::missed(cx, folder, &uids, &why))?;
+        self.broke_over_mail = error.drops_session();
         if error.drops_session() { Err(error.into()) } else { Ok(Some(why)) }
     }
 
     fn fetch(&self, session: &mut dyn MailSource, batch: &[Pending]) -> Result<Vec<Fetched>, SourceError> {
         let uid = |mail: &Pending| u32::try_from(mail.uid).unwrap_or(0);
         match batch {
+            [one] if one.size == UNKNOWN_SIZE => {
+                let most = self.desk.settings().mail_bytes as u64;
+                Ok(session.fetch_large(uid(one), most)?.into_iter().collect())
+            }
             [one] if self.is_oversized(one) => {
                 Ok(session.fetch_head(uid(one), HEAD_BYTES)?.into_iter().collect())
             }
@@ -283,10 +361,14 @@ impl FolderPoll<'_> {
             return Ok(());
         }
         let context = ReadContext { trusted_authserv_ids: self.mailbox.trusted_authserv_ids.clone() };
-        let oversized = batch.len() == 1 && self.is_oversized(&batch[0]);
+        let known_to_be = batch.len() == 1 && self.is_oversized(&batch[0]);
         let mut arrivals = Vec::with_capacity(fetched.len());
-        for mail in fetched {
+        for mut mail in fetched {
             let uid = i64::from(mail.uid);
+            let oversized = known_to_be || mail.raw.len() > self.desk.settings().mail_bytes;
+            if oversized && !known_to_be {
+                mail.raw.truncate(HEAD_BYTES as usize);
+            }
             arrivals.push(Arrival {
                 location: folder.location(uid),
                 uid: Some(uid),
@@ -341,11 +423,11 @@ fn by_action(due: &[MailAction]) -> BTreeMap<&str, Vec<u32>> {
 }
 
 /// The first mails that fit into one batch. One that failed before goes alone, as does a large one.
-fn next_batch(waiting: &[Pending]) -> &[Pending] {
+fn next_batch(waiting: &[Pending], alone_above: i64) -> &[Pending] {
     let mut bytes = 0;
     let mut count = 0;
     for mail in waiting.iter().take(BATCH_MAILS) {
-        let alone = mail.attempts > 0 || mail.size > LARGE_BYTES;
+        let alone = mail.attempts > 0 || mail.size > alone_above || mail.size == UNKNOWN_SIZE;
         bytes += mail.size;
         if count > 0 && (alone || bytes > BATCH_BYTES) {
             break;
@@ -358,9 +440,10 @@ fn next_batch(waiting: &[Pending]) -> &[Pending] {
     &waiting[..count]
 }
 
-/// The day of a date or of a time in RFC 3339; the settings were checked when they were made.
-fn day(text: &str) -> jiff::civil::Date {
-    text.get(..10).and_then(|day| day.parse().ok()).unwrap_or(jiff::civil::Date::MIN)
+/// The day of a date or of a time in RFC 3339.
+fn day(text: &str) -> Result<jiff::civil::Date, Stopped> {
+    let day = text.get(..10).and_then(|day| day.parse().ok());
+    day.ok_or_else(|| Stopped::Date(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -386,18 +469,21 @@ mod tests {
 
     #[test]
     fn a_batch_holds_what_fits() {
-        assert_eq!(next_batch(&waiting(&[])).len(), 0);
-        assert_eq!(next_batch(&waiting(&[(10, 0); 150])).len(), BATCH_MAILS);
-        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2, 0); 3])).len(), 2);
-        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2 + 1, 0); 3])).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES + 1, 0); 3])).len(), 1);
+        assert_eq!(next_batch(&waiting(&[]), LARGE_BYTES).len(), 0);
+        assert_eq!(next_batch(&waiting(&[(10, 0); 150]), LARGE_BYTES).len(), BATCH_MAILS);
+        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2, 0); 3]), LARGE_BYTES).len(), 2);
+        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2 + 1, 0); 3]), LARGE_BYTES).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES + 1, 0); 3]), LARGE_BYTES).len(), 1);
     }
 
     #[test]
     fn large_and_failed_mails_go_alone() {
-        assert_eq!(next_batch(&waiting(&[(10, 0), (LARGE_BYTES + 1, 0)])).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(LARGE_BYTES + 1, 0), (10, 0)])).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(10, 1), (10, 0)])).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(10, 0), (10, 1)])).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(10, 0), (LARGE_BYTES + 1, 0)]), LARGE_BYTES).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(LARGE_BYTES + 1, 0), (10, 0)]), LARGE_BYTES).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(10, 1), (10, 0)]), LARGE_BYTES).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(10, 0), (10, 1)]), LARGE_BYTES).len(), 1);
+        // Above the limit of what is taken in, only the beginning is fetched.
+        assert_eq!(next_batch(&waiting(&[(10, 0), (11, 0)]), 10).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(11, 0), (10, 0)]), 10).len(), 1);
     }
 }

@@ -63,7 +63,11 @@ async fn pause(desk: &Desk) -> Duration {
             let micros = due.0.saturating_sub(desk.now().0).max(0);
             Duration::from_micros(micros.unsigned_abs()).clamp(Duration::from_millis(20), LOOK)
         }
-        _ => LOOK,
+        Ok(None) => LOOK,
+        Err(error) => {
+            tracing::error!(error = ?error, "the outbox can't be looked through");
+            LOOK
+        }
     }
 }
 
@@ -126,7 +130,7 @@ fn translate(outcome: postroom_outbound::Outcome) -> Outcome {
         Wire::Sent { response, refused } => Outcome::Sent { response, refused: refusals(refused) },
         Wire::Deferred { reason, refused, .. } => Outcome::Deferred { reason, refused: refusals(refused) },
         Wire::Failed { reason, refused, .. } => Outcome::Failed { reason, refused: refusals(refused) },
-        // The mailbox's password is at fault, not the mail: it waits until that is mended.
+        // The mailbox's password is at fault, not the mail: it waits for that to be mended.
         Wire::LoginRefused { reason } => Outcome::Deferred { reason, refused: Vec::new() },
         Wire::Uncertain { reason } => Outcome::Uncertain(reason),
     }
