@@ -136,6 +136,16 @@ impl Access {
         }
     }
 
+    /// Whether all of a mailbox can be seen, not only some of its conversations.
+    pub fn sees_whole_mailbox(&self, mailbox_id: MailboxId) -> bool {
+        match &self.sight {
+            Sight::All => true,
+            Sight::Only(grants) => grants
+                .iter()
+                .any(|g| g.mailbox_id == mailbox_id && g.category_id.is_none() && !g.assigned_only),
+        }
+    }
+
     /// The highest level in one conversation; `None` is: it does not exist for this caller.
     pub fn level(
         &self,

@@ -1,7 +1,7 @@
 //! Who does something: an agent, a token that belongs to nobody, or the desk itself.
 
 use crate::access::Access;
-use crate::id::{AgentId, MailboxId, TokenId};
+use crate::id::{AgentId, TokenId};
 use crate::word::words;
 
 words! {
@@ -33,8 +33,6 @@ pub struct Actor {
     pub email: Option<String>,
     /// What the caller may see and do.
     pub access: Access,
-    /// The token is narrowed to these mailboxes.
-    pub mailbox_ids: Option<Vec<MailboxId>>,
 }
 
 impl Actor {
@@ -47,7 +45,6 @@ impl Actor {
             name: "postroom".to_owned(),
             email: None,
             access: Access::system(),
-            mailbox_ids: None,
         }
     }
 

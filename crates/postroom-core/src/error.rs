@@ -97,6 +97,10 @@ impl From<StoreError> for Error {
     fn from(source: StoreError) -> Self {
         match source {
             StoreError::Busy => Self::Busy,
+            StoreError::Taken => Self::AlreadyExists {
+                detail: "somebody else has just taken this name or address".to_owned(),
+                existing_id: None,
+            },
             source => Self::Store { doing: "working on it", source },
         }
     }

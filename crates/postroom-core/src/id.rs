@@ -70,8 +70,6 @@ row_id! {
     AgentId,
     /// A group of agents.
     TeamId,
-    /// What an agent or a team may do in a mailbox.
-    GrantId,
     /// A kind of matter, for visibility.
     CategoryId,
     /// A thread of messages with one customer.

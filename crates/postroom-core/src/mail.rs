@@ -17,7 +17,8 @@ pub struct Address {
 }
 
 words! {
-    /// What kind of mail an inbound message is (mail.md section 3). Only `human` has side effects.
+    /// What kind of mail an inbound message is. Mail that nobody sat down to write never reopens,
+    /// wakes, assigns or answers (RFC 3834 section 2).
     pub enum Class {
         /// Somebody wrote it.
         Human = "human",
@@ -146,6 +147,8 @@ pub struct Mail {
     pub thread_index: Option<String>,
     /// SHA-256 over sender, date, text without white space, and files: the sameness of R1.
     pub fingerprint: [u8; 32],
+    /// The text was longer than what is kept.
+    pub is_shortened: bool,
     /// Why the mail could not be read in full, in words.
     pub problem: Option<String>,
 }
@@ -180,6 +183,7 @@ impl Mail {
             failed_recipients: Vec::new(),
             thread_index: None,
             fingerprint: [0; 32],
+            is_shortened: false,
             problem: Some(problem.into()),
         }
     }

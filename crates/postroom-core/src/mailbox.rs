@@ -208,11 +208,11 @@ pub struct MailboxStatus {
     pub syncing: bool,
     /// Mail that is known to be there and not yet here.
     pub pending: i64,
-    /// Mail taken in.
+    /// Mail taken in, oversized mail included.
     pub accepted: i64,
     /// Copies of mail that was here already.
     pub duplicates: i64,
-    /// Mail that could not be taken in: failed, quarantined or oversized.
+    /// Mail that could not be taken in, however often it was tried.
     pub failed: i64,
     /// How far each folder has been read.
     pub folders: Vec<FolderCursor>,

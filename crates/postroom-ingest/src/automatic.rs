@@ -1,5 +1,4 @@
-//! Did somebody write this mail, or something? By the headers of the outer mail (mail.md section
-//! 3). All of them can be forged, so a class only ever takes effects away.
+//! Did somebody write this mail, or something? By the headers of the outer mail. All of them can be forged, so a class only ever takes effects away.
 //!
 //! Two kinds are not told here, for they need this installation's keys: our own mail come back,
 //! and our own marks gone round. Intake tells them.

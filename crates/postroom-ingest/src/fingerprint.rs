@@ -1,4 +1,4 @@
-//! What makes two copies of a mail the same mail (mail.md, rule R1): the sender, the date and what
+//! What makes two copies of a mail the same mail: the sender, the date and what
 //! it says, but not the way it took. Copies that came through a list and directly have other
 //! headers and other encodings; a sender that uses one Message-ID twice says other things.
 

@@ -57,7 +57,7 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
     let date = headers.text("Date").unwrap_or_default();
     let mut print = Fingerprint::new(&sender, &date);
     let roles = body::roles(&tree, limits);
-    let pictures = read_texts(&tree, &roles, limits, &mut mail, &mut print, &mut problems);
+    let pictures = read_texts(&tree, &roles, limits, &mut mail, &mut print);
     read_files(&tree, &roles, limits, &pictures, &mut mail, &mut print, &mut problems);
     mail.fingerprint = print.finish();
 
@@ -170,7 +170,6 @@ fn read_texts(
     limits: &Limits,
     mail: &mut Mail,
     print: &mut Fingerprint,
-    problems: &mut Vec<String>,
 ) -> HashSet<String> {
     let mut pictures = HashSet::new();
     let mut whole = String::new();
@@ -198,9 +197,7 @@ fn read_texts(
     let (kept, is_cut) = text::many_lines(&whole, TEXT_BYTES);
     mail.text = kept;
     mail.has_html = roles.has_html;
-    if is_cut {
-        problems.push(format!("its text is longer than {TEXT_BYTES} bytes"));
-    }
+    mail.is_shortened = is_cut;
     pictures
 }
 
@@ -327,7 +324,7 @@ mod tests {
         assert_eq!(more.parts.len(), 200);
         assert_eq!(more.problem.as_deref(), Some("it has 201 files, of which 200 are listed"));
         let long = read(&format!("A: b\n\n{}", "x".repeat(TEXT_BYTES + 1)));
-        assert_eq!((long.text.len(), long.problem.is_some()), (TEXT_BYTES, true));
+        assert_eq!((long.text.len(), long.is_shortened, long.problem), (TEXT_BYTES, true, None));
         assert_eq!(read(&format!("A: b\n\n{}", "x".repeat(TEXT_BYTES))).problem, None);
     }
 

@@ -1,5 +1,5 @@
-//! Where the new text of an answer ends and the text it answers begins (mail.md section 4, the
-//! side of plain text). What is cut is only a view: the whole text is kept. When in doubt nothing
+//! Where the new text of an answer ends and the text it answers begins, in
+//! plain text. What is cut is only a view: the whole text is kept. When in doubt nothing
 //! is cut, and an answer between the quoted lines, a forward, or an answer that would vanish
 //! never is.
 

@@ -279,6 +279,7 @@ CREATE TABLE ledger (
   UNIQUE (mailbox_id, folder, location)
 );
 CREATE INDEX ledger_message ON ledger (message_id);
+CREATE INDEX ledger_mailbox ON ledger (mailbox_id, id);
 
 -- Files. `part` says where in the message's raw mail; an upload has a blob of its own.
 CREATE TABLE attachments (

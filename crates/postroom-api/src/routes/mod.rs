@@ -12,6 +12,7 @@ mod customers;
 mod docs;
 mod events;
 mod health;
+mod ledger;
 mod mailboxes;
 mod me;
 mod messages;
@@ -31,6 +32,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(attachments::routes)
         .configure(customers::routes)
         .configure(mailboxes::routes)
+        .configure(ledger::routes)
         .configure(agents::routes)
         .configure(teams::routes)
         .configure(categories::routes)

@@ -143,8 +143,7 @@ pub fn update(
     if changes.is_empty() && held == grants {
         return Ok(AgentCard { agent: before, grants });
     }
-    let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?
-        .ok_or_else(overtaken)?;
+    let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?.ok_or_else(overtaken)?;
     if held != grants {
         store::people::set_grants(cx.conn, Holder::Agent(id), &grants)?;
     }

@@ -35,7 +35,7 @@ pub fn expire(cx: &mut Cx<'_>) -> Result<usize, Error> {
 }
 
 impl Desk {
-    /// Keeps an upload until a message takes it; after a day it goes away.
+    /// Keeps an upload until a message takes it, or its time is over.
     pub async fn upload(
         &self,
         actor: &Actor,

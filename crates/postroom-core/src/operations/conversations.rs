@@ -16,6 +16,9 @@ use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
 use std::collections::HashMap;
 
+/// The most tags of one conversation.
+const TAGS: usize = 50;
+
 /// A conversation with what a list shows beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationCard {
@@ -192,10 +195,8 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCar
         let class = crate::threading::ParticipantClass::Customer;
         store::threads::insert_participants(cx.conn, conversation.id, &[(address, class)], cx.now)?;
     }
-    let id = conversation.id;
     set_tags(cx, &conversation, &[], &new.tags)?;
     let (conversation, message) = messages::append(cx, conversation, &mailbox, &new.message)?;
-    debug_assert_eq!(conversation.id, id);
     Ok((card(cx, conversation)?, message))
 }
 
@@ -264,12 +265,11 @@ pub fn update(
     if let Some(tags) = &change.tags {
         check_tags(tags, &mut faults);
     }
-    let flat = |id: Option<Option<_>>| id.flatten();
     check_people(
         cx,
         change.assignee_id.flatten(),
         change.team_id.flatten(),
-        flat(change.category_id),
+        change.category_id.flatten(),
         &mut faults,
     )?;
     faults.check()?;
@@ -315,6 +315,11 @@ pub fn tag(
     let removed: Vec<String> = remove.iter().map(fold).collect();
     let mut wanted: Vec<String> = had.iter().filter(|name| !removed.contains(&fold(name))).cloned().collect();
     wanted.extend(add.iter().cloned());
+    let mut faults = Faults::default();
+    if wanted.len() > TAGS {
+        faults.add("/add", "too_many", format!("a conversation has at most {TAGS} tags"));
+    }
+    faults.check()?;
     let retagged = set_tags(cx, &before, &had, &wanted)?;
     let after = before.clone();
     let written = save(cx, &before, &after, retagged)?;
@@ -373,8 +378,7 @@ pub(super) fn save(
     if before == after && !touched {
         return Ok(before.clone());
     }
-    let written = store::conversations::update(cx.conn, before, after, cx.now)?
-        .ok_or_else(overtaken)?;
+    let written = store::conversations::update(cx.conn, before, after, cx.now)?.ok_or_else(overtaken)?;
     tell_changes(cx, before, &written);
     Ok(written)
 }
@@ -445,10 +449,10 @@ fn set_tags(
 }
 
 fn check_tags(names: &[String], faults: &mut Faults) {
-    if names.len() > 50 {
-        faults.add("/tags", "too_many", "has at most 50 members");
+    if names.len() > TAGS {
+        faults.add("/tags", "too_many", format!("has at most {TAGS} members"));
     }
-    for (index, name) in names.iter().take(50).enumerate() {
+    for (index, name) in names.iter().take(TAGS).enumerate() {
         tags::check_name(&format!("/tags/{index}"), name, faults);
     }
 }

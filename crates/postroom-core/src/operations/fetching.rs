@@ -158,7 +158,7 @@ fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdi
     Ok(())
 }
 
-/// Which of these places of a folder are not in the ledger yet, in their order.
+/// Which of these places of a folder are not in the ledger yet.
 pub fn unknown(
     cx: &mut Cx<'_>,
     mailbox: MailboxId,

@@ -27,6 +27,7 @@ use std::collections::HashSet;
 
 mod known;
 mod ledger;
+mod people;
 use known::Known;
 use ledger::Ledger;
 
@@ -140,7 +141,7 @@ fn take_in(
     };
     let message_id = keep_message(cx, here, known, read, &conversation, &decision)?;
     let written = touch(cx, read, &conversation, message_id, is_new)?;
-    add_participants(cx, here, read, &written, &decision)?;
+    add_participants(here, known, read, &written, &decision);
     link(cx, &written, &decision, message_id)?;
     known.remember(here, read, &decision, &written, message_id);
     ledger.accept(read.arrival, message_id, written.id);
@@ -154,7 +155,7 @@ fn add_flags(decision: &mut Decision, read: &Read<'_>, reused: bool) {
         (reused, Flag::ReusedId),
         (read.mail.problem.is_some(), Flag::Unreadable),
         (read.arrival.oversized, Flag::Oversized),
-        (read.mail.text.len() >= crate::text::TEXT_BYTES - 4, Flag::Shortened),
+        (read.mail.is_shortened, Flag::Shortened),
     ];
     for (applies, flag) in more {
         if applies && !decision.flags.contains(&flag) {
@@ -197,9 +198,9 @@ fn begin(
     };
     let conversation = store::conversations::insert(cx.conn, &row)?;
     conversations::tell_created(cx, &conversation);
+    known.people().begin(&conversation);
     if let Some(address) = customer {
-        let people = [(fold_address(&address.email), ParticipantClass::Customer)];
-        store::threads::insert_participants(cx.conn, conversation.id, &people, cx.now)?;
+        known.people().join(conversation.id, fold_address(&address.email), ParticipantClass::Customer);
     }
     Ok(conversation)
 }
@@ -278,8 +279,8 @@ fn touch(
             after.waiting_since = Some(received);
         }
     }
-    let written = store::conversations::update(cx.conn, before, &after, cx.now)?
-        .ok_or_else(super::overtaken)?;
+    let written =
+        store::conversations::update(cx.conn, before, &after, cx.now)?.ok_or_else(super::overtaken)?;
     tell_changes(cx, before, &written);
     Ok(written)
 }
@@ -287,31 +288,28 @@ fn touch(
 /// Lets in whom the sender wrote to as well, and the sender: only from a mail that passed the
 /// gate, or begins a conversation of its own.
 fn add_participants(
-    cx: &mut Cx<'_>,
     here: &Circumstances,
+    known: &mut Known,
     read: &Read<'_>,
     conversation: &Conversation,
     decision: &Decision,
-) -> Result<(), Error> {
+) {
     if decision.flags.contains(&Flag::Suspicious) || read.class != Class::Human {
-        return Ok(());
+        return;
     }
-    let mut people = Vec::new();
+    let mut join = |email: String| known.people().join(conversation.id, email, ParticipantClass::Copied);
     if decision.outcome == Outcome::Append
         && !here.own_addresses.contains(&read.sender)
         && !read.sender.is_empty()
     {
-        people.push((read.sender.clone(), ParticipantClass::Copied));
+        join(read.sender.clone());
     }
     for address in read.mail.to.iter().chain(&read.mail.cc).take(100) {
         let folded = fold_address(&address.email);
         if crate::text::address_fault(&folded).is_none() && !here.own_addresses.contains(&folded) {
-            people.push((folded, ParticipantClass::Copied));
+            join(folded);
         }
     }
-    people.sort_unstable();
-    people.dedup();
-    Ok(store::threads::insert_participants(cx.conn, conversation.id, &people, cx.now)?)
 }
 
 fn link(

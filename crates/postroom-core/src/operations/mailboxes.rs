@@ -7,8 +7,11 @@ use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
+use crate::intake::Verdict;
 use crate::mailbox::{Delivery, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
+use crate::page::{Page, PageRequest};
 use crate::ports::Probe;
+use crate::store::ledger::Entry;
 use crate::store::mailboxes::{MailboxValues, PasswordOf};
 use crate::{Error, store};
 
@@ -95,15 +98,20 @@ pub struct HasPasswords {
 
 /// The mailboxes that the caller may see.
 pub fn list(cx: &mut Cx<'_>) -> Result<Vec<Mailbox>, Error> {
-    cx.access().require(Scope::ConversationsRead)?;
+    require_reader(cx)?;
     let mut mailboxes = store::mailboxes::list(cx.conn)?;
     mailboxes.retain(|mailbox| cx.access().sees_mailbox(mailbox.id));
     Ok(mailboxes)
 }
 
+/// Who works in mailboxes and who sets them up may both look at them.
+fn require_reader(cx: &Cx<'_>) -> Result<(), Error> {
+    if cx.access().has(Scope::AdminRead) { Ok(()) } else { cx.access().require(Scope::ConversationsRead) }
+}
+
 /// One mailbox.
 pub fn find(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
-    cx.access().require(Scope::ConversationsRead)?;
+    require_reader(cx)?;
     visible(cx, id)
 }
 
@@ -268,8 +276,7 @@ fn write(
         paused: after.paused,
         is_configured,
     };
-    let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?
-        .ok_or_else(overtaken)?;
+    let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?.ok_or_else(overtaken)?;
     if source_password {
         set_password(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
     }
@@ -351,6 +358,21 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
         failed: state.failed,
         folders: store::mailboxes::folders(cx.conn, id)?,
     })
+}
+
+/// One page of a mailbox's ledger: every mail that was ever seen there and what became of it,
+/// newest first. It names mail of all its conversations, so it takes the mailbox as a whole.
+pub fn ledger(
+    cx: &mut Cx<'_>,
+    id: MailboxId,
+    verdicts: &[Verdict],
+    page: PageRequest,
+) -> Result<Page<Entry>, Error> {
+    find(cx, id)?;
+    if !cx.access().sees_whole_mailbox(id) {
+        return Err(Error::Forbidden("the ledger takes access to the whole mailbox"));
+    }
+    Ok(store::ledger::list(cx.conn, id, verdicts, page)?)
 }
 
 /// Asks for a poll now. The status says when it is through.

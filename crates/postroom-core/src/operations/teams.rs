@@ -129,8 +129,7 @@ pub fn update(
     if changes.is_empty() && had_grants == grants {
         return Ok(TeamCard { team: before, member_ids: members, grants });
     }
-    let team = store::people::update_team(cx.conn, &before, &name, cx.now)?
-        .ok_or_else(overtaken)?;
+    let team = store::people::update_team(cx.conn, &before, &name, cx.now)?.ok_or_else(overtaken)?;
     store::people::set_members(cx.conn, id, &members)?;
     store::people::set_grants(cx.conn, Holder::Team(id), &grants)?;
     let event = NewEvent::new(EventType::TeamUpdated, About::default())

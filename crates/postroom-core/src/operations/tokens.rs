@@ -145,7 +145,6 @@ fn actor(token: Token, agent: Option<Agent>, grants: Option<Vec<Grant>>) -> Acto
         name: agent.as_ref().map_or(token.name, |agent| agent.name.clone()),
         email: agent.map(|agent| agent.email),
         access,
-        mailbox_ids: token.mailbox_ids,
     }
 }
 

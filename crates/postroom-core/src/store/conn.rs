@@ -73,7 +73,8 @@ pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
             // busy_timeout first: several connections that switch to WAL at once would fail.
             conn.batch_execute(
                 "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                 PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000",
+                 PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000; \
+                 PRAGMA wal_autocheckpoint = 4000",
             )
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
             Ok(Conn::Sqlite(conn))

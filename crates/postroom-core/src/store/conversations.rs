@@ -8,7 +8,7 @@ use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, Mess
 use crate::page::{Page, PageRequest, Position};
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{conversation_links, conversation_tags, conversations, tags};
-use crate::store::{StoreError, returning};
+use crate::store::StoreError;
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -313,12 +313,36 @@ pub struct NewConversation {
     pub closed_at: Option<Timestamp>,
 }
 
-/// Makes one.
+/// Makes one. Its number alone comes back from the database: the rest is what was written.
 pub fn insert(conn: &mut Conn, new: &NewConversation) -> Result<Conversation, StoreError> {
-    Ok(diesel::insert_into(conversations::table)
+    let id = diesel::insert_into(conversations::table)
         .values(new)
-        .returning(returning::<Conversation>())
-        .get_result(conn)?)
+        .returning(conversations::id)
+        .get_result(conn)?;
+    Ok(Conversation {
+        id,
+        mailbox_id: new.mailbox_id,
+        customer_id: new.customer_id,
+        subject: new.subject.clone(),
+        status: new.status,
+        priority: new.priority,
+        channel: new.channel,
+        assignee_id: new.assignee_id,
+        team_id: new.team_id,
+        category_id: new.category_id,
+        waiting_on: new.waiting_on,
+        waiting_since: new.waiting_since,
+        snoozed_until: None,
+        message_count: new.message_count,
+        last_message_id: None,
+        last_message_at: new.last_message_at,
+        merged_into: None,
+        version: new.version,
+        created_at: new.created_at,
+        updated_at: new.updated_at,
+        closed_at: new.closed_at,
+        deleted_at: None,
+    })
 }
 
 /// What a change leaves behind: every member is the value after it.
@@ -343,37 +367,72 @@ struct Changed {
     deleted_at: Option<Timestamp>,
 }
 
+impl Changed {
+    fn of(after: &Conversation) -> Self {
+        Self {
+            subject: after.subject.clone(),
+            status: after.status,
+            priority: after.priority,
+            assignee_id: after.assignee_id,
+            team_id: after.team_id,
+            category_id: after.category_id,
+            waiting_on: after.waiting_on,
+            waiting_since: after.waiting_since,
+            snoozed_until: after.snoozed_until,
+            message_count: after.message_count,
+            last_message_id: after.last_message_id,
+            last_message_at: after.last_message_at,
+            version: after.version,
+            updated_at: after.updated_at,
+            closed_at: after.closed_at,
+            deleted_at: after.deleted_at,
+        }
+    }
+}
+
+/// What one more message changes, and mostly all that it changes: a statement is made ready anew
+/// for each update, and takes the longer the more columns it has.
+#[derive(Debug, Clone, Copy, AsChangeset)]
+#[diesel(table_name = conversations, treat_none_as_null = true)]
+struct Grown {
+    message_count: i32,
+    last_message_id: Option<MessageId>,
+    last_message_at: Timestamp,
+    version: i64,
+    updated_at: Timestamp,
+}
+
 /// Writes `after` over `before`, one version on. `None`: somebody else changed it first.
+///
+/// What comes back is what was written, not what was read again: every writer raises the version,
+/// so where it still is that of `before`, all else is too.
 pub fn update(
     conn: &mut Conn,
     before: &Conversation,
     after: &Conversation,
     now: Timestamp,
 ) -> Result<Option<Conversation>, StoreError> {
-    let changed = Changed {
-        subject: after.subject.clone(),
-        status: after.status,
-        priority: after.priority,
-        assignee_id: after.assignee_id,
-        team_id: after.team_id,
-        category_id: after.category_id,
-        waiting_on: after.waiting_on,
-        waiting_since: after.waiting_since,
-        snoozed_until: after.snoozed_until,
-        message_count: after.message_count,
-        last_message_id: after.last_message_id,
-        last_message_at: after.last_message_at,
-        version: before.version + 1,
-        updated_at: now,
-        closed_at: after.closed_at,
-        deleted_at: after.deleted_at,
+    let written = Conversation { version: before.version + 1, updated_at: now, ..after.clone() };
+    let grown = Grown {
+        message_count: written.message_count,
+        last_message_id: written.last_message_id,
+        last_message_at: written.last_message_at,
+        version: written.version,
+        updated_at: written.updated_at,
+    };
+    let otherwise = Conversation {
+        message_count: before.message_count,
+        last_message_id: before.last_message_id,
+        last_message_at: before.last_message_at,
+        ..after.clone()
     };
     let same = conversations::table.find(before.id).filter(conversations::version.eq(before.version));
-    Ok(diesel::update(same)
-        .set(&changed)
-        .returning(returning::<Conversation>())
-        .get_result(conn)
-        .optional()?)
+    let rows = if otherwise == *before {
+        diesel::update(same).set(grown).execute(conn)?
+    } else {
+        diesel::update(same).set(Changed::of(&written)).execute(conn)?
+    };
+    Ok((rows == 1).then_some(written))
 }
 
 /// Conversations of one customer in these mailboxes, active since a time: newest first, few.

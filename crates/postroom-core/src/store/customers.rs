@@ -49,7 +49,7 @@ pub fn insert_address(
         .optional())?)
 }
 
-/// Takes a customer's addresses and telephone numbers away, so that new ones can be written.
+/// Takes an address away from its customer.
 pub fn delete_address(conn: &mut Conn, id: CustomerAddressId) -> Result<(), StoreError> {
     diesel::delete(customer_addresses::table.find(id)).execute(conn)?;
     Ok(())

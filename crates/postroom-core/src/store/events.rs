@@ -14,7 +14,7 @@ use diesel::sql_types::Bool;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// The columns of one row: SQLite takes 32,766 values in a statement, PostgreSQL 65,535.
+/// Rows of one statement: SQLite takes 32,766 values in one, and a row has ten.
 const ROWS_AT_ONCE: usize = 1_000;
 
 #[derive(Insertable)]

@@ -3,6 +3,7 @@
 
 use crate::id::{LedgerId, MailboxId, MessageId};
 use crate::intake::Verdict;
+use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::{ledger, mail_actions, pending_mails};
@@ -68,16 +69,52 @@ pub fn known_locations(
     Ok(found)
 }
 
-/// Where a message was seen: folder and place, for reading its mail again.
-pub fn entries_of(
+/// An entry of the ledger as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = ledger)]
+pub struct Entry {
+    /// Its number.
+    pub id: LedgerId,
+    /// The folder.
+    pub folder: String,
+    /// Where in it.
+    pub location: String,
+    /// The server's number, if it has one.
+    pub uid: Option<i64>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, unless it was accepted.
+    pub reason: Option<String>,
+    /// The message it is.
+    pub message_id: Option<MessageId>,
+    /// Its size in bytes.
+    pub size: i64,
+    /// When the server got it.
+    pub internal_date: Option<Timestamp>,
+    /// When it was seen.
+    pub created_at: Timestamp,
+}
+
+/// One page of a mailbox's entries, newest first, with any of these verdicts; none means all.
+pub fn list(
     conn: &mut Conn,
-    message: MessageId,
-) -> Result<Vec<(LedgerId, MailboxId, String)>, StoreError> {
-    Ok(ledger::table
-        .filter(ledger::message_id.eq(message))
-        .order(ledger::id.asc())
-        .select((ledger::id, ledger::mailbox_id, ledger::location))
-        .load(conn)?)
+    mailbox: MailboxId,
+    verdicts: &[Verdict],
+    page: PageRequest,
+) -> Result<Page<Entry>, StoreError> {
+    let of = || {
+        let all = ledger::table.into_boxed().filter(ledger::mailbox_id.eq(mailbox));
+        if verdicts.is_empty() { all } else { all.filter(ledger::verdict.eq_any(verdicts.to_vec())) }
+    };
+    let total = if page.count { Some(of().count().get_result(conn)?) } else { None };
+    let mut query = of().order(ledger::id.desc()).limit(page.fetch());
+    if let Some(after) = page.after {
+        query = query.filter(ledger::id.lt(LedgerId(after.id)));
+    }
+    let rows = query.select(Entry::as_select()).load(conn)?;
+    let mut cut = Page::cut(rows, page, |row: &Entry| Position { key: row.id.0, id: row.id.0 });
+    cut.total = total;
+    Ok(cut)
 }
 
 /// A mail that waits to be fetched.

@@ -138,18 +138,6 @@ pub fn page_of(
     query.limit(page.fetch())
 }
 
-/// Several messages, by id.
-pub fn find_many(conn: &mut Conn, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(messages::table
-        .filter(messages::id.eq_any(ids))
-        .order(messages::id.asc())
-        .select(Message::as_select())
-        .load(conn)?)
-}
-
 /// Which of these messages left from here.
 pub fn outgoing_of(conn: &mut Conn, ids: &[MessageId]) -> Result<HashSet<MessageId>, StoreError> {
     if ids.is_empty() {
@@ -276,7 +264,8 @@ pub fn attach(conn: &mut Conn, id: &AttachmentId, to: MessageId) -> Result<bool,
     Ok(changed == 1)
 }
 
-/// Points a file into its message's raw mail, where it now stands; its own blob is let go.
+/// Points a file into its message's raw mail, where it now stands; nothing names its own blob
+/// any more.
 pub fn move_into_raw(conn: &mut Conn, id: &AttachmentId, part: i32) -> Result<(), StoreError> {
     diesel::update(attachments::table.find(id))
         .set((attachments::part.eq(part), attachments::blob_hash.eq(None::<String>)))

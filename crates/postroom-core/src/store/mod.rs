@@ -30,6 +30,9 @@ pub enum StoreError {
     /// It asked for the transaction to be run again (PostgreSQL 40001, 40P01).
     #[error("the transaction must be run again")]
     Again,
+    /// A row with this name or address is there already: another transaction was first.
+    #[error("there is such a row already")]
+    Taken,
     /// A statement failed.
     #[error("a statement failed")]
     Database(#[source] diesel::result::Error),
@@ -44,6 +47,7 @@ impl From<diesel::result::Error> for StoreError {
         match &error {
             Error::DatabaseError(Kind::SerializationFailure, _) => Self::Again,
             Error::DatabaseError(Kind::ClosedConnection, _) => Self::Busy,
+            Error::DatabaseError(Kind::UniqueViolation, _) => Self::Taken,
             Error::DatabaseError(_, info) => {
                 let text = info.message();
                 if text.contains("deadlock detected") {

@@ -1,6 +1,6 @@
 //! Mail on its way out.
 
-use crate::id::{MailboxId, MessageId, OutboxId};
+use crate::id::{MailboxId, MessageId};
 use crate::message::{DeliveryState, Outbound, RecipientResult};
 use crate::store::conn::Conn;
 use crate::store::schema::{mailboxes, outbox};
@@ -129,19 +129,6 @@ pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Op
         .filter(outbox::version.eq(before.version))
         .filter(outbox::state.eq(before.state));
     Ok(diesel::update(same).set(&changed).returning(returning::<Outbound>()).get_result(conn).optional()?)
-}
-
-/// One mail.
-pub fn find(conn: &mut Conn, id: OutboxId) -> Result<Option<Outbound>, StoreError> {
-    Ok(outbox::table.find(id).select(Outbound::as_select()).first(conn).optional()?)
-}
-
-/// Whether anything of a mailbox still waits to leave.
-pub fn is_waiting(conn: &mut Conn, mailbox: MailboxId) -> Result<bool, StoreError> {
-    Ok(diesel::select(diesel::dsl::exists(
-        outbox::table.filter(outbox::mailbox_id.eq(mailbox)).filter(outbox::finished_at.is_null()),
-    ))
-    .get_result(conn)?)
 }
 
 /// Ends every claim as of a time.

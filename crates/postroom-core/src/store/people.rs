@@ -252,7 +252,7 @@ pub fn agent_addresses(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<String
         .collect())
 }
 
-/// Every category, by name.
+/// Every category, in the order of their numbers.
 pub fn categories(conn: &mut Conn) -> Result<Vec<Category>, StoreError> {
     Ok(categories::table.order(categories::id.asc()).select(Category::as_select()).load(conn)?)
 }

@@ -81,6 +81,20 @@ pub fn participants(
     Ok(found)
 }
 
+/// Somebody who becomes part of a conversation.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = participants)]
+pub struct NewParticipant<'a> {
+    /// The conversation.
+    pub conversation_id: ConversationId,
+    /// Their folded address.
+    pub email_folded: &'a str,
+    /// What they are in it.
+    pub class: ParticipantClass,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
 /// Makes somebody part of a conversation; who is part of it already stays what they are.
 pub fn insert_participants(
     conn: &mut Conn,
@@ -88,20 +102,22 @@ pub fn insert_participants(
     people: &[(String, ParticipantClass)],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if people.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = people
+    let rows: Vec<NewParticipant<'_>> = people
         .iter()
-        .map(|(email, class)| {
-            (
-                participants::conversation_id.eq(conversation),
-                participants::email_folded.eq(email),
-                participants::class.eq(*class),
-                participants::created_at.eq(now),
-            )
+        .map(|(email, class)| NewParticipant {
+            conversation_id: conversation,
+            email_folded: email,
+            class: *class,
+            created_at: now,
         })
         .collect();
-    each_backend!(conn => diesel::insert_into(participants::table).values(&rows).on_conflict_do_nothing().execute(conn))?;
+    insert_all_participants(conn, &rows)
+}
+
+/// [`insert_participants`] for several conversations at once.
+pub fn insert_all_participants(conn: &mut Conn, new: &[NewParticipant<'_>]) -> Result<(), StoreError> {
+    for new in new.chunks(1_000) {
+        each_backend!(conn => diesel::insert_into(participants::table).values(new).on_conflict_do_nothing().execute(conn))?;
+    }
     Ok(())
 }

@@ -4,7 +4,7 @@
 /// What is kept of the message that bears an id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {
-    /// Its fingerprint; a message that we wrote has none.
+    /// Its fingerprint; what never was mail has none.
     pub fingerprint: Option<Vec<u8>>,
     /// The hash of its raw bytes, where they were kept.
     pub raw_hash: Option<String>,

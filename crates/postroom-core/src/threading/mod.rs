@@ -1,5 +1,14 @@
 //! Which conversation a mail belongs to, and why: rules R0 to R10, pure.
 //!
+//! The rules, by the numbers that decisions and comments name:
+//! R0 ids are made comparable, and what is no id is dropped; R1 what is the same mail is one
+//! message; R2 a report is placed by the mail it is about alone; R3 keys have strengths, A to E;
+//! R4 the sender must be part of the conversation (the gate); R5 the nearest conversation that
+//! lets the sender in is taken, and none are ever merged; R6 state decides: merged is followed,
+//! deleted is left, long closed is followed by a new one; R7 a forward is no answer; R8 a list or
+//! a relay is not the customer; R9 mailboxes of one group share conversations; R10 the decision
+//! is kept with the message.
+//!
 //! The order of work: [`keys::read`] takes from a mail what could name a conversation; the
 //! store looks up what those keys mean ([`Facts`]); [`decide::decide`] weighs them. Nothing
 //! here asks a database or a clock, so every rule can be tried on a table.

@@ -1,5 +1,5 @@
 //! One poll of an IMAP mailbox: for each folder, what is new is planned, fetched in batches,
-//! taken in, and only then touched on the server (mail.md section 2.1).
+//! taken in, and only then touched on the server.
 
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
@@ -142,8 +142,11 @@ impl FolderPoll<'_> {
         };
         self.plan(session, &folder, &state)?;
         let missed = self.fetch_all(session, &folder)?;
-        self.act(session, &folder)?;
-        Ok(missed)
+        match self.act(session, &folder) {
+            // The mail is here: what the server would not do with it must not slow down the polls.
+            Err(error) if !error.drops_session() => Ok(missed.or(Some(error.to_string()))),
+            done => done.map(|()| missed),
+        }
     }
 
     /// Notes what is there and not known yet.
@@ -485,5 +488,7 @@ mod tests {
         // Above the limit of what is taken in, only the beginning is fetched.
         assert_eq!(next_batch(&waiting(&[(10, 0), (11, 0)]), 10).len(), 1);
         assert_eq!(next_batch(&waiting(&[(11, 0), (10, 0)]), 10).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(10, 0), (UNKNOWN_SIZE, 0)]), LARGE_BYTES).len(), 1);
+        assert_eq!(next_batch(&waiting(&[(UNKNOWN_SIZE, 0), (10, 0)]), LARGE_BYTES).len(), 1);
     }
 }

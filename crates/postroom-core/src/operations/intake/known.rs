@@ -1,6 +1,7 @@
 //! What the store knows of a batch's mails: looked up together, kept up to date while the
 //! batch is taken in, written together at its end.
 
+use super::people::People;
 use super::{Circumstances, Read};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
@@ -34,6 +35,7 @@ pub(super) struct Known {
     fingerprints: HashMap<MessageId, identity::Known>,
     customers: HashMap<String, CustomerId>,
     conversations: HashMap<ConversationId, Conversation>,
+    people: People,
     new_ids: Vec<KnownId>,
     embodied: Vec<KnownId>,
     blobs: Vec<Blob>,
@@ -48,17 +50,24 @@ impl Known {
         let ids = store::threads::known_ids(cx.conn, &here.mailbox.group, &named)?;
         let hashes: Vec<&str> = mails.iter().map(|read| read.arrival.raw.hash.as_str()).collect();
         let raws = store::messages::find_by_raw(cx.conn, &hashes, &here.group)?;
-        Ok(Self {
+        let mut wanted: HashSet<ConversationId> = mails.iter().flat_map(|read| read.keys.conversations()).collect();
+        wanted.extend(ids.iter().map(|id| id.conversation_id));
+        let mut known = Self {
             ids: ids.into_iter().map(|id| (id.rfc_id.clone(), id)).collect(),
             raws,
             fingerprints: HashMap::new(),
             customers: HashMap::new(),
             conversations: HashMap::new(),
+            people: People::default(),
             new_ids: Vec::new(),
             embodied: Vec::new(),
             blobs: Vec::new(),
             attachments: Vec::new(),
-        })
+        };
+        // What the mails name is nearly all that will be asked for.
+        let followed = known.follow(cx, &wanted)?;
+        known.look_up_people(cx, &followed)?;
+        Ok(known)
     }
 
     /// The message that a mail is already, and why that is so (R1).
@@ -172,24 +181,25 @@ impl Known {
         Ok(followed)
     }
 
+    fn look_up_people(
+        &mut self,
+        cx: &mut Cx<'_>,
+        followed: &HashMap<ConversationId, ConversationId>,
+    ) -> Result<(), Error> {
+        let ids: HashSet<&ConversationId> = followed.values().collect();
+        let found: Vec<&Conversation> = ids.into_iter().filter_map(|id| self.conversations.get(id)).collect();
+        self.people.look_up(cx, &found)
+    }
+
     fn candidates(
-        &self,
+        &mut self,
         cx: &mut Cx<'_>,
         here: &Circumstances,
         followed: &HashMap<ConversationId, ConversationId>,
     ) -> Result<HashMap<ConversationId, Candidate>, Error> {
-        let ids: HashSet<ConversationId> = followed.values().copied().collect();
-        let ids: Vec<ConversationId> = ids.into_iter().collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let participants = store::threads::participants(cx.conn, &ids)?;
-        let found = ids.iter().filter_map(|id| self.conversations.get(id));
-        let customers: Vec<CustomerId> = found.map(|conversation| conversation.customer_id).collect();
-        let confirmed = store::customers::confirmed_addresses(cx.conn, &customers)?;
+        self.look_up_people(cx, followed)?;
         let candidates = followed.iter().filter_map(|(named, target)| {
             let conversation = self.conversations.get(target)?;
-            let of_customer = confirmed.iter().filter(|(id, _)| *id == conversation.customer_id);
             let candidate = Candidate {
                 id: conversation.id,
                 same_group: here.group.contains(&conversation.mailbox_id),
@@ -197,8 +207,8 @@ impl Known {
                 deleted: conversation.deleted_at.is_some(),
                 last_activity_at: conversation.last_message_at,
                 subject: conversation.subject.clone(),
-                participants: participants.get(target).cloned().unwrap_or_default(),
-                confirmed_addresses: of_customer.map(|(_, email)| email.clone()).collect(),
+                participants: self.people.of(*target),
+                confirmed_addresses: self.people.confirmed(conversation.customer_id),
             };
             Some((*named, candidate))
         });
@@ -328,8 +338,14 @@ impl Known {
         }
     }
 
+    /// Who belongs to the conversations.
+    pub(super) fn people(&mut self) -> &mut People {
+        &mut self.people
+    }
+
     /// Writes what is new.
     pub(super) fn write(self, cx: &mut Cx<'_>) -> Result<(), Error> {
+        self.people.write(cx)?;
         store::blobs::insert(cx.conn, &self.blobs)?;
         store::threads::insert_ids(cx.conn, &self.new_ids)?;
         for id in &self.embodied {

@@ -17,7 +17,7 @@ use crate::text::{SUBJECT_CHARS, TEXT_BYTES, domain_of, fold_address};
 use crate::threading::{IdKind, ParticipantClass};
 use crate::{Error, store};
 
-/// How many earlier mails an answer refers to (mail.md section 5), besides the root.
+/// How many earlier mails an answer refers to, besides the root.
 const REFERENCES: i64 = 10;
 
 /// Writes an answer and puts it into the outbox.
@@ -140,7 +140,7 @@ fn recipients(
     Ok(Recipients { to, cc, bcc, reply_to: Vec::new() })
 }
 
-/// The address the customer last wrote from in this conversation, or else their first one.
+/// The address the customer began this conversation with, or else their first one.
 fn customer_address(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<Vec<Address>, Error> {
     let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
     let name = customers.first().and_then(|customer| customer.name.clone());
@@ -196,7 +196,7 @@ fn invite(cx: &mut Cx<'_>, conversation: &Conversation, recipients: &Recipients)
     Ok(store::threads::insert_participants(cx.conn, conversation.id, &people, cx.now)?)
 }
 
-/// The files stand in the composed mail now: they are served from there and not kept twice.
+/// The files stand in the composed mail now, and are served from there.
 fn point_into_raw(cx: &mut Cx<'_>, parts: &[Part], files: &[File]) -> Result<(), Error> {
     if parts.len() != files.len() {
         // The uploads stay where they are: kept twice is better than lost.

@@ -1,4 +1,4 @@
-//! The vectors of mail.md 1.4, each a story told to a [`desk::Desk`] in memory. A failure names
+//! What goes wrong with threading in the field, each case a story told to a [`desk::Desk`] in memory. A failure names
 //! its vector.
 
 mod desk;
