@@ -137,11 +137,20 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
 
 async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Actor, Problem> {
     let secret = bearer(headers).ok_or_else(unauthorized)?;
-    api.desk.authenticate(secret).await.map_err(|error| match error {
+    api.desk.authenticate(secret).await.map_err(refused)
+}
+
+/// The caller with what they may see and do now.
+pub async fn renewed(api: &Api, caller: &Caller) -> Result<Actor, Problem> {
+    api.desk.renew(caller).await.map_err(refused)
+}
+
+fn refused(error: AuthError) -> Problem {
+    match error {
         AuthError::Unknown => unauthorized(),
         AuthError::Expired => expired(),
         AuthError::Store(error) => Problem::from(error),
-    })
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750); its scheme in any case (RFC 9110 11.1).

@@ -136,13 +136,15 @@ impl Access {
         }
     }
 
-    /// Whether all of a mailbox can be seen, not only some of its conversations.
-    pub fn sees_whole_mailbox(&self, mailbox_id: MailboxId) -> bool {
+    /// The highest level that holds for all of a mailbox, not only for some of its conversations.
+    pub fn whole_mailbox_level(&self, mailbox_id: MailboxId) -> Option<Level> {
         match &self.sight {
-            Sight::All => true,
+            Sight::All => Some(Level::Manage),
             Sight::Only(grants) => grants
                 .iter()
-                .any(|g| g.mailbox_id == mailbox_id && g.category_id.is_none() && !g.assigned_only),
+                .filter(|g| g.mailbox_id == mailbox_id && g.category_id.is_none() && !g.assigned_only)
+                .map(|g| g.level)
+                .max(),
         }
     }
 

@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Fingerprint {
     whole: Sha256,
     room: Vec<u8>,
+    has_date: bool,
+    has_content: bool,
 }
 
 impl Fingerprint {
@@ -24,7 +26,8 @@ impl Fingerprint {
             whole.update(b" ");
         }
         whole.update(b"\0");
-        Self { whole, room: Vec::new() }
+        let has_date = !date.trim_ascii().is_empty();
+        Self { whole, room: Vec::new(), has_date, has_content: false }
     }
 
     /// Adds a text; its white space does not count, and an empty one is none.
@@ -46,13 +49,15 @@ impl Fingerprint {
     }
 
     fn add(&mut self, kind: u8, hash: &[u8]) {
+        self.has_content = true;
         self.whole.update([kind]);
         self.whole.update(hash);
     }
 
-    /// The fingerprint.
+    /// The fingerprint; all zeros, which equal nothing, where there is no date or no content to tell
+    /// two mails apart by (an alarm that is sent twice, "host1 DOWN" and "host2 DOWN").
     pub(crate) fn finish(self) -> [u8; 32] {
-        self.whole.finalize().into()
+        if self.has_date && self.has_content { self.whole.finalize().into() } else { [0; 32] }
     }
 }
 

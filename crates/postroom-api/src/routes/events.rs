@@ -100,7 +100,7 @@ fn kinds(types: Vec<String>) -> Result<Vec<String>, Problem> {
         (status = GONE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`cursor_expired`: events up to `oldest_after` are no longer kept; go on from there, knowing that some were missed.")))]
 #[get("/events")]
-async fn list_events(api: Data<Api>, caller: Caller, query: Query<EventQuery>) -> Answer {
+async fn list_events(api: Data<Api>, mut caller: Caller, query: Query<EventQuery>) -> Answer {
     let query = query.0;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=100).contains(&limit) {
@@ -130,6 +130,8 @@ async fn list_events(api: Data<Api>, caller: Caller, query: Query<EventQuery>) -
             return Ok(HttpResponse::Ok().json(EventPage { data, page }));
         }
         after = Some(feed.next_after);
+        // A token may have been revoked, a grant taken away, while the caller waited.
+        caller = Caller(crate::routing::renewed(&api, &caller).await?);
     }
 }
 

@@ -18,7 +18,7 @@ use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
 use postroom_core::operations::{conversations, messages};
-use postroom_core::threading::Decision;
+use postroom_core::threading::{Decision, SenderClass};
 use serde::Deserialize;
 use std::collections::HashSet;
 use utoipa::ToSchema;
@@ -230,6 +230,12 @@ fn seen(cx: &mut Cx<'_>, mut decision: Decision) -> Result<Decision, Error> {
     decision.also_references.retain(|other| !hidden.contains(other));
     if decision.conversation_id.is_some_and(|other| hidden.contains(&other)) {
         (decision.conversation_id, decision.key) = (None, None);
+    }
+    if !hidden.is_empty() {
+        // The rule names what was passed over, and what the sender is to it.
+        "decided over conversations that you may not see".clone_into(&mut decision.rule);
+        decision.sender_class = SenderClass::P0;
+        decision.strength = None;
     }
     Ok(decision)
 }

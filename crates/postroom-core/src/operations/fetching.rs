@@ -120,6 +120,13 @@ pub fn gone(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending]) -> Result<(), E
     set_aside(cx, folder, mails, Verdict::Expunged)
 }
 
+/// Notes that mail is not wanted, and why.
+pub fn ignored(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], why: &str) -> Result<(), Error> {
+    let mails: Vec<Pending> =
+        mails.iter().map(|mail| Pending { last_error: Some(why.to_owned()), ..mail.clone() }).collect();
+    set_aside(cx, folder, &mails, Verdict::Ignored)
+}
+
 fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdict) -> Result<(), Error> {
     if mails.is_empty() {
         return Ok(());

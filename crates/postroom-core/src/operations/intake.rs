@@ -55,6 +55,7 @@ struct Read<'a> {
 /// are those of the others, in their order.
 pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
     let here = circumstances(cx, batch.mailbox_id)?;
+    store::conn::lock_group(cx.conn, &here.mailbox.group)?;
     let locations: Vec<&str> = batch.arrivals.iter().map(|a| a.location.as_str()).collect();
     let seen = store::ledger::known_locations(cx.conn, batch.mailbox_id, &batch.folder, &locations)?;
     let mut taken = HashSet::new();
@@ -116,6 +117,7 @@ fn take_in(
 ) -> Result<(), Error> {
     if let Some((message, conversation, reason)) = known.same(cx, here, read)? {
         ledger.duplicate(read.arrival, message, conversation, reason);
+        known.keep_bytes(read.arrival, cx.now);
         return Ok(());
     }
     let facts = known.facts(cx, here, read)?;
@@ -427,7 +429,13 @@ impl Desk {
         let mailbox = self
             .read(actor, move |cx| {
                 cx.access().require(crate::access::Scope::ConversationsWrite)?;
-                super::mailboxes::visible(cx, id)
+                let mailbox = super::mailboxes::visible(cx, id)?;
+                if cx.access().whole_mailbox_level(id) < Some(crate::access::Level::Reply) {
+                    return Err(Error::Forbidden(
+                        "pushing mail takes the right to answer in the whole mailbox",
+                    ));
+                }
+                Ok(mailbox)
             })
             .await?;
         if raw.len() > self.settings().mail_bytes {

@@ -2,7 +2,7 @@
 
 use super::tokens::require_whole_sight;
 use super::{overtaken, require_version};
-use crate::access::{Level, Scope, Sight};
+use crate::access::{Level, Scope};
 use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
@@ -134,12 +134,7 @@ pub(super) fn visible(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> 
 fn manageable(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
     cx.access().require(Scope::AdminWrite)?;
     let mailbox = visible(cx, id)?;
-    let manages = match cx.access().sight() {
-        Sight::All => true,
-        Sight::Only(grants) => grants.iter().any(|g| {
-            g.mailbox_id == id && g.level == Level::Manage && g.category_id.is_none() && !g.assigned_only
-        }),
-    };
+    let manages = cx.access().whole_mailbox_level(id) == Some(Level::Manage);
     if manages { Ok(mailbox) } else { Err(Error::Forbidden("you may see this mailbox, not set it up")) }
 }
 
@@ -277,6 +272,14 @@ fn write(
         is_configured,
     };
     let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?.ok_or_else(overtaken)?;
+    if before.source != after.source {
+        store::ledger::forget_actions(cx.conn, before.id)?;
+    }
+    if !check::is_same_place(&before.source, &after.source) {
+        // The numbers of another account mean other mails: they must hide none, and nothing that
+        // was to be done to mail there may be done here.
+        store::ledger::forget_place(cx.conn, before.id, &format!("before version {}: ", written.version))?;
+    }
     if source_password {
         set_password(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
     }
@@ -369,7 +372,7 @@ pub fn ledger(
     page: PageRequest,
 ) -> Result<Page<Entry>, Error> {
     find(cx, id)?;
-    if !cx.access().sees_whole_mailbox(id) {
+    if cx.access().whole_mailbox_level(id).is_none() {
         return Err(Error::Forbidden("the ledger takes access to the whole mailbox"));
     }
     Ok(store::ledger::list(cx.conn, id, verdicts, page)?)

@@ -9,9 +9,9 @@ use crate::time::Timestamp;
 use crate::{Error, store};
 use std::time::Duration;
 
-/// How long one worker has a mail to itself: longer than fifty recipients at the patience of RFC 5321 section
-/// 4.5.3.2 take together.
-const CLAIM: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long one worker has a mail to itself. One that takes longer loses it, and finds so before
+/// the bytes go ([`data_goes`]); one that had sent them by then leaves it uncertain.
+const CLAIM: Duration = Duration::from_secs(30 * 60);
 
 /// When a mail is tried again after each failure; the last goes on to the end.
 const PAUSES: [u64; 6] = [60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 6 * 60 * 60];

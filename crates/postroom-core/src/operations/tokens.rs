@@ -88,9 +88,25 @@ impl Desk {
             return Err(AuthError::Unknown);
         }
         let hash = sha256_hex(secret.as_bytes());
+        self.holder(move |cx| Ok(store::tokens::find_by_secret(cx.conn, &hash)?)).await
+    }
+
+    /// The same caller as of now: for what goes on for a while, since a token may have been revoked
+    /// or a grant taken away meanwhile. The desk itself stays what it is.
+    pub async fn renew(&self, actor: &Actor) -> Result<Actor, AuthError> {
+        match actor.token_id.clone() {
+            Some(id) => self.holder(move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await,
+            None => Ok(actor.clone()),
+        }
+    }
+
+    async fn holder(
+        &self,
+        find: impl Fn(&mut Cx<'_>) -> Result<Option<Token>, Error> + Send + 'static,
+    ) -> Result<Actor, AuthError> {
         let found = self
             .read(&Actor::system(), move |cx| {
-                let Some(token) = store::tokens::find_by_secret(cx.conn, &hash)? else { return Ok(None) };
+                let Some(token) = find(cx)? else { return Ok(None) };
                 let agent = match token.agent_id {
                     Some(id) => store::people::find_agent(cx.conn, id)?,
                     None => None,

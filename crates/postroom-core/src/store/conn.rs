@@ -5,6 +5,7 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// A connection to one of the two databases.
@@ -140,6 +141,22 @@ fn end(conn: &mut Conn, commit: bool) -> QueryResult<()> {
 pub fn lock_events(conn: &mut Conn) -> Result<(), StoreError> {
     if let Conn::Postgres(conn) = conn {
         diesel::sql_query("SELECT pg_advisory_xact_lock(7061797374)").execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Takes the lock under which mail of one group of mailboxes is placed, until the transaction ends.
+///
+/// Whether a mail is here already is looked up and then acted on: on PostgreSQL two transactions
+/// with the same mail would both find nothing. SQLite has one writer and needs no lock.
+pub fn lock_group(conn: &mut Conn, group: &str) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        let digest = Sha256::digest(group.as_bytes());
+        let key = digest.iter().take(4).fold(0_i32, |key, byte| (key << 8) | i32::from(*byte));
+        // Two keys, so that no group can meet the lock of the events, which has one.
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706179, $1)")
+            .bind::<diesel::sql_types::Integer, _>(key)
+            .execute(conn)?;
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use crate::conversation::{
 };
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
 use crate::page::{Page, PageRequest, Position};
+use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{conversation_links, conversation_tags, conversations, tags};
-use crate::store::StoreError;
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;

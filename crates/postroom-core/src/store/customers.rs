@@ -249,6 +249,12 @@ pub fn visible(
     Ok(seen.into_iter().collect())
 }
 
+/// How many conversations of a customer the caller may see.
+pub fn count_conversations(conn: &mut Conn, access: &Access, id: CustomerId) -> Result<i64, StoreError> {
+    use crate::store::schema::conversations as table;
+    Ok(conversations::visible(access).filter(table::customer_id.eq(id)).count().get_result(conn)?)
+}
+
 fn matching(filter: &CustomerFilter) -> customers::BoxedQuery<'static, MultiBackend> {
     let mut query = customers::table.into_boxed();
     if let Some(email) = &filter.email {

@@ -6,7 +6,7 @@ use crate::intake::Verdict;
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{ledger, mail_actions, pending_mails};
+use crate::store::schema::{folders, ledger, mail_actions, pending_mails};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::HashSet;
@@ -311,4 +311,21 @@ pub fn tried_in_vain(
         .order(pending_mails::uid.asc())
         .select(Pending::as_select())
         .load(conn)?)
+}
+
+/// Forgets what was still to be done on a mailbox's server.
+pub fn forget_actions(conn: &mut Conn, mailbox: MailboxId) -> Result<(), StoreError> {
+    diesel::delete(mail_actions::table.filter(mail_actions::mailbox_id.eq(mailbox))).execute(conn)?;
+    Ok(())
+}
+
+/// Forgets how far a mailbox was read and what waits in it. What is in its ledger stays there,
+/// with `mark` before its place, so that it is taken for no mail of the new place.
+pub fn forget_place(conn: &mut Conn, mailbox: MailboxId, mark: &str) -> Result<(), StoreError> {
+    diesel::delete(folders::table.filter(folders::mailbox_id.eq(mailbox))).execute(conn)?;
+    diesel::delete(pending_mails::table.filter(pending_mails::mailbox_id.eq(mailbox))).execute(conn)?;
+    diesel::update(ledger::table.filter(ledger::mailbox_id.eq(mailbox)))
+        .set(ledger::location.eq(mark.into_sql::<diesel::sql_types::Text>().concat(ledger::location)))
+        .execute(conn)?;
+    Ok(())
 }

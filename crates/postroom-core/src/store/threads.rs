@@ -83,7 +83,7 @@ pub fn participants(
 
 /// Somebody who becomes part of a conversation.
 #[derive(Debug, Insertable)]
-#[diesel(table_name = participants)]
+#[diesel(table_name = participants, treat_none_as_default_value = false)]
 pub struct NewParticipant<'a> {
     /// The conversation.
     pub conversation_id: ConversationId,

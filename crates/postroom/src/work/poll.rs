@@ -15,6 +15,7 @@ use postroom_ingest::imap;
 use postroom_ingest::source::{Fetched, FolderState, MailSource};
 use postroom_ingest::transport::Timeouts;
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Mails of one batch at the most.
@@ -27,6 +28,8 @@ const LARGE_BYTES: i64 = 16 * 1024 * 1024;
 const UNKNOWN_SIZE: i64 = -1;
 /// No mail is older: with it a search by day finds all.
 const BEGINNING: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
+/// A mailbox that is not older than this was made just now.
+const BRAND_NEW: Duration = Duration::from_secs(60);
 /// New connections in one poll after a mail broke one.
 const RECONNECTS: usize = 10;
 /// Of a mail that is too large to take in, this much of its text is kept besides its header.
@@ -201,13 +204,16 @@ impl FolderPoll<'_> {
         state: &FolderState,
     ) -> Result<(), Stopped> {
         let system = Actor::system();
-        let (id, name) = (self.mailbox.id, folder.name.as_str());
-        let is_first = self.desk.read_here(&system, |cx| fetching::cursor(cx, id, name))?.is_none();
         let listed = self.list(session, 0)?;
         let wanted: Option<Vec<u32>> = match self.import() {
             Import::All => None,
-            Import::None if is_first => Some(Vec::new()),
-            Import::None => Some(session.list_since(day(&self.mailbox.created_at.to_string())?)?),
+            Import::None if self.is_brand_new() => Some(Vec::new()),
+            // The server's day may not be ours. What is older than the mailbox is ignored when its
+            // time is known.
+            Import::None => {
+                let before = self.mailbox.created_at.minus(Duration::from_secs(24 * 60 * 60));
+                Some(session.list_since(day(&before.to_string())?)?)
+            }
             Import::Since { date } => Some(session.list_since(day(date)?)?),
         };
         let wanted: Option<HashSet<i64>> = wanted.map(|uids| uids.into_iter().map(i64::from).collect());
@@ -225,6 +231,20 @@ impl FolderPoll<'_> {
             fetching::plan(cx, folder, &chosen)
         })?;
         Ok(())
+    }
+
+    /// Looked at for the first time, right after it was made: what is there now was there then. A
+    /// server that could be reached only later may hold mail that came in between.
+    fn is_brand_new(&self) -> bool {
+        self.desk.now() < self.mailbox.created_at.plus(BRAND_NEW)
+    }
+
+    /// Whether a mail was there before the mailbox was made, and is not wanted for that. A server
+    /// tells the second.
+    fn is_too_old(&self, mail: &Fetched) -> bool {
+        let second = Duration::from_secs(1);
+        *self.import() == Import::None
+            && mail.internal_date.is_some_and(|date| date.plus(second) <= self.mailbox.created_at)
     }
 
     fn import(&self) -> &Import {
@@ -293,6 +313,8 @@ impl FolderPoll<'_> {
             Err(error) => return self.fetch_failed(session, folder, batch, error),
         };
         let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
+        let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| self.is_too_old(mail));
+        self.ignore(folder, batch, &old)?;
         self.take_in(folder, batch, fetched)?;
         let missing: Vec<&Pending> = batch.iter().filter(|mail| !came.contains(&mail.uid)).collect();
         if missing.is_empty() {
@@ -311,6 +333,13 @@ impl FolderPoll<'_> {
         let why = "the server lists the mail but did not send it".to_owned();
         self.desk.write_here(&system, |cx| fetching::missed(cx, folder, &missed, &why))?;
         Ok(Some(why))
+    }
+
+    fn ignore(&self, folder: &Folder, batch: &[Pending], old: &[Fetched]) -> Result<(), Stopped> {
+        let is_old = |mail: &&Pending| old.iter().any(|old| i64::from(old.uid) == mail.uid);
+        let mails: Vec<Pending> = batch.iter().filter(is_old).cloned().collect();
+        let why = "it was there before the mailbox was added";
+        Ok(self.desk.write_here(&Actor::system(), |cx| fetching::ignored(cx, folder, &mails, why))?)
     }
 
     /// A refused batch is asked for mail by mail; one that broke the connection counts as tried,

@@ -50,7 +50,8 @@ impl Known {
         let ids = store::threads::known_ids(cx.conn, &here.mailbox.group, &named)?;
         let hashes: Vec<&str> = mails.iter().map(|read| read.arrival.raw.hash.as_str()).collect();
         let raws = store::messages::find_by_raw(cx.conn, &hashes, &here.group)?;
-        let mut wanted: HashSet<ConversationId> = mails.iter().flat_map(|read| read.keys.conversations()).collect();
+        let mut wanted: HashSet<ConversationId> =
+            mails.iter().flat_map(|read| read.keys.conversations()).collect();
         wanted.extend(ids.iter().map(|id| id.conversation_id));
         let mut known = Self {
             ids: ids.into_iter().map(|id| (id.rfc_id.clone(), id)).collect(),
@@ -82,7 +83,8 @@ impl Known {
         }
         let Some(id) = &read.keys.message_id else { return Ok(None) };
         let Some((message, conversation)) = self.owner(id) else { return Ok(None) };
-        if read.is_echo && here.own_addresses.contains(&read.sender) {
+        let is_echo = read.is_echo && here.own_addresses.contains(&read.sender);
+        if is_echo && store::messages::outgoing_of(cx.conn, &[message])?.contains(&message) {
             // A list may have changed its text; its mark, its id and its sender are ours.
             return Ok(Some((message, conversation, "our own mail came back")));
         }
@@ -296,6 +298,14 @@ impl Known {
         }
     }
 
+    /// Notes the bytes of a mail that is here already in other bytes: what counts as the same was
+    /// reckoned, and the bytes can prove it wrong.
+    pub(super) fn keep_bytes(&mut self, arrival: &Arrival, now: Timestamp) {
+        if !self.raws.contains_key(&arrival.raw.hash) {
+            self.blobs.push(crate::blobs::row(&arrival.raw, now));
+        }
+    }
+
     /// Notes what a mail that was taken in is known by from now on.
     pub(super) fn remember(
         &mut self,
@@ -324,12 +334,16 @@ impl Known {
                 message_id: (kind != IdKind::Ghost).then_some(message),
                 kind,
             };
-            match self.ids.get(name).map(|known| known.kind) {
+            match self.ids.get(name).map(|known| (known.kind, known.conversation_id)) {
                 None => {
                     self.new_ids.push(id.clone());
                     self.ids.insert(name.to_owned(), id);
                 }
-                Some(IdKind::Ghost) if kind != IdKind::Ghost && !suspicious => {
+                // A ghost is taken over only where it belongs: who guesses an id that others refer
+                // to must not draw their answers away.
+                Some((IdKind::Ghost, owner))
+                    if kind != IdKind::Ghost && !suspicious && owner == conversation.id =>
+                {
                     self.embodied.push(id.clone());
                     self.ids.insert(name.to_owned(), id);
                 }

@@ -15,6 +15,8 @@ pub(super) struct Ledger {
     mailbox_id: MailboxId,
     folder: String,
     uidvalidity: Option<i64>,
+    /// Of all mails of the batch, those included that were in the ledger before: none waits.
+    uids: Vec<i64>,
     now: Timestamp,
     entries: Vec<NewEntry>,
     receipts: Vec<Receipt>,
@@ -29,6 +31,7 @@ impl Ledger {
             mailbox_id: batch.mailbox_id,
             folder: batch.folder.clone(),
             uidvalidity: batch.uidvalidity,
+            uids: batch.arrivals.iter().filter_map(|arrival| arrival.uid).collect(),
             now,
             entries: Vec::with_capacity(batch.arrivals.len()),
             receipts: Vec::with_capacity(batch.arrivals.len()),
@@ -58,7 +61,10 @@ impl Ledger {
         reason: &str,
     ) {
         self.duplicates += 1;
-        self.add(arrival, Verdict::Duplicate, Some(reason), Some((message, conversation)));
+        // Only the beginnings of two oversized mails are known to be equal: the one on the server
+        // must stay as it is.
+        let verdict = if arrival.oversized { Verdict::Oversized } else { Verdict::Duplicate };
+        self.add(arrival, verdict, Some(reason), Some((message, conversation)));
     }
 
     /// It could not be taken in.
@@ -101,8 +107,7 @@ impl Ledger {
         store::ledger::insert(cx.conn, &self.entries)?;
         store::mailboxes::count(cx.conn, self.mailbox_id, self.accepted, self.duplicates, self.failed)?;
         if let Some(uidvalidity) = self.uidvalidity {
-            let uids: Vec<i64> = self.entries.iter().filter_map(|entry| entry.uid).collect();
-            store::ledger::delete_pending(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &uids)?;
+            store::ledger::delete_pending(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &self.uids)?;
             if let Some((action, after)) = action(&mailbox.source) {
                 store::ledger::insert_actions(cx.conn, &self.actions(uidvalidity, &action, after))?;
             }

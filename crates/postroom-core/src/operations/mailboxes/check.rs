@@ -61,6 +61,15 @@ pub(super) fn change(before: &Mailbox, change: &MailboxChange) -> Result<(), Err
     faults.check()
 }
 
+/// Whether two sources are one account, whose mails keep their numbers.
+pub(super) fn is_same_place(before: &Source, after: &Source) -> bool {
+    match (before, after) {
+        (Source::Maildir { path: a }, Source::Maildir { path: b }) => a == b,
+        (Source::Push {}, Source::Push {}) => true,
+        _ => same_source_server(before, after),
+    }
+}
+
 fn same_source_server(before: &Source, after: &Source) -> bool {
     match (before, after) {
         (Source::Imap { host: a, username: b, .. }, Source::Imap { host: c, username: d, .. }) => {

@@ -140,19 +140,26 @@ fn recipients(
     Ok(Recipients { to, cc, bcc, reply_to: Vec::new() })
 }
 
-/// The address the customer began this conversation with, or else their first one.
+/// The address the customer began this conversation with. Only where there is none (it was filed
+/// from a call, say) is it the customer's first address: what somebody adds to the customer later
+/// must not draw answers elsewhere.
 fn customer_address(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<Vec<Address>, Error> {
     let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
     let name = customers.first().and_then(|customer| customer.name.clone());
     let addresses = store::customers::addresses(cx.conn, &[conversation.customer_id])?;
-    let people = store::threads::participants(cx.conn, &[conversation.id])?;
-    let people = people.get(&conversation.id);
-    let begun_with = addresses.iter().find(|address| {
-        people.and_then(|people| people.get(&fold_address(&address.email)))
-            == Some(&ParticipantClass::Customer)
-    });
-    let address = begun_with.or_else(|| addresses.first());
-    Ok(address.map(|address| Address { name, email: address.email.clone() }).into_iter().collect())
+    let people = store::threads::participants(cx.conn, &[conversation.id])?.remove(&conversation.id);
+    let begun_with = people
+        .into_iter()
+        .flatten()
+        .find_map(|(email, class)| (class == ParticipantClass::Customer).then_some(email));
+    let email = match begun_with {
+        Some(folded) => {
+            let written = addresses.iter().find(|address| fold_address(&address.email) == folded);
+            Some(written.map_or(folded, |address| address.email.clone()))
+        }
+        None => addresses.first().map(|address| address.email.clone()),
+    };
+    Ok(email.map(|email| Address { name, email }).into_iter().collect())
 }
 
 /// `Re:` and the subject of what is answered; the conversation's own for a first mail.
