@@ -28,11 +28,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
         let req = req.clone();
         let payload = payload.take();
         Box::pin(async move {
-            require_json(&req)?;
-            let bytes = collect(req.headers(), payload, JSON_BYTES).await?;
+            let bytes = json_bytes(&req, payload).await?;
             parse(&bytes).map(Self)
         })
     }
+}
+
+/// The bytes of a body that says it is JSON.
+pub async fn json_bytes(req: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Problem> {
+    require_json(req)?;
+    collect(req.headers(), payload, JSON_BYTES).await
 }
 
 /// The media type of the body, lower case and without parameters.

@@ -109,7 +109,10 @@ impl<'de> Deserializer<'de> for Strict {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
-            Value::Null => Err(de::Error::invalid_type(Unexpected::Other("null"), &visitor)),
+            // serde's own word for it is "unit value", which is nobody's but Rust's.
+            Value::Null => visitor.visit_unit().map_err(|error: Error| {
+                de::Error::custom(error.to_string().replacen("unit value", "null", 1))
+            }),
             Value::Bool(value) => visitor.visit_bool(value),
             Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
                 (Some(value), _, _) => visitor.visit_u64(value),

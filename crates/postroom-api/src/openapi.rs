@@ -30,6 +30,9 @@ known are refused.
 **Changes** are JSON merge patches (RFC 7396): what is left out stays, `null` takes away what may be missing. One thing \
 comes with its version as `ETag`; with it in `If-Match`, a change is refused (412) where somebody was faster.
 
+**Sending again.** With an `Idempotency-Key` a message or a conversation is written once, however often the request is \
+sent: for programs that got no answer and can't know.
+
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
 const TAGS: [(&str, &str); 13] = [
@@ -118,6 +121,7 @@ fn complete(operation: &mut Operation) {
     let (query, path) = (has(ParameterIn::Query, None), has(ParameterIn::Path, None));
     let pages = has(ParameterIn::Query, Some("cursor"));
     let if_match = has(ParameterIn::Header, Some("If-Match"));
+    let keyed = has(ParameterIn::Header, Some("Idempotency-Key"));
     let if_none_match = has(ParameterIn::Header, Some("If-None-Match"));
     let body = operation.request_body.as_ref().and_then(|body| match body {
         RefOr::T(body) => Some(body.content.contains_key("application/json")),
@@ -157,7 +161,8 @@ fn complete(operation: &mut Operation) {
         add(operation, "415", "`unsupported_media_type`: the body is of another type.");
         let what =
             if json { "`errors` names each member that is not valid" } else { "what was sent is not valid" };
-        add(operation, "422", &format!("`validation_failed`: {what}."));
+        let reused = if keyed { " `idempotency_key_reused`: the key came with another request before." } else { "" };
+        add(operation, "422", &format!("`validation_failed`: {what}.{reused}"));
     }
     add(operation, "500", "`internal`: something failed inside; the log says what.");
     add(operation, "503", "`overloaded`: try again after `Retry-After` seconds.");
@@ -167,6 +172,9 @@ fn complete(operation: &mut Operation) {
     }
     if if_match || if_none_match {
         announce(operation, "200", "ETag", "Its version.");
+    }
+    if keyed {
+        announce(operation, "201", "Idempotency-Replayed", "`true` where it was done before, with this key.");
     }
     if pages {
         announce(operation, "200", "Link", "The next page, with `rel=\"next\"`; not on the last.");

@@ -2,6 +2,7 @@
 
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Id, PathId};
+use crate::idempotency::{IdempotencyKey, KEY_CHARS};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Required, Schema};
@@ -34,6 +35,21 @@ impl IntoParams for IfMatch {
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![header("If-None-Match", "The `ETag` of what is held already: 304 where it is still so.")]
+    }
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameter = header(
+            "Idempotency-Key",
+            "A name of the caller's own for this request. Sent again with the same name within 24 hours, it \
+             is not done again: the answer is that of the first time, with the thing as it is now and \
+             `Idempotency-Replayed: true`. May be left out.",
+        );
+        let shape =
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(KEY_CHARS));
+        parameter.schema = Some(Schema::from(shape).into());
+        vec![parameter]
     }
 }
 

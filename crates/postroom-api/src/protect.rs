@@ -63,7 +63,7 @@ pub fn cors(origins: &[String]) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::RANGE,
-            HeaderName::from_static("idempotency-key"),
+            crate::idempotency::KEY,
             crate::observe::REQUEST_ID,
         ])
         .expose_headers([
@@ -73,6 +73,7 @@ pub fn cors(origins: &[String]) -> Cors {
             header::RETRY_AFTER,
             header::CONTENT_DISPOSITION,
             header::CONTENT_RANGE,
+            crate::idempotency::REPLAYED,
             crate::observe::REQUEST_ID,
         ])
         .max_age(600);

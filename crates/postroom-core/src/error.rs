@@ -54,6 +54,9 @@ pub enum Error {
         /// Which one, where the caller may know.
         existing_id: Option<i64>,
     },
+    /// The `Idempotency-Key` came with another request before.
+    #[error("this Idempotency-Key was used for another request; choose a new one")]
+    KeyReused,
     /// It can't be done in the state things are in.
     #[error("{0}")]
     StateConflict(String),

@@ -7,7 +7,17 @@ use std::path::Path;
 
 /// Held as long as the daemon lives; the system lets go of it however the daemon ends.
 #[derive(Debug)]
-pub struct DaemonLock(#[expect(dead_code, reason = "it is held, not read")] File);
+pub struct DaemonLock(File);
+
+/// A process that was just begun from this one may hold a copy of the file for a moment longer,
+/// so closing it is not enough for the next daemon to start at once.
+impl Drop for DaemonLock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock could not be let go of; it goes with the process");
+        }
+    }
+}
 
 /// Takes the lock, or says in one sentence that somebody has it.
 pub fn take(data_dir: &Path) -> anyhow::Result<DaemonLock> {

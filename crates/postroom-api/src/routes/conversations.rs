@@ -4,18 +4,20 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{self as once, IdempotencyKey, Keyed};
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::web::Data;
-use actix_web::{get, patch, post};
+use actix_web::{HttpResponse, get, patch, post};
 use postroom_core::Error;
 use postroom_core::conversation::Status;
 use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
-use postroom_core::operations::conversations::{self, ConversationChange};
+use postroom_core::operations::conversations::{self, ConversationCard, ConversationChange};
+use postroom_core::operations::idempotency::{self, Made, Once};
 use postroom_core::page::Page;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -72,32 +74,45 @@ async fn list_conversations(
 /// answer lands here; `inbound` files what came by another way. A customer who is named by an
 /// address is made where nobody has it. Needs `conversations:write`, and `messages:send` for a
 /// reply.
-#[utoipa::path(tag = "conversations",
+#[utoipa::path(tag = "conversations", params(IdempotencyKey),
     request_body(content = NewConversationBody, description = "The conversation and its first message.", example = json!({
         "mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org", "name": "Ada"},
         "message": {"kind": "inbound", "text": "Where is it?"}, "channel": "phone", "tags": ["order"]
     })),
     responses((status = CREATED, body = ConversationView, description = "The conversation.")))]
 #[post("/conversations")]
-async fn create_conversation(api: Data<Api>, caller: Caller, body: Body<NewConversationBody>) -> Answer {
-    let status = body.0.status.filter(|status| *status != Status::Open);
-    let new = body.0.read(&api.desk, &caller).await?;
-    let card = api
+async fn create_conversation(api: Data<Api>, caller: Caller, body: Keyed<NewConversationBody>) -> Answer {
+    let Keyed { key, body } = body;
+    let status = body.status.filter(|status| *status != Status::Open);
+    let again = |cx: &mut Cx<'_>, made: Made| conversations::begun(cx, made.conversation_id);
+    let new = match body.read(&api.desk, &caller).await {
+        Ok(new) => new,
+        Err(problem) => {
+            let done = once::done_before(&api, &caller, key, again).await?;
+            return done.map(|card| created(&api, card)).ok_or(problem);
+        }
+    };
+    let done = api
         .desk
         .write(&caller, move |cx| {
-            let (card, _) = conversations::create(cx, &new).map_err(in_the_body)?;
-            match status {
-                Some(_) => {
-                    let change = ConversationChange { status, ..ConversationChange::default() };
-                    conversations::update(cx, card.conversation.id, None, &change)
-                }
-                None => Ok(card),
-            }
+            let begin = |cx: &mut Cx<'_>| {
+                let (card, message_id) = conversations::create(cx, &new).map_err(in_the_body)?;
+                let made = Made { conversation_id: card.conversation.id, message_id };
+                let Some(status) = status else { return Ok((card, made)) };
+                let change = ConversationChange { status: Some(status), ..ConversationChange::default() };
+                Ok((conversations::update(cx, made.conversation_id, None, &change)?, made))
+            };
+            idempotency::once(cx, key.as_ref(), begin, again)
         })
         .await?;
-    let etag = card.conversation.etag();
-    let path = format!("/api/v1/conversations/{}", card.conversation.id);
-    Ok(answer::created(&api, &ConversationView::alone(card), &path, &etag))
+    Ok(created(&api, done))
+}
+
+fn created(api: &Api, done: Once<ConversationCard>) -> HttpResponse {
+    let etag = done.value.conversation.etag();
+    let path = format!("/api/v1/conversations/{}", done.value.conversation.id);
+    let response = answer::created(api, &ConversationView::alone(done.value), &path, &etag);
+    once::marked(response, done.replayed)
 }
 
 /// Read a conversation

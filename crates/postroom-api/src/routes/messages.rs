@@ -1,10 +1,10 @@
 //! Messages: read, written, and looked at from all sides.
 
 use crate::answer::{self, Answer};
-use crate::body::Body;
 use crate::disposition;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{self as once, IdempotencyKey, Keyed};
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::{Problem, ProblemDocument};
 use crate::protect::frame_ancestors;
@@ -17,6 +17,8 @@ use actix_web::{HttpResponse, get, post};
 use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
+use postroom_core::operations::idempotency::{self, Made, Once};
+use postroom_core::operations::messages::MessageCard;
 use postroom_core::operations::{conversations, messages};
 use postroom_core::threading::{Decision, SenderClass};
 use serde::Deserialize;
@@ -97,7 +99,7 @@ async fn list_messages(
 /// leaves. `inbound` files what the customer said elsewhere. Send `If-Match` with the
 /// conversation's `ETag` to be refused where it has moved on meanwhile. Needs `messages:send` for
 /// a reply, `conversations:write` for the others.
-#[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch),
+#[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = NewMessageBody, description = "The message.", examples(
         ("reply" = (summary = "An answer", value = json!({"kind": "reply", "text": "It left today.\n\nAmy"}))),
         ("note" = (summary = "A note", value = json!({"kind": "note", "text": "The depot in Leeds has it."}))))),
@@ -111,12 +113,37 @@ async fn create_message(
     caller: Caller,
     id: Id<ConversationId>,
     seen: IfMatch,
-    body: Body<NewMessageBody>,
+    body: Keyed<NewMessageBody>,
 ) -> Answer {
-    let new = body.0.read(&api.desk, &caller, "").await?;
-    let card = api.desk.write(&caller, move |cx| messages::add(cx, id.0, seen.expected(), &new)).await?;
+    let Keyed { key, body } = body;
+    let kind = body.kind;
+    let again = move |cx: &mut Cx<'_>, made: Made| messages::written(cx, kind, made.message_id);
+    let new = match body.read(&api.desk, &caller, "").await {
+        Ok(new) => new,
+        Err(problem) => {
+            let done = once::done_before(&api, &caller, key, again).await?;
+            return done.map(|card| created(&api, card)).ok_or(problem);
+        }
+    };
+    let done = api
+        .desk
+        .write(&caller, move |cx| {
+            let add = |cx: &mut Cx<'_>| {
+                let card = messages::add(cx, id.0, seen.expected(), &new)?;
+                let made = Made { conversation_id: id.0, message_id: card.message.id };
+                Ok((card, made))
+            };
+            idempotency::once(cx, key.as_ref(), add, again)
+        })
+        .await?;
+    Ok(created(&api, done))
+}
+
+fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {
+    let card = done.value;
     let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), message::etag(&card));
-    Ok(answer::created(&api, &MessageView::new(card, &api.links), &path, &etag))
+    let response = answer::created(api, &MessageView::new(card, &api.links), &path, &etag);
+    once::marked(response, done.replayed)
 }
 
 /// Read a message

@@ -114,6 +114,14 @@ pub fn find(cx: &mut Cx<'_>, id: ConversationId) -> Result<ConversationCard, Err
     card(cx, conversation)
 }
 
+/// A conversation that the caller began before, as it is now. It takes the scope that beginning it
+/// took, since its answer was given for that alone.
+pub fn begun(cx: &mut Cx<'_>, id: ConversationId) -> Result<ConversationCard, Error> {
+    cx.access().require(Scope::ConversationsWrite)?;
+    let conversation = visible(cx, id)?;
+    card(cx, conversation)
+}
+
 /// A conversation that the caller may see.
 pub(super) fn visible(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
     let access = cx.access().clone();

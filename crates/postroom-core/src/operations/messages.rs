@@ -87,6 +87,17 @@ pub fn list(
 /// One message.
 pub fn find(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard, Error> {
     cx.access().require(Scope::ConversationsRead)?;
+    find_visible(cx, id)
+}
+
+/// A message that the caller wrote before, as it is now. It takes the scope that writing it took,
+/// since its answer was given for that alone.
+pub fn written(cx: &mut Cx<'_>, kind: MessageKind, id: MessageId) -> Result<MessageCard, Error> {
+    require_scope(cx, kind)?;
+    find_visible(cx, id)
+}
+
+fn find_visible(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard, Error> {
     let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     visible(cx, message.conversation_id).map_err(|error| match error {
         Error::NotFound(_) => Error::NotFound("message"),

@@ -13,6 +13,7 @@ pub mod conversations;
 pub mod customers;
 pub mod events;
 pub mod fetching;
+pub mod idempotency;
 pub mod intake;
 pub mod mailboxes;
 pub mod messages;

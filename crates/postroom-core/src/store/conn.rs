@@ -43,7 +43,15 @@ impl DatabaseUrl {
     ///
     /// Fails with a sentence that does not hold the URL, for it may hold a password.
     pub fn parse(url: &str) -> Result<Self, String> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let server = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+        if let Some(server) = server {
+            let authority = server.split(['/', '?']).next().unwrap_or_default();
+            if authority.matches('@').count() > 1 {
+                // Taken as it stands, a part of the password would be the server's name.
+                return Err("the database URL has more than one @ before the database's name; write %40 \
+                            for one in the password"
+                    .to_owned());
+            }
             Ok(Self::Postgres(url.to_owned()))
         } else if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -61,7 +69,7 @@ impl DatabaseUrl {
 pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
     match url {
         DatabaseUrl::Postgres(url) => {
-            let mut conn = PgConnection::establish(url)?;
+            let mut conn = PgConnection::establish(url).map_err(without_url)?;
             conn.batch_execute(
                 "SET synchronous_commit = on; SET client_min_messages = warning; \
                  SET idle_in_transaction_session_timeout = '60s'",
@@ -81,6 +89,20 @@ pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
             Ok(Conn::Sqlite(conn))
         }
     }
+}
+
+/// A URL that it can't read libpq repeats in its error, password and all. What went wrong on the
+/// way to a server never holds one.
+fn without_url(error: ConnectionError) -> ConnectionError {
+    let text = error.to_string();
+    if ["connection to server", "could not translate host name"].iter().any(|known| text.starts_with(known)) {
+        return error;
+    }
+    ConnectionError::InvalidConnectionUrl(
+        "the database URL can't be read; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for @, \
+         %2F for / and %25 for % in the password"
+            .to_owned(),
+    )
 }
 
 /// How a transaction begins: a writer on SQLite takes the write lock at once, since one that
@@ -203,5 +225,21 @@ mod tests {
         assert!(matches!(DatabaseUrl::parse("postgres://u:secret@h/d"), Ok(DatabaseUrl::Postgres(_))));
         let refused = DatabaseUrl::parse("mysql://u:secret@h/d").expect_err("not ours");
         assert!(!refused.contains("secret"), "{refused}");
+        let refused = DatabaseUrl::parse("postgres://u:se@cret@h/d").expect_err("two of them");
+        assert!(!refused.contains("cret"), "{refused}");
+        assert!(DatabaseUrl::parse("postgres://u:se%40cret@h/d?options=@").is_ok());
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_the_password() {
+        for url in ["postgres://u:secret@[/d", "postgres://u:secret%zz@h/d", "postgres://u@h:secret/d"] {
+            let url = DatabaseUrl::parse(url).expect("begins as it must");
+            let Err(error) = open(&url) else { panic!("there is no such server") };
+            assert!(!error.to_string().contains("secret"), "{error}");
+            assert!(error.to_string().contains("can't be read"), "{error}");
+        }
+        let url = DatabaseUrl::parse("postgres://u:secret@127.0.0.1:1/d").expect("well-formed");
+        let Err(error) = open(&url) else { panic!("there is no such server") };
+        assert!(error.to_string().contains("127.0.0.1") && !error.to_string().contains("secret"), "{error}");
     }
 }

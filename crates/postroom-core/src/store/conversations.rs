@@ -15,6 +15,18 @@ use diesel::sql_types::Bool;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
+/// Narrows a query to any of these values; none means all. One alone is asked for by `=`: with
+/// a list of one, PostgreSQL would not read an index in its order, but sort.
+macro_rules! any_of {
+    ($query:ident, $column:expr, $values:expr) => {
+        match $values.as_slice() {
+            [] => {}
+            [one] => $query = $query.filter($column.eq(*one)),
+            many => $query = $query.filter($column.eq_any(many.to_vec())),
+        }
+    };
+}
+
 type Predicate = Box<dyn BoxableExpression<conversations::table, MultiBackend, SqlType = Bool>>;
 
 /// Everything `access` may see: the only way this table is read for a caller.
@@ -26,7 +38,10 @@ pub fn visible(access: &Access) -> conversations::BoxedQuery<'static, MultiBacke
             let (whole, partial): (Vec<&Grant>, Vec<&Grant>) =
                 grants.iter().partition(|g| g.category_id.is_none() && !g.assigned_only);
             let whole: Vec<MailboxId> = whole.iter().map(|g| g.mailbox_id).collect();
-            let mut any: Predicate = Box::new(conversations::mailbox_id.eq_any(whole));
+            let mut any: Predicate = match whole.as_slice() {
+                [one] => Box::new(conversations::mailbox_id.eq(*one)),
+                _ => Box::new(conversations::mailbox_id.eq_any(whole)),
+            };
             for grant in partial {
                 let mut one: Predicate = Box::new(conversations::mailbox_id.eq(grant.mailbox_id));
                 if let Some(category) = grant.category_id {
@@ -217,31 +232,17 @@ fn matching(
     filter: &ConversationFilter,
 ) -> conversations::BoxedQuery<'static, MultiBackend> {
     let mut query = visible(access).filter(conversations::deleted_at.is_null());
-    if !filter.status.is_empty() {
-        query = query.filter(conversations::status.eq_any(filter.status.clone()));
-    }
-    if !filter.priority.is_empty() {
-        query = query.filter(conversations::priority.eq_any(filter.priority.clone()));
-    }
-    if !filter.channel.is_empty() {
-        query = query.filter(conversations::channel.eq_any(filter.channel.clone()));
-    }
-    if !filter.mailbox_id.is_empty() {
-        query = query.filter(conversations::mailbox_id.eq_any(filter.mailbox_id.clone()));
-    }
+    any_of!(query, conversations::status, filter.status);
+    any_of!(query, conversations::priority, filter.priority);
+    any_of!(query, conversations::channel, filter.channel);
+    any_of!(query, conversations::mailbox_id, filter.mailbox_id);
     match &filter.assignee {
         Some(Assignees::Nobody) => query = query.filter(conversations::assignee_id.is_null()),
-        Some(Assignees::Any(ids)) => {
-            query = query.filter(conversations::assignee_id.assume_not_null().eq_any(ids.clone()));
-        }
+        Some(Assignees::Any(ids)) => any_of!(query, conversations::assignee_id.assume_not_null(), ids),
         None => {}
     }
-    if !filter.team_id.is_empty() {
-        query = query.filter(conversations::team_id.assume_not_null().eq_any(filter.team_id.clone()));
-    }
-    if !filter.customer_id.is_empty() {
-        query = query.filter(conversations::customer_id.eq_any(filter.customer_id.clone()));
-    }
+    any_of!(query, conversations::team_id.assume_not_null(), filter.team_id);
+    any_of!(query, conversations::customer_id, filter.customer_id);
     if !filter.tag.is_empty() {
         query = query.filter(
             conversations::id.eq_any(tagged(filter.tag.iter().map(|t| crate::text::fold(t)).collect())),

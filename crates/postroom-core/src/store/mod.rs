@@ -8,6 +8,7 @@ pub mod conn;
 pub mod conversations;
 pub mod customers;
 pub mod events;
+pub mod idempotency;
 pub mod ledger;
 pub mod mailboxes;
 pub mod messages;

@@ -361,6 +361,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    idempotency_keys (token_id, key) {
+        token_id -> Text,
+        key -> Text,
+        request_hash -> Text,
+        conversation_id -> Nullable<BigInt>,
+        message_id -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
@@ -389,6 +400,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     conversation_tags,
     outbox,
     events,
+    idempotency_keys,
 );
 
 diesel::joinable!(messages -> conversations (conversation_id));

@@ -1,10 +1,10 @@
-//! Keeps house: uploads nobody attached, events that are no longer served, blobs that are too
-//! large for the database.
+//! Keeps house: uploads nobody attached, events that are no longer served, keys of requests that
+//! nobody sends again, blobs that are too large for the database.
 
 use super::rest;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
-use postroom_core::operations::{attachments, events};
+use postroom_core::operations::{attachments, events, idempotency};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -29,6 +29,7 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     let system = Actor::system();
     let uploads = desk.write(&system, attachments::expire).await?;
     desk.write(&system, events::expire).await?;
+    desk.write(&system, idempotency::expire).await?;
     let moved = desk.move_large_blobs().await?;
     if uploads > 0 || moved > 0 {
         tracing::info!(uploads, moved, "kept house");
