@@ -1,1 +1,22 @@
-fn main() {}
+//! postroom tried from outside, on whichever database `POSTROOM_TEST_DATABASE` names.
+
+mod access;
+mod api;
+mod commands;
+mod concurrency;
+mod configuration;
+mod events;
+mod explain;
+mod idempotency;
+mod imap;
+mod intake;
+mod maildir;
+mod mailing;
+mod nets;
+mod problems;
+mod program;
+mod schema;
+mod sending;
+mod story;
+mod threading;
+mod tidy;

@@ -1,0 +1,325 @@
+//! Nets under every operation of the served document: what is not known is refused the same way
+//! everywhere, and nothing of another mailbox is in any answer. A new operation is in them by
+//! itself.
+
+use crate::problems::{any_problem, problem};
+use postroom_core::access::Scope;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use support::desk::TestDesk;
+use support::http::{Answer, Http};
+use support::mail::mail;
+
+/// Operations that need no token. A new one is added here on purpose or not at all.
+const PUBLIC: [&str; 6] = [
+    "GET /api/v1/health/live",
+    "GET /api/v1/health/ready",
+    "GET /api/v1/version",
+    "GET /docs",
+    "GET /docs/{file}",
+    "GET /openapi.json",
+];
+
+const CANARY: &str = "canary-51c0";
+
+/// An operation of the document.
+#[derive(Debug)]
+struct Operation {
+    method: String,
+    path: String,
+    /// Media type and example of its body.
+    body: Option<(String, Vec<u8>)>,
+    parameters: Vec<String>,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    fn is_public(&self) -> bool {
+        PUBLIC.contains(&self.name().as_str())
+    }
+
+    /// Parameters without which it does nothing.
+    fn query(&self) -> &'static str {
+        if self.parameters.iter().any(|name| name == "filename") { "?filename=a.txt" } else { "" }
+    }
+
+    async fn call(&self, http: &Http, path: &str) -> Answer {
+        let content: Vec<(&str, &str)> =
+            self.body.iter().map(|(kind, _)| ("Content-Type", kind.as_str())).collect();
+        let body = self.body.as_ref().map_or(&b""[..], |(_, example)| example);
+        http.send(&self.method, path, &content, body).await
+    }
+}
+
+async fn operations(http: &Http) -> Vec<Operation> {
+    let document = http.get("/openapi.json").await.expect(200).json();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let content = operation["requestBody"]["content"].as_object();
+            let body = content.and_then(|content| content.iter().next()).map(|(kind, body)| {
+                let named = body["examples"].as_object().and_then(|all| all.values().next());
+                let example = body.get("example").or_else(|| named.map(|named| &named["value"]));
+                let bytes = match example {
+                    Some(Value::String(text)) => text.clone().into_bytes(),
+                    Some(other) => other.to_string().into_bytes(),
+                    None => b"bytes".to_vec(),
+                };
+                (kind.clone(), bytes)
+            });
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            found.push(Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                body,
+                parameters: parameters
+                    .filter(|parameter| parameter["in"] == "query")
+                    .map(|parameter| parameter["name"].as_str().expect("a name").to_owned())
+                    .collect(),
+            });
+        }
+    }
+    assert!(found.len() > 45, "{} operations", found.len());
+    found
+}
+
+/// The path with an id that nothing has.
+fn with_unknown_id(path: &str) -> String {
+    let none = "0123456789abcdef0123456789abcdef";
+    let id = match path.split('/').nth(3) {
+        Some("attachments") => format!("att_{none}"),
+        Some("tokens") => format!("tok_{none}"),
+        _ => "4503599627370495".to_owned(),
+    };
+    path.replace("{id}", &id).replace("{file}", "nothing.js")
+}
+
+#[tokio::test]
+async fn without_a_token_there_is_only_what_is_public() {
+    let desk = TestDesk::start().await;
+    let nobody = Http::new(desk.address());
+    let mut open = BTreeSet::new();
+    for operation in operations(&desk.http).await {
+        let path = operation.path.replace("{id}", "1").replace("{file}", "index.html");
+        for http in [&nobody, &nobody.with_token("pr_pat_nonsense")] {
+            let answer = operation.call(http, &path).await;
+            if operation.is_public() {
+                // `/docs` leads to its first page.
+                assert!(matches!(answer.status, 200 | 302), "{}: {}", operation.name(), answer.status);
+                open.insert(operation.name());
+            } else {
+                problem(&answer, 401, "unauthorized");
+                assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer ")));
+            }
+        }
+    }
+    assert_eq!(open.into_iter().collect::<Vec<_>>(), PUBLIC);
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn an_id_that_nothing_has_is_404() {
+    let desk = TestDesk::start().await;
+    let mut tried = 0;
+    for operation in operations(&desk.http).await.iter().filter(|operation| operation.path.contains('{')) {
+        let answer = operation.call(&desk.http, &with_unknown_id(&operation.path)).await;
+        problem(&answer, 404, "not_found");
+        for odd in ["0", "-1", "1.5", "x", "%00", "99999999999999999999", "tok_1", "1%27"] {
+            let path = operation.path.replace("{id}", odd).replace("{file}", odd);
+            let answer = operation.call(&desk.http, &path).await;
+            problem(&answer, 404, "not_found");
+        }
+        tried += 1;
+    }
+    assert!(tried > 20, "{tried}");
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
+    let desk = TestDesk::start().await;
+    let all = operations(&desk.http).await;
+    let paths: BTreeSet<&String> = all.iter().map(|operation| &operation.path).collect();
+    for path in paths {
+        let known: Vec<&str> =
+            all.iter().filter(|other| other.path == *path).map(|other| other.method.as_str()).collect();
+        let real = path.replace("{id}", "1").replace("{file}", "index.html");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(|method| !known.contains(method)) {
+            let answer = desk.http.send(method, &real, &[], b"").await;
+            problem(&answer, 405, "method_not_allowed");
+            let allow: Vec<&str> = answer.header("allow").expect("says what there is").split(", ").collect();
+            assert!(known.iter().all(|known| allow.contains(known)), "{method} {path}: {allow:?}");
+            assert!(!allow.contains(method), "{method} {path}: {allow:?}");
+        }
+        let below = desk.http.get(&format!("{real}/nothing/of/this/kind")).await;
+        problem(&below, 404, "not_found");
+    }
+    for path in ["/", "/api", "/api/v1", "/api/v1/", "/api/v2/me", "/api/v1/conversation", "/.git/config", "/%2e%2e/x"] {
+        problem(&desk.http.get(path).await, 404, "not_found");
+    }
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_not_known_is_400() {
+    let desk = TestDesk::start().await;
+    for operation in operations(&desk.http).await {
+        let path = operation.path.replace("{id}", "1").replace("{file}", "index.html");
+        for query in ["frobnicate=1", "Limit=5", "limit%20=5"] {
+            let answer = operation.call(&desk.http, &format!("{path}?{query}")).await;
+            let document = problem(&answer, 400, "bad_parameter");
+            assert_eq!(document["accepted"], json!(operation.parameters), "{}", operation.name());
+        }
+        for twice in &operation.parameters {
+            let answer = operation.call(&desk.http, &format!("{path}?{twice}=1&{twice}=1")).await;
+            problem(&answer, 400, "bad_parameter");
+        }
+    }
+    desk.stop().await;
+}
+
+/// Ids of one mailbox and of what is in it, for the paths of the document.
+struct Foreign {
+    mailbox: i64,
+    conversation: i64,
+    message: i64,
+    customer: i64,
+    attachment: String,
+}
+
+async fn foreign(desk: &TestDesk) -> Foreign {
+    let mailbox = desk.mailbox(CANARY, "theirs@example.org").await;
+    let raw = mail()
+        .from(&format!("{CANARY} <{CANARY}@customer.example>"))
+        .to("theirs@example.org")
+        .subject(&format!("About {CANARY}"))
+        .text(&format!("The text of {CANARY}."))
+        .html(&format!("<p>The page of {CANARY}</p>"))
+        .attachment(&format!("{CANARY}.txt"), "text/plain", CANARY.as_bytes());
+    let taken = desk.receive(mailbox, &raw).await;
+    let (conversation, message) =
+        (taken["conversation_id"].as_i64().expect("a number"), taken["message_id"].as_i64().expect("a number"));
+    let path = format!("/api/v1/conversations/{conversation}");
+    let reply = json!({"kind": "reply", "text": format!("An answer to {CANARY}")});
+    desk.http.post(&format!("{path}/messages"), &reply).await.expect(201);
+    let customer = desk.http.get(&path).await.json()["customer_id"].as_i64().expect("a number");
+    let view = desk.http.get(&format!("/api/v1/messages/{message}")).await.expect(200).json();
+    let attachment = view["attachments"][0]["id"].as_str().expect("a file").to_owned();
+    Foreign { mailbox, conversation, message, customer, attachment }
+}
+
+/// Everything of the foreign mailbox that an administrator sees, to tell whether it was touched.
+async fn state(desk: &TestDesk, foreign: &Foreign) -> Vec<Value> {
+    let mut all = Vec::new();
+    for path in [
+        format!("mailboxes/{}", foreign.mailbox),
+        format!("conversations/{}", foreign.conversation),
+        format!("conversations/{}/messages", foreign.conversation),
+        format!("customers/{}", foreign.customer),
+    ] {
+        all.push(desk.http.get(&format!("/api/v1/{path}")).await.expect(200).json());
+    }
+    all
+}
+
+#[tokio::test]
+async fn nothing_of_another_mailbox_is_in_any_answer() {
+    let desk = TestDesk::start().await;
+    // The examples of the document name mailbox 1: let it be the one that must not be seen.
+    let theirs = foreign(&desk).await;
+    assert_eq!(theirs.mailbox, 1);
+    let ours = desk.mailbox("Ours", "ours@example.org").await;
+    let agent = json!({"name": "Amy", "email": "amy@example.org", "role": "agent",
+        "grants": [{"mailbox_id": ours, "level": "manage"}]});
+    let agent = desk.http.post("/api/v1/agents", &agent).await.expect(201).json()["id"].as_i64().unwrap();
+    // The answer that was captured is settled before anybody compares.
+    desk.until(|| async {
+        let list = format!("/api/v1/conversations/{}/messages", theirs.conversation);
+        let messages = desk.http.get(&list).await.expect(200).json();
+        (messages["data"][1]["delivery"]["state"] == "sent").then_some(())
+    })
+    .await;
+    let before = state(&desk, &theirs).await;
+    let mut bound = 0;
+    for http in [desk.client(Scope::ALL, &[ours]).await, desk.client_of_agent(agent).await] {
+        for operation in operations(&desk.http).await {
+            let noun = operation.path.split('/').nth(3).unwrap_or_default();
+            let id = match noun {
+                "mailboxes" => theirs.mailbox.to_string(),
+                "conversations" => theirs.conversation.to_string(),
+                "messages" => theirs.message.to_string(),
+                "customers" => theirs.customer.to_string(),
+                "attachments" => theirs.attachment.clone(),
+                "tokens" => "tok_0123456789abcdef0123456789abcdef".to_owned(),
+                _ => "1".to_owned(),
+            };
+            let is_bound = operation.path.contains("{id}")
+                && ["mailboxes", "conversations", "messages", "customers", "attachments"].contains(&noun);
+            let path = operation.path.replace("{id}", &id).replace("{file}", "index.html") + operation.query();
+            let answer = operation.call(&http, &path).await;
+            let name = operation.name();
+            assert!(answer.status < 500, "{name}: {}", answer.text());
+            assert!(!answer.text().contains(CANARY), "{name}: {}", answer.text());
+            assert!(!answer.headers.iter().any(|(_, value)| value.contains(CANARY)), "{name}");
+            if is_bound {
+                assert!(matches!(answer.status, 403 | 404), "{name}: {} {}", answer.status, answer.text());
+                bound += 1;
+            }
+            if answer.status >= 400 {
+                any_problem(&answer);
+            }
+        }
+    }
+    assert!(bound > 40, "{bound}");
+    assert_eq!(state(&desk, &theirs).await, before, "nothing was touched");
+    desk.stop().await;
+}
+
+/// Every answer to nonsense is a refusal that is whole, and none is a failure of ours.
+#[tokio::test]
+async fn nonsense_is_refused_and_never_our_failure() {
+    let desk = TestDesk::start().await;
+    foreign(&desk).await;
+    let bodies: [&[u8]; 8] =
+        [b"", b"{", b"null", b"[]", b"\"text\"", b"{\"nothing_like_this\":1}", b"\xff\xfe", b"[[[[[[[[[["];
+    for operation in operations(&desk.http).await.iter().filter(|operation| operation.method != "GET") {
+        let path = operation.path.replace("{id}", "1");
+        let is_json = operation.body.as_ref().is_some_and(|(kind, _)| kind.ends_with("json"));
+        for body in bodies {
+            let headers = [("Content-Type", "application/json")];
+            let answer = desk.http.send(&operation.method, &path, &headers, body).await;
+            assert!(answer.status < 500, "{}: {}", operation.name(), answer.text());
+            if answer.status >= 400 {
+                any_problem(&answer);
+            }
+            assert!(!is_json || answer.status >= 400, "{} took {body:?}", operation.name());
+        }
+        if is_json {
+            for kind in ["text/plain", "application/xml", "multipart/form-data; boundary=x"] {
+                let answer = desk.http.send(&operation.method, &path, &[("Content-Type", kind)], b"{}").await;
+                problem(&answer, 415, "unsupported_media_type");
+            }
+        }
+    }
+    desk.stop().await;
+}
+
+/// `UPDATE=1 cargo test` writes the file anew.
+#[tokio::test]
+async fn the_file_in_the_tree_is_what_is_served() {
+    let desk = TestDesk::start().await;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/openapi.json");
+    let text = postroom_api::document().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept == text, "openapi/openapi.json has drifted; run UPDATE=1 cargo test -p postroom-tests");
+    let served = desk.http.get("/openapi.json").await.expect(200).json();
+    assert_eq!(served, serde_json::from_str::<Value>(&kept).unwrap());
+    desk.stop().await;
+}
