@@ -62,7 +62,9 @@ async fn two_mailboxes() -> TwoMailboxes {
     for (name, word) in [("Ours", "plain"), ("Theirs", CANARY)] {
         let body = json!({"name": name, "address": format!("{}@example.org", name.to_lowercase()), "group": "front",
             "source": {"type": "push"}, "delivery": {"type": "sink"}});
-        let mailbox = desk.http.post("/api/v1/mailboxes", &body).await.expect(201).json()["id"].as_i64().unwrap();
+        let mailbox = desk.http.post("/api/v1/mailboxes", &body).await.expect(201).json()["id"]
+            .as_i64()
+            .expect("a number");
         let raw = mail()
             .from(&format!("{word} <{word}@customer.example>"))
             .to(&format!("{}@example.org", name.to_lowercase()))
@@ -72,25 +74,29 @@ async fn two_mailboxes() -> TwoMailboxes {
             .html(&format!("<p>The page of {word}.</p>"))
             .attachment(&format!("{word}.txt"), "text/plain", format!("The file of {word}.").as_bytes());
         let taken = desk.receive(mailbox, &raw).await;
-        let (conversation, message) = (taken["conversation_id"].as_i64().unwrap(), taken["message_id"].as_i64().unwrap());
+        let (conversation, message) = (
+            taken["conversation_id"].as_i64().expect("a number"),
+            taken["message_id"].as_i64().expect("a number"),
+        );
         let note = json!({"kind": "note", "text": format!("A note on {word}.")});
         let path = format!("/api/v1/conversations/{conversation}");
         desk.http.post(&format!("{path}/messages"), &note).await.expect(201);
-        let customer = desk.http.get(&path).await.json()["customer_id"].as_i64().unwrap();
+        let customer = desk.http.get(&path).await.json()["customer_id"].as_i64().expect("a number");
         let view = desk.http.get(&format!("/api/v1/messages/{message}")).await.expect(200).json();
-        let attachment = view["attachments"][0]["id"].as_str().unwrap().to_owned();
+        let attachment = view["attachments"][0]["id"].as_str().expect("an id").to_owned();
         places.push(Place { mailbox, conversation, message, customer, attachment });
     }
-    let theirs = places.pop().unwrap();
-    TwoMailboxes { desk, ours: places.pop().unwrap(), theirs }
+    let theirs = places.pop().expect("two were made");
+    TwoMailboxes { desk, ours: places.pop().expect("two were made"), theirs }
 }
 
 impl TwoMailboxes {
     /// An agent with these grants. Returns the number and a client.
     async fn agent(&self, name: &str, grants: Value) -> (i64, Http) {
-        let body = json!({"name": name, "email": format!("{name}@example.org"), "role": "agent", "grants": grants});
+        let body =
+            json!({"name": name, "email": format!("{name}@example.org"), "role": "agent", "grants": grants});
         let made = self.desk.http.post("/api/v1/agents", &body).await.expect(201).json();
-        let id = made["id"].as_i64().unwrap();
+        let id = made["id"].as_i64().expect("a number");
         (id, self.desk.client_of_agent(id).await)
     }
 
@@ -219,7 +225,10 @@ async fn a_link_into_another_mailbox_is_shown_to_those_who_see_both() {
     assert_eq!(seen["links"], json!([]), "{seen}");
     let both = json!([TwoMailboxes::grant(&all.ours, "read"), TwoMailboxes::grant(&all.theirs, "read")]);
     let (_, bo) = all.agent("bo", both).await;
-    assert_eq!(bo.get(&path).await.expect(200).json()["links"][0]["conversation_id"], all.theirs.conversation);
+    assert_eq!(
+        bo.get(&path).await.expect(200).json()["links"][0]["conversation_id"],
+        all.theirs.conversation
+    );
     all.desk.stop().await;
 }
 
@@ -235,7 +244,8 @@ async fn assigned_only_opens_what_is_assigned() {
     // That there is such a mailbox she may know; of what is in it not a word before it is hers.
     let feed = amy.get("/api/v1/events?after=0").await.expect(200).json();
     let of_mailbox = |event: &&Value| event["type"].as_str().is_some_and(|kind| kind.starts_with("mailbox."));
-    let others: Vec<&Value> = feed["data"].as_array().unwrap().iter().filter(|event| !of_mailbox(event)).collect();
+    let others: Vec<&Value> =
+        feed["data"].as_array().unwrap().iter().filter(|event| !of_mailbox(event)).collect();
     assert!(others.is_empty(), "{others:?}");
     all.desk.http.patch(&path, &json!({"assignee_id": id})).await.expect(200);
     all.sees_only_ours(&amy).await;
@@ -251,7 +261,8 @@ async fn assigned_only_opens_what_is_assigned() {
 #[tokio::test]
 async fn a_category_opens_its_own_conversations() {
     let all = two_mailboxes().await;
-    let category = all.desk.http.post("/api/v1/categories", &json!({"name": "Payroll"})).await.expect(201).json();
+    let category =
+        all.desk.http.post("/api/v1/categories", &json!({"name": "Payroll"})).await.expect(201).json();
     let mut grant = TwoMailboxes::grant(&all.ours, "reply");
     grant["category_id"] = category["id"].clone();
     let (_, amy) = all.agent("amy", json!([grant])).await;
@@ -260,7 +271,11 @@ async fn a_category_opens_its_own_conversations() {
     all.desk.http.patch(&path, &json!({"category_id": category["id"]})).await.expect(200);
     all.sees_only_ours(&amy).await;
     // The same category elsewhere is not hers.
-    all.desk.http.patch(&all.theirs.conversation(), &json!({"category_id": category["id"]})).await.expect(200);
+    all.desk
+        .http
+        .patch(&all.theirs.conversation(), &json!({"category_id": category["id"]}))
+        .await
+        .expect(200);
     all.sees_only_ours(&amy).await;
     all.desk.http.patch(&path, &json!({"category_id": null})).await.expect(200);
     problem(&amy.get(&path).await, 404, "not_found");
@@ -271,7 +286,8 @@ async fn a_category_opens_its_own_conversations() {
 async fn a_team_opens_its_mailboxes_to_its_members() {
     let all = two_mailboxes().await;
     let (id, amy) = all.agent("amy", json!([])).await;
-    let body = json!({"name": "Front", "member_ids": [id], "grants": [TwoMailboxes::grant(&all.ours, "read")]});
+    let body =
+        json!({"name": "Front", "member_ids": [id], "grants": [TwoMailboxes::grant(&all.ours, "read")]});
     let team = all.desk.http.post("/api/v1/teams", &body).await.expect(201).json();
     let team = format!("/api/v1/teams/{}", team["id"]);
     all.sees_only_ours(&amy).await;
@@ -304,7 +320,10 @@ async fn a_token_narrowed_to_a_mailbox_opens_no_more() {
         problem(&script.send(method, &path, &[], b"").await, 403, "forbidden");
     }
     for (path, body) in [
-        ("mailboxes", json!({"name": "x", "address": "x@example.org", "source": {"type": "push"}, "delivery": {"type": "sink"}})),
+        (
+            "mailboxes",
+            json!({"name": "x", "address": "x@example.org", "source": {"type": "push"}, "delivery": {"type": "sink"}}),
+        ),
         ("agents", json!({"name": "x", "email": "x@example.org", "role": "owner"})),
         ("teams", json!({"name": "x"})),
         ("categories", json!({"name": "x"})),
@@ -367,7 +386,8 @@ async fn a_token_ends_with_its_agent_its_revocation_and_its_time() {
     all.desk.http.patch(&agent, &json!({"disabled": false})).await.expect(200);
     amy.get("/api/v1/me").await.expect(200);
 
-    let body = json!({"name": "short", "scopes": ["conversations:read"], "expires_at": "2026-11-22T09:00:00Z"});
+    let body =
+        json!({"name": "short", "scopes": ["conversations:read"], "expires_at": "2026-11-22T09:00:00Z"});
     let made = all.desk.http.post("/api/v1/tokens", &body).await.expect(201).json();
     let short = Http::new(all.desk.address()).with_token(made["token"].as_str().unwrap());
     all.desk.desk().advance_clock(Duration::from_secs(3_599));
@@ -399,7 +419,9 @@ async fn a_scope_that_is_missing_is_named_and_nothing_is_done() {
     let note = json!({"kind": "note", "text": "x"});
     let reply = json!({"kind": "reply", "text": "x"});
     let none = Value::Null;
-    use Scope::{AdminRead, AdminWrite, ConversationsRead, ConversationsWrite, CustomersRead, CustomersWrite};
+    use Scope::{
+        AdminRead, AdminWrite, ConversationsRead, ConversationsWrite, CustomersRead, CustomersWrite,
+    };
     use Scope::{EventsRead, MessagesSend};
     let cases: Vec<(&[Scope], &str, &str, &Value, &str)> = vec![
         (&[CustomersRead], "GET", "/api/v1/conversations", &none, "conversations:read"),
@@ -474,7 +496,8 @@ async fn nobody_makes_a_token_that_may_more_than_they() {
     let all = two_mailboxes().await;
     let token = |scopes: &[&str], mailboxes: Value| json!({"name": "more", "scopes": scopes, "mailbox_ids": mailboxes});
     let weak = all.desk.client(&[Scope::AdminWrite, Scope::ConversationsRead], &[]).await;
-    let refused = weak.post("/api/v1/tokens", &token(&["conversations:read", "customers:read"], Value::Null)).await;
+    let refused =
+        weak.post("/api/v1/tokens", &token(&["conversations:read", "customers:read"], Value::Null)).await;
     assert_eq!(faults(&refused), [("/scopes/1".to_owned(), "not_held".to_owned())]);
     let refused = weak.post("/api/v1/tokens", &token(&["conversations:write"], Value::Null)).await;
     assert_eq!(faults(&refused), [("/scopes/0".to_owned(), "not_held".to_owned())]);
@@ -486,7 +509,8 @@ async fn nobody_makes_a_token_that_may_more_than_they() {
     let wider = json!([all.ours.mailbox, all.theirs.mailbox]);
     let refused = narrow.post("/api/v1/tokens", &token(&["conversations:read"], wider)).await;
     assert_eq!(faults(&refused), [("/mailbox_ids/1".to_owned(), "not_found".to_owned())]);
-    let made = narrow.post("/api/v1/tokens", &token(&["conversations:read"], json!([all.ours.mailbox]))).await;
+    let made =
+        narrow.post("/api/v1/tokens", &token(&["conversations:read"], json!([all.ours.mailbox]))).await;
     let made = Http::new(all.desk.address()).with_token(made.expect(201).json()["token"].as_str().unwrap());
     assert_eq!(ids(&made.get("/api/v1/conversations").await.json()), [all.ours.conversation]);
 
@@ -502,7 +526,11 @@ async fn nobody_makes_a_token_that_may_more_than_they() {
         json!({"name": "x", "scopes": ["conversations:read"], "agent_id": 77}),
         json!({"name": "x", "scopes": ["conversations:read"], "expires_at": "2026-11-22T08:00:00Z"}),
     ] {
-        assert_eq!(any_problem(&all.desk.http.post("/api/v1/tokens", &wrong).await)["status"], 422, "{wrong}");
+        assert_eq!(
+            any_problem(&all.desk.http.post("/api/v1/tokens", &wrong).await)["status"],
+            422,
+            "{wrong}"
+        );
     }
     all.desk.stop().await;
 }

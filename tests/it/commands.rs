@@ -32,8 +32,16 @@ async fn a_token_is_printed_alone_and_opens_what_it_says() {
     assert!(everything.err.contains("may do everything"), "{everything:?}");
     let narrow = shell
         .run(&[
-            "token", "create", "--name", "narrow", "--scope", "conversations:read", "--scope", "customers:read",
-            "--expires", "90d",
+            "token",
+            "create",
+            "--name",
+            "narrow",
+            "--scope",
+            "conversations:read",
+            "--scope",
+            "customers:read",
+            "--expires",
+            "90d",
         ])
         .well();
     assert_eq!(narrow.err, "", "{narrow:?}");
@@ -98,10 +106,19 @@ fn what_can_t_be_done_is_exit_code_1_and_one_line() {
         (&["token", "create", "--name", "x", "--agent", "77"], "agent_id: there is no such agent"),
         (&["token", "revoke", "tok_nothing"], "there is no such token"),
         (&["agent", "create", "--name", "A", "--email", "nowhere"], "email: "),
-        (&["agent", "create", "--name", "A", "--email", "a@b.example", "--mailbox", "9"], "there is no such mailbox"),
-        (&["mailbox", "add", "--name", "x", "--address", "x@example.org"], "--imap HOST, --maildir FOLDER or --push"),
+        (
+            &["agent", "create", "--name", "A", "--email", "a@b.example", "--mailbox", "9"],
+            "there is no such mailbox",
+        ),
+        (
+            &["mailbox", "add", "--name", "x", "--address", "x@example.org"],
+            "--imap HOST, --maildir FOLDER or --push",
+        ),
         (&["mailbox", "add", "--name", "x", "--address", "nowhere", "--push"], "address: "),
-        (&["mailbox", "add", "--name", "x", "--address", "x@example.org", "--maildir", "/nowhere"], "/nowhere"),
+        (
+            &["mailbox", "add", "--name", "x", "--address", "x@example.org", "--maildir", "/nowhere"],
+            "/nowhere",
+        ),
         (&["mailbox", "test", "nobody's"], "there is no mailbox \"nobody's\""),
     ] {
         let told = shell.run(arguments);
@@ -112,9 +129,11 @@ fn what_can_t_be_done_is_exit_code_1_and_one_line() {
 #[test]
 fn agents_are_made_and_listed() {
     let shell = Shell::new();
-    let made = shell.run(&["agent", "create", "--name", "Amy", "--email", "amy@example.org", "--role", "owner"]);
+    let made =
+        shell.run(&["agent", "create", "--name", "Amy", "--email", "amy@example.org", "--role", "owner"]);
     assert_eq!(made.well().out, "1\n");
-    let made = shell.run(&["agent", "create", "--name", "Bo", "--email", "bo@example.org", "-o", "json"]).well();
+    let made =
+        shell.run(&["agent", "create", "--name", "Bo", "--email", "bo@example.org", "-o", "json"]).well();
     assert_eq!(json(&made)["role"], "agent");
     let again = shell.run(&["agent", "create", "--name", "Bo", "--email", "BO@example.org"]);
     assert!(again.refusal().contains("another agent has this address"));
@@ -130,23 +149,44 @@ fn mailboxes_are_added_listed_and_tried() {
     let folder = shell.dir.join("Maildir");
     maildir::make(&folder, None);
     let added = shell.run(&[
-        "mailbox", "add", "--name", "Support", "--address", "support@example.org", "--maildir", "Maildir",
+        "mailbox",
+        "add",
+        "--name",
+        "Support",
+        "--address",
+        "support@example.org",
+        "--maildir",
+        "Maildir",
     ]);
     assert_eq!(added.well().out, "1\n");
     let tried = shell.run(&["mailbox", "test", "Support", "-o", "json"]).well();
-    assert_eq!((&json(&tried)["source"]["ok"], &json(&tried)["delivery"]["ok"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&json(&tried)["source"]["ok"], &json(&tried)["delivery"]["ok"]),
+        (&true.into(), &true.into())
+    );
 
     // A server that is not there, with a password from standard input and from a file.
     let port = support::ports::free().to_string();
     let shared = [
-        "--imap", "127.0.0.1", "--imap-port", &port, "--imap-security", "none", "--smtp", "127.0.0.1", "--smtp-port",
-        &port, "--smtp-security", "none",
+        "--imap",
+        "127.0.0.1",
+        "--imap-port",
+        &port,
+        "--imap-security",
+        "none",
+        "--smtp",
+        "127.0.0.1",
+        "--smtp-port",
+        &port,
+        "--smtp-security",
+        "none",
     ];
     let one = ["mailbox", "add", "--name", "One", "--address", "one@example.org"];
     let told = shell.run_with_input(&[&one[..], &shared].concat(), "geheim-1\n");
     assert_eq!(told.well().out, "2\n");
     shell.dir.write("password", "geheim-2\n");
-    let two = ["mailbox", "add", "--name", "Two", "--address", "two@example.org", "--password-file", "password"];
+    let two =
+        ["mailbox", "add", "--name", "Two", "--address", "two@example.org", "--password-file", "password"];
     assert_eq!(shell.run(&[&two[..], &shared].concat()).well().out, "3\n");
     let empty = ["mailbox", "add", "--name", "Three", "--address", "three@example.org"];
     let told = shell.run_with_input(&[&empty[..], &shared].concat(), "\n");

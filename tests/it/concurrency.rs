@@ -23,15 +23,15 @@ use support::desk::TestDesk;
 use support::http::Http;
 use support::workdir::WorkDir;
 
-/// Desks without workers on one database: two daemons, as far as the database can tell.
+/// Two desks without workers on one database: two daemons, as far as the database can tell.
 struct Desks {
     /// Kept, since large files are read on it.
     _runtime: tokio::runtime::Runtime,
-    desks: Vec<Desk>,
+    both: Vec<Desk>,
     _dir: WorkDir,
 }
 
-fn desks(count: usize) -> Desks {
+fn two_desks() -> Desks {
     let dir = WorkDir::new("desks");
     let mut config = Config::default();
     config.storage.data_dir = dir.join("data");
@@ -41,9 +41,9 @@ fn desks(count: usize) -> Desks {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let entered = runtime.enter();
     let open = |_| postroom::open_desk(&config).unwrap_or_else(|error| panic!("{error:#}"));
-    let desks = (0..count).map(open).collect();
+    let both = (0..2).map(open).collect();
     drop(entered);
-    Desks { _runtime: runtime, desks, _dir: dir }
+    Desks { _runtime: runtime, both, _dir: dir }
 }
 
 fn mailbox(desk: &Desk) -> MailboxId {
@@ -103,7 +103,8 @@ fn update_guarded(desk: &Desk, id: ConversationId, subject: &str) -> usize {
     loop {
         let seen = desk.read_here(&Actor::system(), |cx| conversations::find(cx, id)).expect("is there");
         let etag = seen.conversation.etag();
-        let change = ConversationChange { subject: Some(subject.to_owned()), ..ConversationChange::default() };
+        let change =
+            ConversationChange { subject: Some(subject.to_owned()), ..ConversationChange::default() };
         match desk.write_here(&Actor::system(), |cx| conversations::update(cx, id, Some(&etag), &change)) {
             Ok(card) => {
                 assert_eq!(card.conversation.version, seen.conversation.version + 1, "nothing in between");
@@ -121,17 +122,17 @@ fn update_guarded(desk: &Desk, id: ConversationId, subject: &str) -> usize {
 
 #[test]
 fn guarded_updates_of_one_conversation_are_never_lost() {
-    let desks = desks(2);
-    let id = conversation(&desks.desks[0], mailbox(&desks.desks[0]), "ada@example.org");
+    let desks = two_desks();
+    let id = conversation(&desks.both[0], mailbox(&desks.both[0]), "ada@example.org");
     let version = |desk: &Desk| {
         let card = desk.read_here(&Actor::system(), |cx| conversations::find(cx, id)).expect("is there");
         card.conversation.version
     };
-    let before = version(&desks.desks[0]);
+    let before = version(&desks.both[0]);
     let refused: usize = thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS)
             .map(|worker| {
-                let desk = desks.desks[worker % 2].clone();
+                let desk = desks.both[worker % 2].clone();
                 scope.spawn(move || {
                     (0..UPDATES).map(|n| update_guarded(&desk, id, &format!("{worker}/{n}"))).sum::<usize>()
                 })
@@ -139,13 +140,13 @@ fn guarded_updates_of_one_conversation_are_never_lost() {
             .collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker ends")).sum()
     });
-    assert_eq!(version(&desks.desks[0]), before + (THREADS * UPDATES) as i64, "{refused} refused");
+    assert_eq!(version(&desks.both[0]), before + (THREADS * UPDATES) as i64, "{refused} refused");
     // Each update told what it found and what it left: one chain without a gap.
     let mut after = 0;
     let mut subject = "Late order".to_owned();
     let mut told = 0;
     loop {
-        let events = desks.desks[1]
+        let events = desks.both[1]
             .read_here(&Actor::system(), |cx| conversations::activity(cx, id, after, 100))
             .expect("is there");
         let Some(last) = events.last() else { break };
@@ -163,11 +164,11 @@ fn guarded_updates_of_one_conversation_are_never_lost() {
 /// Who names no version is not bothered with other people's: the write is simply done.
 #[test]
 fn unguarded_writes_of_one_conversation_all_arrive() {
-    let desks = desks(2);
-    let id = conversation(&desks.desks[0], mailbox(&desks.desks[0]), "ada@example.org");
+    let desks = two_desks();
+    let id = conversation(&desks.both[0], mailbox(&desks.both[0]), "ada@example.org");
     thread::scope(|scope| {
         for worker in 0..4 {
-            let desk = desks.desks[worker % 2].clone();
+            let desk = desks.both[worker % 2].clone();
             scope.spawn(move || {
                 for n in 0..20 {
                     let note = message(MessageKind::Note, &format!("{worker}/{n}"));
@@ -182,7 +183,7 @@ fn unguarded_writes_of_one_conversation_all_arrive() {
             });
         }
     });
-    let card = desks.desks[0].read_here(&Actor::system(), |cx| conversations::find(cx, id)).unwrap();
+    let card = desks.both[0].read_here(&Actor::system(), |cx| conversations::find(cx, id)).unwrap();
     assert_eq!(card.conversation.message_count, 1 + 80);
 }
 
@@ -220,17 +221,17 @@ async fn a_stale_version_is_412_with_the_one_there_is() {
 #[test]
 fn a_mail_is_claimed_by_one_worker_alone() {
     const MAILS: usize = 40;
-    let desks = desks(2);
-    let mailbox_id = mailbox(&desks.desks[0]);
+    let desks = two_desks();
+    let mailbox_id = mailbox(&desks.both[0]);
     for n in 0..MAILS {
-        let id = conversation(&desks.desks[0], mailbox_id, &format!("ada+{n}@example.org"));
+        let id = conversation(&desks.both[0], mailbox_id, &format!("ada+{n}@example.org"));
         let reply = message(MessageKind::Reply, "It left today.");
-        desks.desks[0].write_here(&Actor::system(), |cx| messages::add(cx, id, None, &reply)).unwrap();
+        desks.both[0].write_here(&Actor::system(), |cx| messages::add(cx, id, None, &reply)).unwrap();
     }
     let claimed: Vec<OutboxId> = thread::scope(|scope| {
         let workers: Vec<_> = (0..6)
             .map(|worker| {
-                let desk = desks.desks[worker % 2].clone();
+                let desk = desks.both[worker % 2].clone();
                 scope.spawn(move || {
                     let mut mine = Vec::new();
                     loop {

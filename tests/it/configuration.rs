@@ -106,7 +106,9 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
     shell.set("POSTROOM__STORAGE__DATA_DIR", &data);
     shell.dir.write("password", "x\n");
     let mailbox = |source: &str, delivery: &str| {
-        format!("[[mailboxes]]\nname='S'\naddress='s@example.org'\n[mailboxes.source]\n{source}\n[mailboxes.delivery]\n{delivery}\n")
+        format!(
+            "[[mailboxes]]\nname='S'\naddress='s@example.org'\n[mailboxes.source]\n{source}\n[mailboxes.delivery]\n{delivery}\n"
+        )
     };
     let imap = "type='imap'\nhost='127.0.0.1'\nport=1\nsecurity='tls'\nusername='u'";
     let cases: Vec<(String, &[&str])> = vec![
@@ -150,7 +152,13 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         (mailbox("type='push'\nhost='x'", "type='sink'"), &["host"]),
         (mailbox("type='push'", "type='sink'\npassword='canary'"), &["password"]),
         (
-            mailbox(&format!("{}\npassword='canary'", imap.replace("'tls'", "'none'").replace("127.0.0.1", "mail.example.org")), "type='sink'"),
+            mailbox(
+                &format!(
+                    "{}\npassword='canary'",
+                    imap.replace("'tls'", "'none'").replace("127.0.0.1", "mail.example.org")
+                ),
+                "type='sink'",
+            ),
             &["none", "very machine"],
         ),
     ];
@@ -291,7 +299,8 @@ async fn mailboxes_in_the_file_are_made_updated_and_let_go() {
     // Sales was taken out of the file: it stays, its password with it, and can be changed here.
     let sales = house.http.get("/api/v1/mailboxes").await.expect(200).json()["data"][1].clone();
     assert_eq!((&sales["name"], &sales["is_configured"]), (&json!("Sales"), &json!(false)));
-    let changed = house.http.patch(&format!("/api/v1/mailboxes/{}", sales["id"]), &json!({"name": "Shop"})).await;
+    let changed =
+        house.http.patch(&format!("/api/v1/mailboxes/{}", sales["id"]), &json!({"name": "Shop"})).await;
     assert_eq!(changed.expect(200).json()["source"]["has_password"], true);
     house.daemon.stop().await;
 

@@ -61,11 +61,19 @@ async fn every_change_tells_who_what_before_and_after() {
         (json!({"team_id": team}), "conversation.assigned", json!({"team_id": [null, team]})),
         (json!({"assignee_id": null}), "conversation.assigned", json!({"assignee_id": [agent, null]})),
         (json!({"priority": "urgent"}), "conversation.updated", json!({"priority": ["normal", "urgent"]})),
-        (json!({"subject": "Very late"}), "conversation.updated", json!({"subject": ["Late order", "Very late"]})),
+        (
+            json!({"subject": "Very late"}),
+            "conversation.updated",
+            json!({"subject": ["Late order", "Very late"]}),
+        ),
         (json!({"category_id": category}), "conversation.updated", json!({"category_id": [null, category]})),
         (json!({"tags": ["b", "a"]}), "conversation.tagged", json!({"tags": [[], ["a", "b"]]})),
         (json!({"tags": ["a"]}), "conversation.tagged", json!({"tags": [["a", "b"], ["a"]]})),
-        (json!({"status": "closed"}), "conversation.status_changed", json!({"status": ["pending", "closed"]})),
+        (
+            json!({"status": "closed"}),
+            "conversation.status_changed",
+            json!({"status": ["pending", "closed"]}),
+        ),
         (json!({"status": "open"}), "conversation.status_changed", json!({"status": ["closed", "open"]})),
         (json!({"status": "spam"}), "conversation.status_changed", json!({"status": ["open", "spam"]})),
     ] {
@@ -94,10 +102,15 @@ async fn every_change_tells_who_what_before_and_after() {
     let all = json!({"status": "open", "assignee_id": agent, "priority": "low", "tags": []});
     amy.patch(&path, &all).await.expect(200);
     let feed = desk.http.get(&format!("/api/v1/events?after={after}")).await.expect(200).json();
-    let mut kinds: Vec<String> = rows(&feed).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+    let mut kinds: Vec<String> =
+        rows(&feed).iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
     kinds.sort();
-    let expected =
-        ["conversation.assigned", "conversation.status_changed", "conversation.tagged", "conversation.updated"];
+    let expected = [
+        "conversation.assigned",
+        "conversation.status_changed",
+        "conversation.tagged",
+        "conversation.updated",
+    ];
     assert_eq!(kinds, expected);
     // The activity is the same story, whole.
     let activity = desk.http.get(&format!("{path}/activity?limit=100&count=true")).await.expect(200).json();
@@ -132,12 +145,15 @@ async fn the_feed_is_read_in_order_page_by_page_and_by_type() {
     };
     let only = desk.http.get("/api/v1/events?types=tag.created&limit=100").await.expect(200).json();
     assert_eq!(kinds(&only), vec!["tag.created"; 30]);
-    let several = desk.http.get("/api/v1/events?types=conversation.*,message.received").await.expect(200).json();
+    let several =
+        desk.http.get("/api/v1/events?types=conversation.*,message.received").await.expect(200).json();
     assert_eq!(kinds(&several), ["conversation.created", "message.received"]);
     // Behind the last there is nothing, and the place stays.
     let end = desk.http.get(&format!("/api/v1/events?after={after}")).await.expect(200).json();
     assert_eq!((rows(&end), &end["page"]["next_after"]), (vec![], &json!(after)));
-    for wrong in ["types=nothing", "types=*", "after=-1", "limit=0", "limit=101", "wait=31", "wait=x", "cursor=x"] {
+    for wrong in
+        ["types=nothing", "types=*", "after=-1", "limit=0", "limit=101", "wait=31", "wait=x", "cursor=x"]
+    {
         problem(&desk.http.get(&format!("/api/v1/events?{wrong}")).await, 400, "bad_parameter");
     }
     // No message text stands in the log.
@@ -154,7 +170,8 @@ async fn a_long_poll_ends_when_something_happens() {
     assert_eq!(rows(&empty), Vec::<Value>::new());
     for name in ["one", "two", "three"] {
         let after = last_seq(&desk).await;
-        let (http, poll) = (desk.http.clone(), format!("/api/v1/events?after={after}&wait=30&types=tag.created"));
+        let (http, poll) =
+            (desk.http.clone(), format!("/api/v1/events?after={after}&wait=30&types=tag.created"));
         let polling = tokio::spawn(async move { http.get(&poll).await.expect(200).json() });
         // Something else happens first: it is not what was asked for, and the poll goes on.
         desk.http.post("/api/v1/categories", &json!({ "name": name })).await.expect(201);

@@ -81,7 +81,8 @@ fn plan(conn: &mut Conn, query: impl QueryFragment<MultiBackend>) -> Vec<String>
 fn walks_an_index(name: &str, plan: &[String], by_key: bool) {
     let all = plan.join("\n");
     assert!(!plan.is_empty(), "{name}: no plan");
-    for never in ["TEMP B-TREE", "Sort", "Seq Scan", "AUTOMATIC", "SCAN customers", "SCAN customer_addresses"] {
+    for never in ["TEMP B-TREE", "Sort", "Seq Scan", "AUTOMATIC", "SCAN customers", "SCAN customer_addresses"]
+    {
         let may = by_key && never == "SCAN customers";
         assert!(may || !all.contains(never), "{name}:\n{all}");
     }
@@ -106,7 +107,9 @@ fn filled(dir: &WorkDir) -> Conn {
         database::Kind::Sqlite => format!(
             "WITH RECURSIVE {name}(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM {name} WHERE n < {most})"
         ),
-        database::Kind::Postgres => format!("WITH {name} AS (SELECT generate_series(1, {most})::bigint AS n)"),
+        database::Kind::Postgres => {
+            format!("WITH {name} AS (SELECT generate_series(1, {most})::bigint AS n)")
+        }
     };
     let no = match database::kind() {
         database::Kind::Sqlite => "0",
@@ -186,7 +189,11 @@ fn grants(mailboxes: &[i64]) -> Access {
         assigned_only: false,
         level: Level::Reply,
     };
-    Access::new(Some(AgentId(1)), vec![Scope::ConversationsRead], Sight::Only(mailboxes.iter().map(grant).collect()))
+    Access::new(
+        Some(AgentId(1)),
+        vec![Scope::ConversationsRead],
+        Sight::Only(mailboxes.iter().map(grant).collect()),
+    )
 }
 
 #[test]
@@ -197,8 +204,7 @@ fn lists_of_conversations_walk_an_index_and_sort_nothing() {
     let status = |all: &[Status]| ConversationFilter { status: all.to_vec(), ..none() };
     let mailbox = |id: i64| ConversationFilter { mailbox_id: vec![MailboxId(id)], ..none() };
     let customer = ConversationFilter { customer_id: vec![CustomerId(77)], ..none() };
-    let assignee =
-        ConversationFilter { assignee: Some(Assignees::Any(vec![AgentId(2)])), ..none() };
+    let assignee = ConversationFilter { assignee: Some(Assignees::Any(vec![AgentId(2)])), ..none() };
     let nobody = ConversationFilter { assignee: Some(Assignees::Nobody), ..none() };
     let both = ConversationFilter { mailbox_id: vec![MailboxId(1)], ..status(&[Status::Open]) };
     let two = ConversationFilter { mailbox_id: vec![MailboxId(1), MailboxId(2)], ..none() };
@@ -277,7 +283,10 @@ fn messages_events_and_customers_are_found_by_an_index() {
     let found = plan(&mut conn, customers::page_of(&email, None, 26));
     // One address is one customer at the most: to sort one row is no work.
     let whole = found.join("\n");
-    assert!(!whole.contains("Seq Scan") && !whole.contains("SCAN customer"), "customers by address:\n{whole}");
+    assert!(
+        !whole.contains("Seq Scan") && !whole.contains("SCAN customer"),
+        "customers by address:\n{whole}"
+    );
     let everyone = CustomerFilter::default();
     walks_an_index("customers", &plan(&mut conn, customers::page_of(&everyone, None, 26)), true);
     let second = plan(&mut conn, customers::page_of(&everyone, Some(CustomerId(1_000)), 26));

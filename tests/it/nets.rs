@@ -148,7 +148,9 @@ async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
         let known: Vec<&str> =
             all.iter().filter(|other| other.path == *path).map(|other| other.method.as_str()).collect();
         let real = path.replace("{id}", "1").replace("{file}", "index.html");
-        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(|method| !known.contains(method)) {
+        for method in
+            ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(|method| !known.contains(method))
+        {
             let answer = desk.http.send(method, &real, &[], b"").await;
             problem(&answer, 405, "method_not_allowed");
             let allow: Vec<&str> = answer.header("allow").expect("says what there is").split(", ").collect();
@@ -158,7 +160,16 @@ async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
         let below = desk.http.get(&format!("{real}/nothing/of/this/kind")).await;
         problem(&below, 404, "not_found");
     }
-    for path in ["/", "/api", "/api/v1", "/api/v1/", "/api/v2/me", "/api/v1/conversation", "/.git/config", "/%2e%2e/x"] {
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v2/me",
+        "/api/v1/conversation",
+        "/.git/config",
+        "/%2e%2e/x",
+    ] {
         problem(&desk.http.get(path).await, 404, "not_found");
     }
     desk.stop().await;
@@ -201,8 +212,10 @@ async fn foreign(desk: &TestDesk) -> Foreign {
         .html(&format!("<p>The page of {CANARY}</p>"))
         .attachment(&format!("{CANARY}.txt"), "text/plain", CANARY.as_bytes());
     let taken = desk.receive(mailbox, &raw).await;
-    let (conversation, message) =
-        (taken["conversation_id"].as_i64().expect("a number"), taken["message_id"].as_i64().expect("a number"));
+    let (conversation, message) = (
+        taken["conversation_id"].as_i64().expect("a number"),
+        taken["message_id"].as_i64().expect("a number"),
+    );
     let path = format!("/api/v1/conversations/{conversation}");
     let reply = json!({"kind": "reply", "text": format!("An answer to {CANARY}")});
     desk.http.post(&format!("{path}/messages"), &reply).await.expect(201);
@@ -259,7 +272,8 @@ async fn nothing_of_another_mailbox_is_in_any_answer() {
             };
             let is_bound = operation.path.contains("{id}")
                 && ["mailboxes", "conversations", "messages", "customers", "attachments"].contains(&noun);
-            let path = operation.path.replace("{id}", &id).replace("{file}", "index.html") + operation.query();
+            let path =
+                operation.path.replace("{id}", &id).replace("{file}", "index.html") + operation.query();
             let answer = operation.call(&http, &path).await;
             let name = operation.name();
             assert!(answer.status < 500, "{name}: {}", answer.text());

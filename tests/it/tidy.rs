@@ -95,8 +95,19 @@ const NEVER: [(&str, &[&str]); 4] = [
     (
         "postroom-core",
         &[
-            "postroom", "postroom-api", "postroom-ingest", "postroom-outbound", "actix-web", "imap",
-            "mail-parser", "lettre", "ammonia", "object_store", "rustls", "config", "clap",
+            "postroom",
+            "postroom-api",
+            "postroom-ingest",
+            "postroom-outbound",
+            "actix-web",
+            "imap",
+            "mail-parser",
+            "lettre",
+            "ammonia",
+            "object_store",
+            "rustls",
+            "config",
+            "clap",
         ],
     ),
     (
@@ -170,16 +181,18 @@ fn four_files_know_which_database_it_is() {
 
 #[test]
 fn one_file_opens_transactions() {
-    only_in(&["AnsiTransactionManager", "begin_transaction", ".transaction(|", "immediate_transaction"], |path| {
-        path == "crates/postroom-core/src/store/conn.rs"
-    });
+    only_in(
+        &["AnsiTransactionManager", "begin_transaction", ".transaction(|", "immediate_transaction"],
+        |path| path == "crates/postroom-core/src/store/conn.rs",
+    );
 }
 
 #[test]
 fn the_configuration_alone_reads_the_environment() {
-    only_in(&["env::var", "env::vars", "env::var_os", "std::env::args", "Environment::with_prefix"], |path| {
-        path == "crates/postroom/src/config.rs" || path.starts_with("crates/postroom/src/config/")
-    });
+    only_in(
+        &["env::var", "env::vars", "env::var_os", "std::env::args", "Environment::with_prefix"],
+        |path| path == "crates/postroom/src/config.rs" || path.starts_with("crates/postroom/src/config/"),
+    );
 }
 
 /// Who may ask the machine what time it is, and why.

@@ -55,13 +55,16 @@ impl TestDesk {
         };
         change(&mut config);
         let daemon = Daemon::start_at(config.clone(), clock).await.expect("the daemon starts");
-        let token = new_token(&daemon.desk, &NewToken {
-            name: "test".to_owned(),
-            agent_id: None,
-            scopes: Scope::ALL.to_vec(),
-            mailbox_ids: None,
-            expires_at: None,
-        })
+        let token = new_token(
+            &daemon.desk,
+            &NewToken {
+                name: "test".to_owned(),
+                agent_id: None,
+                scopes: Scope::ALL.to_vec(),
+                mailbox_ids: None,
+                expires_at: None,
+            },
+        )
         .await;
         let http = Http::new(daemon.address).with_token(&token);
         Self { http, daemon: Some(daemon), config, dir }

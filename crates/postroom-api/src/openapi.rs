@@ -161,7 +161,8 @@ fn complete(operation: &mut Operation) {
         add(operation, "415", "`unsupported_media_type`: the body is of another type.");
         let what =
             if json { "`errors` names each member that is not valid" } else { "what was sent is not valid" };
-        let reused = if keyed { " `idempotency_key_reused`: the key came with another request before." } else { "" };
+        let reused =
+            if keyed { " `idempotency_key_reused`: the key came with another request before." } else { "" };
         add(operation, "422", &format!("`validation_failed`: {what}.{reused}"));
     }
     add(operation, "500", "`internal`: something failed inside; the log says what.");

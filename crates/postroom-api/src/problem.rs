@@ -262,9 +262,7 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::CONFLICT, "already_exists", detail)
                     .with(Extras { existing_id, ..Extras::default() })
             }
-            Error::KeyReused => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
-            }
+            Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),
             Error::StateConflict(_) => Self::new(StatusCode::CONFLICT, "state_conflict", detail),
             Error::MissingScope(scope) => Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
                 .with(Extras { required_scope: Some(scope.to_string()), ..Extras::default() }),

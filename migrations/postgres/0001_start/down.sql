@@ -1,3 +1,4 @@
+DROP TABLE idempotency_keys;
 DROP TABLE events;
 DROP TABLE outbox;
 DROP TABLE conversation_tags;

@@ -194,6 +194,7 @@ CREATE TABLE conversations (
 ) STRICT;
 CREATE INDEX conversations_updated ON conversations (updated_at, id);
 CREATE INDEX conversations_mailbox ON conversations (mailbox_id, id);
+CREATE INDEX conversations_mailbox_status ON conversations (mailbox_id, status, id);
 CREATE INDEX conversations_status ON conversations (status, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
@@ -351,3 +352,16 @@ CREATE TABLE events (
   created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX events_conversation ON events (conversation_id, seq);
+
+-- What was made for which `Idempotency-Key`, written with what was made, so that a request that
+-- is sent again makes nothing again. The ids are NULL only inside of that transaction.
+CREATE TABLE idempotency_keys (
+  token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+  key TEXT NOT NULL,
+  request_hash TEXT NOT NULL,
+  conversation_id INTEGER,
+  message_id INTEGER,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (token_id, key)
+) STRICT;
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);

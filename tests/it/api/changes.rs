@@ -25,7 +25,8 @@ async fn what_is_held_already_is_not_sent_again() {
         let etag = first.header("etag").expect("a version").to_owned();
         assert!(etag.starts_with('"') && etag.ends_with('"'), "{path}: {etag}");
         for held in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()] {
-            let answer = desk.http.send("GET", &path, &[("If-None-Match", held.as_str())], b"").await.expect(304);
+            let answer =
+                desk.http.send("GET", &path, &[("If-None-Match", held.as_str())], b"").await.expect(304);
             assert!(answer.body.is_empty());
             assert_eq!(answer.header("etag"), Some(etag.as_str()), "{path}");
         }
@@ -55,7 +56,9 @@ async fn what_is_left_out_stays_and_null_takes_away() {
     let mailbox = desk.mailbox("Support", "support@example.org").await;
     let agent = json!({"name": "Amy", "email": "amy@example.org"});
     let agent = desk.http.post("/api/v1/agents", &agent).await.expect(201).json()["id"].clone();
-    let made = conversation(&desk, mailbox, "ada@example.org", json!({"assignee_id": agent, "priority": "high"})).await;
+    let made =
+        conversation(&desk, mailbox, "ada@example.org", json!({"assignee_id": agent, "priority": "high"}))
+            .await;
     let path = path_of(&made);
     let same = desk.http.patch(&path, &json!({})).await.expect(200).json();
     assert_eq!(same, made, "an empty change changes nothing");
@@ -111,12 +114,16 @@ async fn a_status_brings_what_hangs_on_it() {
     let desk = TestDesk::start_fixed().await;
     let mailbox = desk.mailbox("Support", "support@example.org").await;
     let path = path_of(&conversation(&desk, mailbox, "ada@example.org", json!({})).await);
-    let set = async |status: &str| desk.http.patch(&path, &json!({ "status": status })).await.expect(200).json();
+    let set =
+        async |status: &str| desk.http.patch(&path, &json!({ "status": status })).await.expect(200).json();
     let now = json!("2026-11-22T08:00:00.000000Z");
     let closed = set("closed").await;
     assert_eq!((&closed["closed_at"], &closed["waiting_on"]), (&now, &Value::Null));
     let open = set("open").await;
-    assert_eq!((&open["closed_at"], &open["waiting_on"], &open["waiting_since"]), (&Value::Null, &json!("us"), &now));
+    assert_eq!(
+        (&open["closed_at"], &open["waiting_on"], &open["waiting_since"]),
+        (&Value::Null, &json!("us"), &now)
+    );
     let spam = set("spam").await;
     assert_eq!((&spam["closed_at"], &spam["waiting_on"]), (&Value::Null, &Value::Null));
     let pending = set("pending").await;
@@ -137,7 +144,9 @@ async fn tags_come_and_go_without_touching_others() {
     let mailbox = desk.mailbox("Support", "support@example.org").await;
     let made = conversation(&desk, mailbox, "ada@example.org", json!({"tags": ["Billing", "late"]})).await;
     let path = path_of(&made);
-    let tags = async |body: Value| desk.http.post(&format!("{path}/tags"), &body).await.expect(200).json()["tags"].clone();
+    let tags = async |body: Value| {
+        desk.http.post(&format!("{path}/tags"), &body).await.expect(200).json()["tags"].clone()
+    };
     assert_eq!(tags(json!({"add": ["vip"]})).await, json!(["Billing", "late", "vip"]));
     assert_eq!(tags(json!({"remove": ["late", "never there"]})).await, json!(["Billing", "vip"]));
     // Names that differ in case alone are one tag, in any script; the first spelling stays.

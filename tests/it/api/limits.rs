@@ -12,7 +12,17 @@ fn one(pointer: &str, code: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn pages_have_one_to_a_hundred_rows() {
     let desk = TestDesk::start().await;
-    for list in ["conversations", "customers", "mailboxes", "agents", "teams", "categories", "tags", "tokens", "events"] {
+    for list in [
+        "conversations",
+        "customers",
+        "mailboxes",
+        "agents",
+        "teams",
+        "categories",
+        "tags",
+        "tokens",
+        "events",
+    ] {
         for good in [1, 100] {
             desk.http.get(&format!("/api/v1/{list}?limit={good}")).await.expect(200);
         }
@@ -42,12 +52,15 @@ async fn texts_are_as_long_as_they_may_be() {
     desk.http.patch(&path, &tag(64)).await.expect(200);
     assert_eq!(faults(&desk.http.patch(&path, &tag(65)).await), one("/tags/0", "too_long"));
     let name = |count: usize| json!({"name": "ü".repeat(count)});
-    for (noun, pointer, most) in [("customers", "/name", 200), ("teams", "/name", 200), ("categories", "/name", 100)] {
+    for (noun, pointer, most) in
+        [("customers", "/name", 200), ("teams", "/name", 200), ("categories", "/name", 100)]
+    {
         desk.http.post(&format!("/api/v1/{noun}"), &name(most)).await.expect(201);
         let told = faults(&desk.http.post(&format!("/api/v1/{noun}"), &name(most + 1)).await);
         assert_eq!(told, one(pointer, "too_long"), "{noun}");
     }
-    let email = |local: usize| json!({"addresses": [{"email": format!("{}@example.org", "x".repeat(local))}]});
+    let email =
+        |local: usize| json!({"addresses": [{"email": format!("{}@example.org", "x".repeat(local))}]});
     desk.http.post("/api/v1/customers", &email(64)).await.expect(201);
     let told = faults(&desk.http.post("/api/v1/customers", &email(65)).await);
     assert_eq!(told, one("/addresses/0/email", "invalid_email"));
@@ -87,7 +100,8 @@ async fn lists_have_as_many_members_as_they_may_have() {
 #[tokio::test]
 async fn bodies_are_as_large_as_they_may_be() {
     const MIB: usize = 1024 * 1024;
-    let desk = TestDesk::start_with(postroom_core::time::Clock::System, |config| config.limits.upload_mib = 1).await;
+    let desk =
+        TestDesk::start_with(postroom_core::time::Clock::System, |config| config.limits.upload_mib = 1).await;
     let mailbox = desk.mailbox("Support", "support@example.org").await;
     let path = path_of(&conversation(&desk, mailbox, "ada@example.org", json!({})).await);
     let messages = format!("{path}/messages");
@@ -102,7 +116,8 @@ async fn bodies_are_as_large_as_they_may_be() {
     problem(&refused, 413, "too_large");
     // A tower of brackets is refused, and does not fall on us.
     for bracket in ["[", "{\"a\":"] {
-        let refused = desk.http.send("POST", &messages, &json_headers, bracket.repeat(100_000).as_bytes()).await;
+        let refused =
+            desk.http.send("POST", &messages, &json_headers, bracket.repeat(100_000).as_bytes()).await;
         problem(&refused, 400, "malformed_json");
     }
     // A file of the size that was set, and one byte more.
@@ -121,7 +136,16 @@ async fn bodies_are_as_large_as_they_may_be() {
 async fn json_is_read_strictly() {
     let desk = TestDesk::start().await;
     let headers = [("Content-Type", "application/json")];
-    for bad in ["", "{", "{}{}", "{'name':'x'}", "{\"name\":\"x\",}", "{\"name\":NaN}", "{\"name\":\"a\",\"name\":\"b\"}", "\u{feff}{}"] {
+    for bad in [
+        "",
+        "{",
+        "{}{}",
+        "{'name':'x'}",
+        "{\"name\":\"x\",}",
+        "{\"name\":NaN}",
+        "{\"name\":\"a\",\"name\":\"b\"}",
+        "\u{feff}{}",
+    ] {
         let refused = desk.http.send("POST", "/api/v1/tags", &headers, bad.as_bytes()).await;
         problem(&refused, 400, "malformed_json");
     }

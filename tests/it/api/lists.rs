@@ -22,9 +22,10 @@ async fn sample() -> Sample {
         desk.mailbox("Sales", "sales@example.org").await,
     ];
     let amy = json!({"name": "Amy", "email": "amy@example.org", "role": "admin"});
-    let amy = desk.http.post("/api/v1/agents", &amy).await.expect(201).json()["id"].as_i64().unwrap();
+    let amy =
+        desk.http.post("/api/v1/agents", &amy).await.expect(201).json()["id"].as_i64().expect("a number");
     let team = desk.http.post("/api/v1/teams", &json!({"name": "Front"})).await.expect(201).json();
-    let team = team["id"].as_i64().unwrap();
+    let team = team["id"].as_i64().expect("a number");
     let mut rows = Vec::new();
     for (mailbox, email, more) in [
         (0, "ada@example.org", json!({"tags": ["billing", "late"], "priority": "high"})),
@@ -79,7 +80,8 @@ async fn every_filter_narrows_the_list() {
     for (query, expected) in cases {
         let path = format!("/api/v1/conversations?{query}");
         let list = sample.desk.http.get(&path).await.expect(200).json();
-        let expected: Vec<i64> = expected.iter().map(|&row| sample.rows[row]["id"].as_i64().unwrap()).collect();
+        let expected: Vec<i64> =
+            expected.iter().map(|&row| sample.rows[row]["id"].as_i64().unwrap()).collect();
         assert_eq!(ids(&list), expected, "{query}");
         // The count is of all that fits, and page by page the same rows come.
         let join = if query.is_empty() { "" } else { "&" };
@@ -119,7 +121,8 @@ async fn overlapping_grants_show_a_row_once() {
     let http = sample.desk.client_of_agent(*amy).await;
     let row = |index: usize| sample.rows[index]["id"].as_i64().unwrap();
     for sort in ["-id", "-updated_at"] {
-        let list = http.get(&format!("/api/v1/conversations?count=true&sort={sort}")).await.expect(200).json();
+        let list =
+            http.get(&format!("/api/v1/conversations?count=true&sort={sort}")).await.expect(200).json();
         assert_eq!(ids(&list), [row(4), row(2), row(1), row(0)], "{sort}");
         assert_eq!(list["page"]["total"], 4);
     }
@@ -170,7 +173,8 @@ async fn messages_and_activity_are_paged_as_well() {
         let note = json!({"kind": "note", "text": format!("Note {n}")});
         http.post(&format!("{path}/messages"), &note).await.expect(201);
     }
-    for (list, total) in [("messages", 5), ("messages?sort=id", 5), ("messages?sort=-id", 5), ("activity", 7)] {
+    for (list, total) in [("messages", 5), ("messages?sort=id", 5), ("messages?sort=-id", 5), ("activity", 7)]
+    {
         let join = if list.contains('?') { "&" } else { "?" };
         let whole = http.get(&format!("{path}/{list}{join}limit=100&count=true")).await.expect(200).json();
         assert_eq!(whole["page"]["total"], total, "{list}: {whole}");

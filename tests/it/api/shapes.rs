@@ -35,7 +35,12 @@ async fn a_mailbox_is_what_was_asked_for_without_its_passwords() {
     }
     assert_eq!(view["threading"], json!({"strangers": "link"}), "the default");
     assert_eq!(view["paused"], false);
-    for path in [location.clone(), "/api/v1/mailboxes".to_owned(), format!("{location}/status"), "/api/v1/events".to_owned()] {
+    for path in [
+        location.clone(),
+        "/api/v1/mailboxes".to_owned(),
+        format!("{location}/status"),
+        "/api/v1/events".to_owned(),
+    ] {
         assert!(!desk.http.get(&path).await.expect(200).text().contains("geheim"), "{path}");
     }
     // What is left out has its default.
@@ -86,16 +91,32 @@ async fn every_kind_of_mailbox_can_be_said() {
     for (source, pointer, code) in [
         (imap(json!({"security": "none", "host": "mail.example.org"})), "/source/security", "not_secure"),
         (imap(json!({"security": "none", "host": "10.0.0.1"})), "/source/security", "not_secure"),
-        (imap(json!({"security": "none", "host": "127.0.0.1.example.org"})), "/source/security", "not_secure"),
+        (
+            imap(json!({"security": "none", "host": "127.0.0.1.example.org"})),
+            "/source/security",
+            "not_secure",
+        ),
         (imap(json!({"security": "ssl"})), "/source/security", "unknown_value"),
         (imap(json!({"port": 0})), "/source/port", "out_of_range"),
         (imap(json!({"folders": []})), "/source/folders", "out_of_range"),
-        (imap(json!({"after_ingest": {"type": "move", "folder": "INBOX"}})), "/source/after_ingest/folder", "is_watched"),
-        (imap(json!({"import": {"type": "since", "date": "2026-02-30"}})), "/source/import/date", "invalid_date"),
+        (
+            imap(json!({"after_ingest": {"type": "move", "folder": "INBOX"}})),
+            "/source/after_ingest/folder",
+            "is_watched",
+        ),
+        (
+            imap(json!({"import": {"type": "since", "date": "2026-02-30"}})),
+            "/source/import/date",
+            "invalid_date",
+        ),
         (imap(json!({"folder": "INBOX"})), "/source/folder", "unknown_field"),
         (json!({"type": "maildir", "path": "relative"}), "/source/path", "not_absolute"),
         (json!({"type": "pop3"}), "/source/type", "unknown_value"),
-        (json!({"type": "imap", "host": "h", "port": 1, "security": "tls", "username": "u"}), "/source/password", "required"),
+        (
+            json!({"type": "imap", "host": "h", "port": 1, "security": "tls", "username": "u"}),
+            "/source/password",
+            "required",
+        ),
     ] {
         let body = json!({"name": "wrong", "address": "m@example.org", "source": source, "delivery": smtp});
         let answer = desk.http.post("/api/v1/mailboxes", &body).await;
@@ -121,15 +142,20 @@ async fn a_status_says_how_far_a_mailbox_is() {
     let body = json!({"name": "Support", "address": "support@example.org", "poll_interval_seconds": 86_400,
         "source": {"type": "maildir", "path": folder}, "delivery": {"type": "sink"}});
     let id = desk.http.post("/api/v1/mailboxes", &body).await.expect(201).json()["id"].as_i64().unwrap();
-    let asked = desk.http.post(&format!("/api/v1/mailboxes/{id}/sync"), &Value::Null).await.expect(202).json();
+    let asked =
+        desk.http.post(&format!("/api/v1/mailboxes/{id}/sync"), &Value::Null).await.expect(202).json();
     assert_eq!(asked["syncing"], true);
     let status = desk.sync(id).await;
-    let promised = ["accepted", "duplicates", "failed", "folders", "last_error", "last_success_at", "pending", "state"];
+    let promised =
+        ["accepted", "duplicates", "failed", "folders", "last_error", "last_success_at", "pending", "state"];
     for name in promised {
         assert!(status.get(name).is_some(), "{name} in {status}");
     }
     assert_eq!((&status["state"], &status["last_error"]), (&json!("ok"), &Value::Null));
-    assert_eq!((&status["accepted"], &status["pending"], &status["failed"]), (&json!(3), &json!(0), &json!(0)));
+    assert_eq!(
+        (&status["accepted"], &status["pending"], &status["failed"]),
+        (&json!(3), &json!(0), &json!(0))
+    );
     for folder in status["folders"].as_array().unwrap() {
         assert_eq!(members(folder), ["last_uid", "name", "uidvalidity"]);
     }
@@ -146,7 +172,8 @@ async fn a_status_says_how_far_a_mailbox_is() {
 async fn a_mailbox_that_can_t_be_reached_says_so_in_words() {
     let desk = TestDesk::start().await;
     let id = desk.http.post("/api/v1/mailboxes", &promised()).await.expect(201).json()["id"].clone();
-    let tested = desk.http.post(&format!("/api/v1/mailboxes/{id}/test"), &Value::Null).await.expect(200).json();
+    let tested =
+        desk.http.post(&format!("/api/v1/mailboxes/{id}/test"), &Value::Null).await.expect(200).json();
     for end in ["source", "delivery"] {
         assert_eq!(tested[end]["ok"], false, "{tested}");
         let detail = tested[end]["detail"].as_str().unwrap();
@@ -202,8 +229,12 @@ async fn a_conversation_and_its_messages_have_every_member() {
             "created_at": now, "received_at": now, "sent_at": null})
     );
     // A note never leaves; an answer does, and says how far it has got.
-    let note = desk.http.post(&path, &json!({"kind": "note", "text": "Ask the depot."})).await.expect(201).json();
-    assert_eq!((&note["kind"], &note["delivery"], &note["author"]["type"]), (&json!("note"), &Value::Null, &json!("token")));
+    let note =
+        desk.http.post(&path, &json!({"kind": "note", "text": "Ask the depot."})).await.expect(201).json();
+    assert_eq!(
+        (&note["kind"], &note["delivery"], &note["author"]["type"]),
+        (&json!("note"), &Value::Null, &json!("token"))
+    );
     let reply = json!({"kind": "reply", "text": "It left today.", "cc": [{"email": "bo@example.org"}]});
     let reply = desk.http.post(&path, &reply).await.expect(201).json();
     assert_eq!(reply["to"], json!([{"name": "Ada", "email": "ada@example.org"}]));
@@ -213,7 +244,10 @@ async fn a_conversation_and_its_messages_have_every_member() {
             (view["delivery"]["state"] == "sent").then_some(view["delivery"].clone())
         })
         .await;
-    assert_eq!((&sent["captured"], &sent["attempts"], &sent["next_attempt_at"]), (&json!(true), &json!(1), &Value::Null));
+    assert_eq!(
+        (&sent["captured"], &sent["attempts"], &sent["next_attempt_at"]),
+        (&json!(true), &json!(1), &Value::Null)
+    );
     let recipients: Vec<&str> =
         sent["recipients"].as_array().unwrap().iter().map(|one| one["email"].as_str().unwrap()).collect();
     assert_eq!(recipients, ["ada@example.org", "bo@example.org"]);
@@ -227,7 +261,8 @@ async fn a_conversation_and_its_messages_have_every_member() {
 async fn a_conversation_is_begun_in_every_way_there_is() {
     let desk = TestDesk::start().await;
     let mailbox = desk.mailbox("Support", "support@example.org").await;
-    let customer = desk.http.post("/api/v1/customers", &json!({"name": "No address"})).await.expect(201).json();
+    let customer =
+        desk.http.post("/api/v1/customers", &json!({"name": "No address"})).await.expect(201).json();
     let id = &customer["id"];
     for channel in ["email", "form", "api", "chat", "phone", "sms", "social"] {
         for (name, whose) in [("customer_id", json!(id)), ("customer", json!({ "id": id }))] {
@@ -248,16 +283,39 @@ async fn a_conversation_is_begun_in_every_way_there_is() {
     for (body, pointer, code) in [
         (first(inbound.clone(), json!({})), "/customer", "required"),
         (first(inbound.clone(), json!({"customer": {"name": "Ada"}})), "/customer/email", "required"),
-        (first(inbound.clone(), json!({"customer": {"email": "nowhere"}})), "/customer/email", "invalid_email"),
-        (first(inbound.clone(), json!({"customer": {"id": id, "email": "a@b.example"}})), "/customer", "ambiguous"),
-        (first(inbound.clone(), json!({"customer_id": id, "customer": {"id": id}})), "/customer", "ambiguous"),
+        (
+            first(inbound.clone(), json!({"customer": {"email": "nowhere"}})),
+            "/customer/email",
+            "invalid_email",
+        ),
+        (
+            first(inbound.clone(), json!({"customer": {"id": id, "email": "a@b.example"}})),
+            "/customer",
+            "ambiguous",
+        ),
+        (
+            first(inbound.clone(), json!({"customer_id": id, "customer": {"id": id}})),
+            "/customer",
+            "ambiguous",
+        ),
         (first(inbound.clone(), json!({"customer_id": 4_444})), "/customer/id", "not_found"),
         (first(inbound.clone(), json!({"customer_id": id, "status": "asleep"})), "/status", "unknown_value"),
         (first(inbound.clone(), json!({"customer_id": id, "channel": "fax"})), "/channel", "unknown_value"),
-        (first(json!({"kind": "inbound", "text": " "}), json!({"customer_id": id})), "/message/text", "required"),
-        (first(json!({"kind": "forward", "text": "x"}), json!({"customer_id": id})), "/message/kind", "not_allowed"),
         (
-            first(json!({"kind": "note", "text": "x", "to": [{"email": "a@b.example"}]}), json!({"customer_id": id})),
+            first(json!({"kind": "inbound", "text": " "}), json!({"customer_id": id})),
+            "/message/text",
+            "required",
+        ),
+        (
+            first(json!({"kind": "forward", "text": "x"}), json!({"customer_id": id})),
+            "/message/kind",
+            "not_allowed",
+        ),
+        (
+            first(
+                json!({"kind": "note", "text": "x", "to": [{"email": "a@b.example"}]}),
+                json!({"customer_id": id}),
+            ),
             "/message/to",
             "not_allowed",
         ),
@@ -266,12 +324,21 @@ async fn a_conversation_is_begun_in_every_way_there_is() {
         assert_eq!(told, [(pointer.to_owned(), code.to_owned())], "{body}");
     }
     // Nobody to write to: an answer needs an address.
-    let refused = desk.http.post("/api/v1/conversations", &first(json!({"kind": "reply", "text": "x"}), json!({"customer_id": id}))).await;
+    let refused = desk
+        .http
+        .post(
+            "/api/v1/conversations",
+            &first(json!({"kind": "reply", "text": "x"}), json!({"customer_id": id})),
+        )
+        .await;
     assert_eq!(refused.status, 422, "{}", refused.text());
     let list = desk.http.get("/api/v1/conversations?count=true").await.json();
     assert_eq!(list["page"]["total"], 14, "a refusal changes nothing");
     // To one who has not written before, the mailbox writes first.
-    let body = first(json!({"kind": "reply", "text": "Hello!"}), json!({"customer": {"email": "new@example.org"}, "status": "pending"}));
+    let body = first(
+        json!({"kind": "reply", "text": "Hello!"}),
+        json!({"customer": {"email": "new@example.org"}, "status": "pending"}),
+    );
     let made = desk.http.post("/api/v1/conversations", &body).await.expect(201).json();
     assert_eq!((&made["status"], &made["waiting_on"]), (&json!("pending"), &json!("customer")));
     desk.stop().await;

@@ -23,8 +23,13 @@ async fn every_answer_has_a_name_and_keeps_browsers_in_check() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{method} {path}");
         assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"), "{method} {path}");
-        assert!(answer.header("content-security-policy").is_some_and(|policy| policy.contains("default-src 'none'")
-            || path.starts_with("/docs")), "{method} {path}: {:?}", answer.header("content-security-policy"));
+        assert!(
+            answer
+                .header("content-security-policy")
+                .is_some_and(|policy| policy.contains("default-src 'none'") || path.starts_with("/docs")),
+            "{method} {path}: {:?}",
+            answer.header("content-security-policy")
+        );
         assert!(answer.header("cache-control").is_some(), "{method} {path}");
         assert!(answer.header("server").is_none() && answer.header("x-powered-by").is_none());
     }
@@ -63,11 +68,14 @@ async fn other_origins_may_ask_where_they_are_configured() {
             ("Access-Control-Request-Method", "PATCH"),
             ("Access-Control-Request-Headers", "authorization, content-type, if-match"),
         ];
-        let preflight = Http::new(desk.address()).send("OPTIONS", "/api/v1/conversations/1", &headers, b"").await;
+        let preflight =
+            Http::new(desk.address()).send("OPTIONS", "/api/v1/conversations/1", &headers, b"").await;
         assert!((200..300).contains(&preflight.status), "{}", preflight.text());
         assert!(preflight.header("access-control-allow-methods").unwrap().contains("PATCH"));
     }
-    for stranger in ["https://evil.example", "http://desk.example.org", "https://desk.example.org.evil.example", "null"] {
+    for stranger in
+        ["https://evil.example", "http://desk.example.org", "https://desk.example.org.evil.example", "null"]
+    {
         let answer = desk.http.send("GET", "/api/v1/me", &[("Origin", stranger)], b"").await;
         assert_eq!(answer.header("access-control-allow-origin"), None, "{stranger}");
     }
@@ -82,7 +90,8 @@ async fn other_origins_may_ask_where_they_are_configured() {
 #[tokio::test]
 async fn links_are_built_from_the_public_url_alone() {
     let desk = TestDesk::start_with(postroom_core::time::Clock::System, |config| {
-        config.server.public_url = Some(serde_json::from_value(Value::from("https://desk.example.org/help/")).unwrap());
+        config.server.public_url =
+            Some(serde_json::from_value(Value::from("https://desk.example.org/help/")).unwrap());
     })
     .await;
     let mailbox = desk.mailbox("Support", "support@example.org").await;

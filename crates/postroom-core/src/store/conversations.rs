@@ -406,7 +406,8 @@ struct Grown {
 /// Writes `after` over `before`, one version on. `None`: somebody else changed it first.
 ///
 /// What comes back is what was written, not what was read again: every writer raises the version,
-/// so where it still is that of `before`, all else is too.
+/// so where it still is that of `before`, all else is too. Mailbox, customer, channel and what it
+/// was merged into are not written here, and must be the same in both.
 pub fn update(
     conn: &mut Conn,
     before: &Conversation,
