@@ -64,12 +64,15 @@ struct List {
     page: PageRequest,
 }
 
-/// Each kind of list, for so many conversations.
-fn lists() -> Vec<(&'static str, fn(usize) -> List)> {
+/// Makes a list for so many conversations.
+type Make = fn(usize) -> List;
+
+/// Each kind of list.
+fn lists() -> [(&'static str, Make); 6] {
     fn newest(filter: ConversationFilter) -> List {
         List { filter, sort: ConversationSort::IdDescending, page: PageRequest::first(ROWS) }
     }
-    vec![
+    [
         ("newest first", |_| newest(ConversationFilter::default())),
         ("a page in the middle", |count| {
             // At the smaller size a whole page is just left behind it.

@@ -30,7 +30,7 @@ impl Running {
         Self { leash, dir }
     }
 
-    /// Runs one of its commands on the same data, and hands it a line of input.
+    /// Runs one of its commands on the same data, and hands it a password in a file.
     pub fn run(&self, arguments: &[&str], password: &str) {
         let file = self.dir.write("password", password);
         let mut command = Command::new(program());
