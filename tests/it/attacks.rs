@@ -113,3 +113,18 @@ async fn two_alarms_that_differ_in_the_subject_alone_are_two() {
         assert_eq!(receipt["verdict"], "accepted", "{receipt}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_ends_with_its_token() {
+    let desk = TestDesk::start().await;
+    let body = json!({"name": "follower", "scopes": ["events:read"]});
+    let made = desk.http.post("/api/v1/tokens", &body).await.expect(201).json();
+    let follower = desk.http.with_token(made["token"].as_str().expect("it is shown once"));
+    let feed = follower.get("/api/v1/events?limit=100").await.expect(200).json();
+    let path = format!("/api/v1/events?wait=30&after={}", feed["page"]["next_after"]);
+    let waiting = tokio::spawn(async move { follower.get(&path).await });
+    let id = made["id"].as_str().expect("a name");
+    desk.http.delete(&format!("/api/v1/tokens/{id}")).await.expect(204);
+    // Whether it was waiting by then or not: it hears nothing any more.
+    waiting.await.expect("it is answered").expect(401);
+}
