@@ -79,6 +79,12 @@ async fn a_mail_above_the_limit_is_kept_in_part_and_left_on_the_server() {
     let left: Vec<Vec<u8>> = dovecot.stored("support", "INBOX").into_iter().map(|mail| mail.raw).collect();
     assert!(left == [large.build()]);
     assert_eq!(sync(&desk, mailbox).await["accepted"], status["accepted"], "it is not taken in again");
+    // Its copy is known by its beginning alone, and what the rest of it says nobody has seen.
+    dovecot.deliver("support", "INBOX", large.build());
+    sync(&desk, mailbox).await;
+    assert_eq!(ledger(&desk, mailbox, "oversized").await.len(), 2);
+    assert_eq!(conversations(&desk).await.len(), 3);
+    assert_eq!(dovecot.stored("support", "INBOX").len(), 2);
     desk.stop().await;
 }
 
