@@ -1,5 +1,6 @@
 //! One poll of a Maildir: what is not in the ledger is taken in; the files stay as they are.
 
+use super::batch::{BATCH_BYTES, BATCH_MAILS};
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Arrival, Batch};
@@ -12,10 +13,6 @@ use tokio::sync::watch;
 
 /// The ledger's name for the one folder of a Maildir.
 const FOLDER: &str = "maildir";
-/// Mails of one batch at the most.
-const BATCH_MAILS: usize = 100;
-/// Bytes of one batch at the most, unless one mail alone is larger.
-const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 /// Of a mail that is too large to take in, this much is kept.
 const HEAD_BYTES: usize = 64 * 1024;
 
@@ -58,7 +55,7 @@ fn batch_length(entries: &[Entry]) -> usize {
     let mut bytes = 0;
     let fits = |entry: &&Entry| {
         bytes += entry.size;
-        bytes <= BATCH_BYTES
+        bytes <= BATCH_BYTES.unsigned_abs()
     };
     entries.iter().take(BATCH_MAILS).take_while(fits).count().max(1)
 }

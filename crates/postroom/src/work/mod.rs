@@ -1,6 +1,7 @@
 //! The workers. Each is told nothing: what is due is in the store, so that a wake-up, a timer
 //! and a restart run the same code.
 
+mod batch;
 mod fetch;
 mod keep;
 mod maildir;

@@ -1,6 +1,7 @@
 //! One poll of an IMAP mailbox: for each folder, what is new is planned, fetched in batches,
 //! taken in, and only then touched on the server.
 
+use super::batch::{BATCH_MAILS, LARGE_BYTES, UNKNOWN_SIZE, next_batch};
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Arrival, Batch};
@@ -18,14 +19,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Mails of one batch at the most.
-const BATCH_MAILS: usize = 100;
-/// Bytes of one batch at the most, unless one mail alone is larger.
-const BATCH_BYTES: i64 = 8 * 1024 * 1024;
-/// A larger mail is fetched in pieces.
-const LARGE_BYTES: i64 = 16 * 1024 * 1024;
-/// The size of a mail whose server could not say it; such a mail goes alone and in pieces.
-const UNKNOWN_SIZE: i64 = -1;
 /// No mail is older: with it a search by day finds all.
 const BEGINNING: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
 /// A mailbox that is not older than this was made just now.
@@ -454,70 +447,8 @@ fn by_action(due: &[MailAction]) -> BTreeMap<&str, Vec<u32>> {
     grouped
 }
 
-/// The first mails that fit into one batch. One that failed before goes alone, as does a large one.
-fn next_batch(waiting: &[Pending], alone_above: i64) -> &[Pending] {
-    let mut bytes = 0;
-    let mut count = 0;
-    for mail in waiting.iter().take(BATCH_MAILS) {
-        let alone = mail.attempts > 0 || mail.size > alone_above || mail.size == UNKNOWN_SIZE;
-        bytes += mail.size;
-        if count > 0 && (alone || bytes > BATCH_BYTES) {
-            break;
-        }
-        count += 1;
-        if alone {
-            break;
-        }
-    }
-    &waiting[..count]
-}
-
 /// The day of a date or of a time in RFC 3339.
 fn day(text: &str) -> Result<jiff::civil::Date, Stopped> {
     let day = text.get(..10).and_then(|day| day.parse().ok());
     day.ok_or_else(|| Stopped::Date(text.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use postroom_core::id::MailboxId;
-
-    fn waiting(sizes: &[(i64, i32)]) -> Vec<Pending> {
-        sizes
-            .iter()
-            .enumerate()
-            .map(|(uid, (size, attempts))| Pending {
-                mailbox_id: MailboxId(1),
-                folder: "INBOX".into(),
-                uidvalidity: 1,
-                uid: uid as i64 + 1,
-                size: *size,
-                attempts: *attempts,
-                last_error: None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_batch_holds_what_fits() {
-        assert_eq!(next_batch(&waiting(&[]), LARGE_BYTES).len(), 0);
-        assert_eq!(next_batch(&waiting(&[(10, 0); 150]), LARGE_BYTES).len(), BATCH_MAILS);
-        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2, 0); 3]), LARGE_BYTES).len(), 2);
-        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES / 2 + 1, 0); 3]), LARGE_BYTES).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(BATCH_BYTES + 1, 0); 3]), LARGE_BYTES).len(), 1);
-    }
-
-    #[test]
-    fn large_and_failed_mails_go_alone() {
-        assert_eq!(next_batch(&waiting(&[(10, 0), (LARGE_BYTES + 1, 0)]), LARGE_BYTES).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(LARGE_BYTES + 1, 0), (10, 0)]), LARGE_BYTES).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(10, 1), (10, 0)]), LARGE_BYTES).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(10, 0), (10, 1)]), LARGE_BYTES).len(), 1);
-        // Above the limit of what is taken in, only the beginning is fetched.
-        assert_eq!(next_batch(&waiting(&[(10, 0), (11, 0)]), 10).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(11, 0), (10, 0)]), 10).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(10, 0), (UNKNOWN_SIZE, 0)]), LARGE_BYTES).len(), 1);
-        assert_eq!(next_batch(&waiting(&[(UNKNOWN_SIZE, 0), (10, 0)]), LARGE_BYTES).len(), 1);
-    }
 }
