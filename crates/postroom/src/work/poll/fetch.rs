@@ -1,0 +1,176 @@
+//! What waits: fetched in batches, taken in, and looked for where it did not come.
+
+use super::{FolderPoll, Stopped};
+use crate::work::batch::{BATCH_MAILS, LARGE_BYTES, UNKNOWN_SIZE, next_batch};
+use postroom_core::actor::Actor;
+use postroom_core::intake::{Arrival, Batch};
+use postroom_core::operations::fetching::{self, Folder};
+use postroom_core::ports::ReadContext;
+use postroom_core::store::ledger::Pending;
+use postroom_ingest::error::SourceError;
+use postroom_ingest::source::{Fetched, MailSource};
+use std::collections::HashSet;
+
+/// Of a mail that is too large to take in, this much of its text is kept besides its header.
+const HEAD_BYTES: u32 = 64 * 1024;
+
+impl FolderPoll<'_> {
+    /// Fetches what waits: what is new in batches; what was tried in vain before, one by one and
+    /// once in this poll.
+    pub(super) fn fetch_all(
+        &mut self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+    ) -> Result<Option<String>, Stopped> {
+        let mut fault = None;
+        while !*self.stopping.borrow() {
+            let limit = (BATCH_MAILS + self.tried.len()) as i64;
+            let waiting = self.desk.read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, limit))?;
+            let fresh: Vec<Pending> =
+                waiting.into_iter().filter(|mail| !self.tried.contains(&mail.uid)).collect();
+            let batch = next_batch(&fresh, self.alone_above());
+            if batch.is_empty() {
+                break;
+            }
+            match self.fetch_batch(session, folder, batch) {
+                // They are in the ledger now and will not be found waiting again.
+                Ok(None) => {}
+                Ok(Some(missed)) => {
+                    self.tried.extend(batch.iter().map(|mail| mail.uid));
+                    fault = Some(missed);
+                }
+                Err(error) => {
+                    if let [culprit] = batch {
+                        self.tried.insert(culprit.uid);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(fault)
+    }
+
+    /// A mail above this size goes alone: it is fetched in pieces, or only its beginning is.
+    fn alone_above(&self) -> i64 {
+        LARGE_BYTES.min(self.desk.settings().mail_bytes as i64)
+    }
+
+    /// Fetches and takes in one batch. What did not come is looked for: gone, or missed.
+    fn fetch_batch(
+        &mut self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        batch: &[Pending],
+    ) -> Result<Option<String>, Stopped> {
+        let fetched = match self.fetch(session, batch) {
+            Ok(fetched) => fetched,
+            Err(error) => return self.fetch_failed(session, folder, batch, error),
+        };
+        let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
+        let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| self.is_too_old(mail));
+        self.ignore(folder, batch, &old)?;
+        self.take_in(folder, batch, fetched)?;
+        let missing: Vec<&Pending> = batch.iter().filter(|mail| !came.contains(&mail.uid)).collect();
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        let uids: Vec<u32> = missing.iter().filter_map(|mail| u32::try_from(mail.uid).ok()).collect();
+        let there: HashSet<i64> = session.still_there(&uids)?.into_iter().map(i64::from).collect();
+        let gone: Vec<Pending> =
+            missing.iter().filter(|mail| !there.contains(&mail.uid)).map(|mail| (*mail).clone()).collect();
+        let system = Actor::system();
+        self.desk.write_here(&system, |cx| fetching::gone(cx, folder, &gone))?;
+        if there.is_empty() {
+            return Ok(None);
+        }
+        let missed: Vec<i64> = there.into_iter().collect();
+        let why = "the server lists the mail but did not send it".to_owned();
+        self.desk.write_here(&system, |cx| fetching::missed(cx, folder, &missed, &why))?;
+        Ok(Some(why))
+    }
+
+    fn ignore(&self, folder: &Folder, batch: &[Pending], old: &[Fetched]) -> Result<(), Stopped> {
+        let is_old = |mail: &&Pending| old.iter().any(|old| i64::from(old.uid) == mail.uid);
+        let mails: Vec<Pending> = batch.iter().filter(is_old).cloned().collect();
+        let why = "it was there before the mailbox was added";
+        Ok(self.desk.write_here(&Actor::system(), |cx| fetching::ignored(cx, folder, &mails, why))?)
+    }
+
+    /// A refused batch is asked for mail by mail; one that broke the connection counts as tried,
+    /// and its mails are asked for one by one from now on, so that the culprit stands alone.
+    fn fetch_failed(
+        &mut self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        batch: &[Pending],
+        error: SourceError,
+    ) -> Result<Option<String>, Stopped> {
+        let why = error.to_string();
+        if batch.len() > 1 && !error.drops_session() {
+            let mut fault = None;
+            for mail in batch {
+                if let Some(missed) = self.fetch_batch(session, folder, std::slice::from_ref(mail))? {
+                    fault = Some(missed);
+                }
+            }
+            return Ok(fault);
+        }
+        let uids: Vec<i64> = batch.iter().map(|mail| mail.uid).collect();
+        self.desk.write_here(&Actor::system(), |cx| fetching::missed(cx, folder, &uids, &why))?;
+        self.broke_over_mail = error.drops_session();
+        if error.drops_session() { Err(error.into()) } else { Ok(Some(why)) }
+    }
+
+    fn fetch(&self, session: &mut dyn MailSource, batch: &[Pending]) -> Result<Vec<Fetched>, SourceError> {
+        let uid = |mail: &Pending| u32::try_from(mail.uid).unwrap_or(0);
+        match batch {
+            [one] if one.size == UNKNOWN_SIZE => {
+                let most = self.desk.settings().mail_bytes as u64;
+                Ok(session.fetch_large(uid(one), most)?.into_iter().collect())
+            }
+            [one] if self.is_oversized(one) => {
+                Ok(session.fetch_head(uid(one), HEAD_BYTES)?.into_iter().collect())
+            }
+            [one] if one.size > LARGE_BYTES => {
+                Ok(session.fetch_large(uid(one), one.size.unsigned_abs())?.into_iter().collect())
+            }
+            several => session.fetch(&several.iter().map(uid).collect::<Vec<_>>()),
+        }
+    }
+
+    fn is_oversized(&self, mail: &Pending) -> bool {
+        mail.size > self.desk.settings().mail_bytes as i64
+    }
+
+    fn take_in(&self, folder: &Folder, batch: &[Pending], fetched: Vec<Fetched>) -> Result<(), Stopped> {
+        if fetched.is_empty() {
+            return Ok(());
+        }
+        let context = ReadContext { trusted_authserv_ids: self.mailbox.trusted_authserv_ids.clone() };
+        let known_to_be = batch.len() == 1 && self.is_oversized(&batch[0]);
+        let mut arrivals = Vec::with_capacity(fetched.len());
+        for mut mail in fetched {
+            let uid = i64::from(mail.uid);
+            let oversized = known_to_be || mail.raw.len() > self.desk.settings().mail_bytes;
+            if oversized && !known_to_be {
+                mail.raw.truncate(HEAD_BYTES as usize);
+            }
+            arrivals.push(Arrival {
+                location: folder.location(uid),
+                uid: Some(uid),
+                internal_date: mail.internal_date,
+                mail: self.desk.ports().reader.read(&mail.raw, &context),
+                raw: self.desk.keep_here(&mail.raw)?,
+                oversized,
+            });
+        }
+        let batch = Batch {
+            mailbox_id: folder.mailbox_id,
+            folder: folder.name.clone(),
+            uidvalidity: Some(folder.uidvalidity),
+            arrivals,
+        };
+        self.desk.receive_here(&batch)?;
+        Ok(())
+    }
+}

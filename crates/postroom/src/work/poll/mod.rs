@@ -1,0 +1,139 @@
+//! One poll of an IMAP mailbox: for each folder, what is new is planned, fetched in batches,
+//! taken in, and only then touched on the server.
+
+mod act;
+mod fetch;
+mod plan;
+
+use postroom_core::desk::Desk;
+use postroom_core::mailbox::{AfterIngest, Mailbox, Source};
+use postroom_core::operations::fetching::Folder;
+use postroom_core::operations::mailboxes::Connection;
+use postroom_core::store::mailboxes::PollEnd;
+use postroom_ingest::error::SourceError;
+use postroom_ingest::imap;
+use postroom_ingest::source::MailSource;
+use postroom_ingest::transport::Timeouts;
+use std::collections::HashSet;
+use tokio::sync::watch;
+
+/// New connections in one poll after a mail broke one.
+const RECONNECTS: usize = 10;
+
+/// Why a poll could not go on.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    #[error("{0}")]
+    Desk(#[from] postroom_core::Error),
+    #[error("the mailbox's import date {0:?} is no date")]
+    Date(String),
+}
+
+impl Stopped {
+    fn drops_session(&self) -> bool {
+        match self {
+            Self::Source(error) => error.drops_session(),
+            Self::Desk(_) => true,
+            Self::Date(_) => false,
+        }
+    }
+}
+
+/// Polls all folders of a mailbox. One folder that is missing does not keep the others waiting.
+pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<bool>) -> PollEnd {
+    let Source::Imap { folders, after_ingest, .. } = &connection.mailbox.source else {
+        return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
+    };
+    let password = connection.source_password.as_deref().unwrap_or_default();
+    let connect = || imap::connect(&connection.mailbox.source, password, &Timeouts::default());
+    let mut session = match connect() {
+        Ok(session) => session,
+        Err(error) => return PollEnd::Failed(error.to_string()),
+    };
+    let mut faults = Vec::new();
+    let mut read = 0;
+    let mut connections_left = RECONNECTS;
+    for name in folders {
+        let mut poll = FolderPoll {
+            desk,
+            mailbox: &connection.mailbox,
+            writable: *after_ingest != AfterIngest::Leave,
+            stopping,
+            tried: HashSet::new(),
+            broke_over_mail: false,
+            without_sizes: false,
+        };
+        loop {
+            let error = match poll.run(&mut session, name) {
+                Ok(missed) => {
+                    read += 1;
+                    faults.extend(missed);
+                    break;
+                }
+                Err(error) => error,
+            };
+            faults.push(format!("folder {name}: {error}"));
+            if !error.drops_session() {
+                break;
+            }
+            // Some servers hang up over a mail that they can't read (Dovecot does). It counts as
+            // tried; the others need not wait for the next poll.
+            if !std::mem::take(&mut poll.broke_over_mail) || connections_left == 0 || *stopping.borrow() {
+                return end(read, &faults);
+            }
+            connections_left -= 1;
+            match connect() {
+                Ok(again) => session = again,
+                Err(error) => {
+                    faults.push(error.to_string());
+                    return end(read, &faults);
+                }
+            }
+        }
+    }
+    session.logout();
+    end(read, &faults)
+}
+
+fn end(read: usize, faults: &[String]) -> PollEnd {
+    match (read, faults.first()) {
+        (_, None) => PollEnd::Well,
+        (0, Some(first)) => PollEnd::Failed(first.clone()),
+        (_, Some(first)) => PollEnd::Partly(first.clone()),
+    }
+}
+
+/// One folder's part of a poll.
+struct FolderPoll<'a> {
+    desk: &'a Desk,
+    mailbox: &'a Mailbox,
+    writable: bool,
+    stopping: &'a watch::Receiver<bool>,
+    /// What was tried in vain in this poll, and is left for the next.
+    tried: HashSet<i64>,
+    /// The connection was lost over mail that counts as tried since.
+    broke_over_mail: bool,
+    /// The server can't list its mail with sizes: there is one that it can't measure.
+    without_sizes: bool,
+}
+
+impl FolderPoll<'_> {
+    /// What kept single mails from coming in, if anything did.
+    fn run(&mut self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
+        let state = session.select(name, self.writable)?;
+        let folder = Folder {
+            mailbox_id: self.mailbox.id,
+            name: name.to_owned(),
+            uidvalidity: i64::from(state.uidvalidity),
+        };
+        self.plan(session, &folder, &state)?;
+        let missed = self.fetch_all(session, &folder)?;
+        match self.act(session, &folder) {
+            // The mail is here: what the server would not do with it must not slow down the polls.
+            Err(error) if !error.drops_session() => Ok(missed.or(Some(error.to_string()))),
+            done => done.map(|()| missed),
+        }
+    }
+}
