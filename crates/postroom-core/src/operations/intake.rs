@@ -2,18 +2,15 @@
 //! events. Whatever dies, a mail is there with all that belongs to it, or not at all.
 
 use super::conversations::{self, about, set_status, tell_changes};
-use crate::actor::Actor;
 use crate::conversation::{Channel, Conversation, LinkReason, Priority, Status, WaitingOn};
 use crate::cx::Cx;
-use crate::desk::Desk;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::{MailboxId, MessageId};
-use crate::intake::{Arrival, Batch, Receipt, Verdict};
+use crate::intake::{Arrival, Batch, Receipt};
 use crate::mail::{Class, Mail};
 use crate::mailbox::{AfterIngest, Mailbox, Source};
 use crate::message::{AuthorType, MessageKind, Recipients};
 use crate::own_id::Reading;
-use crate::ports::ReadContext;
 use crate::store::conversations::NewConversation;
 use crate::store::messages::NewMessage;
 use crate::store::types::Json;
@@ -25,6 +22,7 @@ use crate::threading::{Decision, Flag, Outcome, ParticipantClass, Policy};
 use crate::{Error, store};
 use std::collections::HashSet;
 
+mod desk;
 mod known;
 mod ledger;
 mod people;
@@ -375,118 +373,4 @@ fn action(source: &Source) -> Option<(String, u64)> {
         AfterIngest::Move { folder } => Some((format!("move:{folder}"), 0)),
         AfterIngest::Delete { after_days } => Some(("delete".to_owned(), u64::from(*after_days) * DAY)),
     }
-}
-
-impl Desk {
-    /// Takes a batch in; if that fails, its mails one by one, so that one bad mail never holds
-    /// up the rest: the offender is put aside with its bytes. Blocks.
-    ///
-    /// Fails only where the store itself fails, and then nothing was taken in that is not in
-    /// the ledger.
-    pub fn receive_here(&self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
-        let system = Actor::system();
-        let failed = match self.receive_once(batch) {
-            Ok(receipts) => return Ok(receipts),
-            Err(error) => error,
-        };
-        if is_stores(&failed) {
-            return Err(failed);
-        }
-        tracing::warn!(mailbox = %batch.mailbox_id, error = ?failed, "a batch failed; trying its mails one by one");
-        let mut receipts = Vec::with_capacity(batch.arrivals.len());
-        for arrival in &batch.arrivals {
-            let single = Batch { arrivals: vec![arrival.clone()], ..batch.clone() };
-            match self.receive_once(&single) {
-                Ok(mut one) => receipts.append(&mut one),
-                Err(error) if is_stores(&error) => return Err(error),
-                Err(error) => {
-                    tracing::error!(mailbox = %batch.mailbox_id, location = arrival.location, error = ?error,
-                        "a mail could not be taken in and is put aside");
-                    let why = format!("{error}{}", because(&error));
-                    self.write_here(&system, |cx| quarantine(cx, &single, arrival, &why))?;
-                    receipts.push(Receipt {
-                        location: arrival.location.clone(),
-                        verdict: Verdict::Quarantined,
-                        message_id: None,
-                        conversation_id: None,
-                    });
-                }
-            }
-        }
-        Ok(receipts)
-    }
-
-    /// One transaction. A panic over a mail counts as that mail's failure.
-    fn receive_once(&self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
-        let work = || self.write_here(&Actor::system(), |cx| receive(cx, batch));
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Err(Error::StateConflict("taking the mail in made the daemon panic; see its log".to_owned()))
-        })
-    }
-
-    /// Takes one mail that a gateway pushes into a mailbox.
-    pub async fn push_mail(&self, actor: &Actor, id: MailboxId, raw: Vec<u8>) -> Result<Receipt, Error> {
-        let mailbox = self
-            .read(actor, move |cx| {
-                cx.access().require(crate::access::Scope::ConversationsWrite)?;
-                let mailbox = super::mailboxes::visible(cx, id)?;
-                if cx.access().whole_mailbox_level(id) < Some(crate::access::Level::Reply) {
-                    return Err(Error::Forbidden(
-                        "pushing mail takes the right to answer in the whole mailbox",
-                    ));
-                }
-                Ok(mailbox)
-            })
-            .await?;
-        if raw.len() > self.settings().mail_bytes {
-            return Err(Error::TooLarge(format!("a mail has at most {} bytes", self.settings().mail_bytes)));
-        }
-        if raw.iter().all(u8::is_ascii_whitespace) {
-            return Err(Error::invalid("", "required", "the body must be a mail (RFC 5322)"));
-        }
-        let desk = self.clone();
-        crate::desk::off_thread(move || {
-            let context = ReadContext { trusted_authserv_ids: mailbox.trusted_authserv_ids };
-            let kept = desk.keep_here(&raw)?;
-            let arrival = Arrival {
-                location: uuid::Uuid::now_v7().to_string(),
-                uid: None,
-                internal_date: Some(desk.now()),
-                mail: desk.ports().reader.read(&raw, &context),
-                raw: kept,
-                oversized: false,
-            };
-            let batch = Batch {
-                mailbox_id: mailbox.id,
-                folder: "push".to_owned(),
-                uidvalidity: None,
-                arrivals: vec![arrival],
-            };
-            desk.receive_here(&batch)?.pop().ok_or(Error::NotFound("receipt"))
-        })
-        .await
-    }
-}
-
-/// Whether the store is at fault rather than a mail.
-fn is_stores(error: &Error) -> bool {
-    use crate::store::StoreError;
-    match error {
-        Error::Busy => true,
-        Error::Store { source, .. } => {
-            !matches!(source, StoreError::Database(_)) || store::is_unreachable(source)
-        }
-        _ => false,
-    }
-}
-
-fn because(error: &Error) -> String {
-    let mut chain = String::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        chain.push_str(": ");
-        chain.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    chain
 }
