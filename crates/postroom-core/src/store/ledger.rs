@@ -11,6 +11,16 @@ use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::HashSet;
 
+/// The rows of a table that stand under one generation of a folder's numbers.
+macro_rules! generation {
+    ($table:ident, $mailbox:expr, $folder:expr, $uidvalidity:expr) => {
+        $table::table
+            .filter($table::mailbox_id.eq($mailbox))
+            .filter($table::folder.eq($folder))
+            .filter($table::uidvalidity.eq($uidvalidity))
+    };
+}
+
 /// One mail in one place.
 #[derive(Debug, Clone, PartialEq, Eq, Insertable)]
 #[diesel(table_name = ledger, treat_none_as_default_value = false)]
@@ -153,10 +163,7 @@ pub fn pending(
     uidvalidity: i64,
     limit: i64,
 ) -> Result<Vec<Pending>, StoreError> {
-    Ok(pending_mails::table
-        .filter(pending_mails::mailbox_id.eq(mailbox))
-        .filter(pending_mails::folder.eq(folder))
-        .filter(pending_mails::uidvalidity.eq(uidvalidity))
+    Ok(generation!(pending_mails, mailbox, folder, uidvalidity)
         .order((pending_mails::attempts.asc(), pending_mails::uid.asc()))
         .limit(limit)
         .select(Pending::as_select())
@@ -173,11 +180,7 @@ pub fn delete_pending(
 ) -> Result<(), StoreError> {
     for uids in uids.chunks(10_000) {
         diesel::delete(
-            pending_mails::table
-                .filter(pending_mails::mailbox_id.eq(mailbox))
-                .filter(pending_mails::folder.eq(folder))
-                .filter(pending_mails::uidvalidity.eq(uidvalidity))
-                .filter(pending_mails::uid.eq_any(uids)),
+            generation!(pending_mails, mailbox, folder, uidvalidity).filter(pending_mails::uid.eq_any(uids)),
         )
         .execute(conn)?;
     }
@@ -219,11 +222,7 @@ pub fn note_attempt(
 ) -> Result<(), StoreError> {
     for uids in uids.chunks(10_000) {
         diesel::update(
-            pending_mails::table
-                .filter(pending_mails::mailbox_id.eq(mailbox))
-                .filter(pending_mails::folder.eq(folder))
-                .filter(pending_mails::uidvalidity.eq(uidvalidity))
-                .filter(pending_mails::uid.eq_any(uids)),
+            generation!(pending_mails, mailbox, folder, uidvalidity).filter(pending_mails::uid.eq_any(uids)),
         )
         .set((pending_mails::attempts.eq(pending_mails::attempts + 1), pending_mails::last_error.eq(error)))
         .execute(conn)?;
@@ -265,10 +264,7 @@ pub fn due_actions(
     uidvalidity: i64,
     now: Timestamp,
 ) -> Result<Vec<MailAction>, StoreError> {
-    Ok(mail_actions::table
-        .filter(mail_actions::mailbox_id.eq(mailbox))
-        .filter(mail_actions::folder.eq(folder))
-        .filter(mail_actions::uidvalidity.eq(uidvalidity))
+    Ok(generation!(mail_actions, mailbox, folder, uidvalidity)
         .filter(mail_actions::due_at.le(now))
         .order(mail_actions::uid.asc())
         .limit(1_000)
@@ -285,11 +281,7 @@ pub fn delete_actions(
     uids: &[i64],
 ) -> Result<(), StoreError> {
     diesel::delete(
-        mail_actions::table
-            .filter(mail_actions::mailbox_id.eq(mailbox))
-            .filter(mail_actions::folder.eq(folder))
-            .filter(mail_actions::uidvalidity.eq(uidvalidity))
-            .filter(mail_actions::uid.eq_any(uids)),
+        generation!(mail_actions, mailbox, folder, uidvalidity).filter(mail_actions::uid.eq_any(uids)),
     )
     .execute(conn)?;
     Ok(())
@@ -303,10 +295,7 @@ pub fn tried_in_vain(
     uidvalidity: i64,
     tries: i32,
 ) -> Result<Vec<Pending>, StoreError> {
-    Ok(pending_mails::table
-        .filter(pending_mails::mailbox_id.eq(mailbox))
-        .filter(pending_mails::folder.eq(folder))
-        .filter(pending_mails::uidvalidity.eq(uidvalidity))
+    Ok(generation!(pending_mails, mailbox, folder, uidvalidity)
         .filter(pending_mails::attempts.ge(tries))
         .order(pending_mails::uid.asc())
         .select(Pending::as_select())
