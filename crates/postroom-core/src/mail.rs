@@ -42,6 +42,26 @@ words! {
         Loop = "loop",
     }
 
+    /// What a calendar in a mail wants (RFC 5546 section 1.4).
+    pub enum CalendarMethod {
+        /// It tells of an event, and wants no answer.
+        Publish = "publish",
+        /// It invites, or changes what it invited to.
+        Request = "request",
+        /// It answers an invitation.
+        Reply = "reply",
+        /// It adds dates to a series.
+        Add = "add",
+        /// It calls an event off.
+        Cancel = "cancel",
+        /// It asks for the latest state of an event.
+        Refresh = "refresh",
+        /// It proposes something else.
+        Counter = "counter",
+        /// It declines what was proposed.
+        DeclineCounter = "declinecounter",
+    }
+
     /// What the receiving server says of the sender (RFC 8601), if it is one we trust.
     pub enum SenderAuth {
         /// DMARC passed, or an aligned DKIM or SPF did.
@@ -78,16 +98,29 @@ pub struct Part {
 }
 
 /// One recipient whom a bounce is about (RFC 3464 section 2.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailedRecipient {
-    /// Final-Recipient, without its type.
+    /// Final-Recipient, without its type: who could not be reached.
     pub email: String,
+    /// Original-Recipient, without its type: whom we wrote to, where a forward made another of them.
+    pub original_email: Option<String>,
     /// `failed`, `delayed`, `delivered`, `relayed`, `expanded`.
     pub action: String,
-    /// Enhanced status code: `5.1.1`.
+    /// Enhanced status code (RFC 3463): `5.1.1`; empty where none is given.
     pub status: String,
     /// What the other server said; at most 1,000 characters.
     pub diagnostic: String,
+    /// It was given up: the mail will not arrive. A delay is not, nor is a success.
+    pub permanent: bool,
+    /// Will-Retry-Until: how long a delayed mail is still tried.
+    pub retry_until: Option<Timestamp>,
+}
+
+impl FailedRecipient {
+    /// The address that we wrote to, as far as the report says.
+    pub fn addressed(&self) -> &str {
+        self.original_email.as_deref().unwrap_or(&self.email)
+    }
 }
 
 /// A mail after reading: header texts raw where threading reads them itself, the rest decoded.
@@ -143,6 +176,8 @@ pub struct Mail {
     pub about_ids: Vec<String>,
     /// Whom a bounce is about.
     pub failed_recipients: Vec<FailedRecipient>,
+    /// What its calendar wants, where it has one.
+    pub calendar_method: Option<CalendarMethod>,
     /// The first bytes of Thread-Index, where Outlook sent one.
     pub thread_index: Option<String>,
     /// SHA-256 over sender, date, text without white space, and files: the sameness of R1.
@@ -181,6 +216,7 @@ impl Mail {
             instance_marks: Vec::new(),
             about_ids: Vec::new(),
             failed_recipients: Vec::new(),
+            calendar_method: None,
             thread_index: None,
             fingerprint: [0; 32],
             is_shortened: false,

@@ -4,9 +4,9 @@
 //! and our own marks gone round. Intake tells them.
 
 use crate::fields;
-use crate::headers::unfolded;
+use crate::limits::Limits;
 use crate::mime::Tree;
-use postroom_core::mail::{Address, Class};
+use postroom_core::mail::{Address, CalendarMethod, Class};
 use postroom_core::text;
 
 /// What is known of a mail when its class is asked for.
@@ -24,9 +24,15 @@ pub(crate) struct Facts<'a, 'x> {
     pub(crate) subject: &'a str,
     /// Its whole text.
     pub(crate) text: &'a str,
+    /// What its calendar wants, if it has one.
+    pub(crate) calendar: Option<CalendarMethod>,
     /// More `Received` headers than this are a circle.
     pub(crate) received: usize,
 }
+
+/// Calendars of one mail that are looked at, and lines of one in which its method is looked for.
+const CALENDARS: usize = 20;
+const METHOD_LINES: usize = 100;
 
 /// Headers that only automatic answers have (RFC 3834 came late, these came before).
 const ANSWERING: [&str; 10] = [
@@ -157,12 +163,6 @@ pub(crate) fn classify(facts: &Facts<'_, '_>) -> (Class, Vec<String>) {
     sign(report("vacation"), Class::AutoReply, "report:vacation");
     sign(suppresses && is_answer, Class::AutoReply, "subject:automatic-reply");
 
-    // Invitations come by lists too, but what they want is an answer to the invitation.
-    let is_invitation = facts.tree.nodes.iter().any(|node| {
-        node.media.kind == "text/calendar"
-            && (node.media.parameter("method").is_some() || has_method(node.body))
-    });
-
     // Lists and bulk. An answer is somebody's, whatever a provider adds on its way.
     sign(headers.has("List-Id"), Class::List, "header:list-id");
     let own = |a: &Address| facts.delivered_to.iter().any(|d| d.eq_ignore_ascii_case(&a.email));
@@ -173,7 +173,10 @@ pub(crate) fn classify(facts: &Facts<'_, '_>) -> (Class, Vec<String>) {
     sign(matches!(precedence.as_str(), "bulk" | "list" | "junk"), Class::List, "header:precedence");
     sign(headers.has("Feedback-ID") && !answers, Class::List, "header:feedback-id");
 
-    sign(is_invitation, Class::Calendar, "part:calendar");
+    // Invitations come by lists too, but then they are the list's.
+    if let Some(method) = facts.calendar {
+        sign(true, Class::Calendar, &format!("calendar:{method}"));
+    }
 
     // Machines' notes.
     let bare: String = local.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();
@@ -186,16 +189,27 @@ pub(crate) fn classify(facts: &Facts<'_, '_>) -> (Class, Vec<String>) {
     (class.unwrap_or(Class::Human), signals)
 }
 
-/// Whether a calendar names a method in its own text (RFC 5546 section 1.4).
-fn has_method(body: &[u8]) -> bool {
-    let start = unfolded(&body[..body.len().min(4096)]).to_ascii_uppercase();
-    start.contains("METHOD:")
+/// What the first calendar that names a method wants. The part's type says it, or its own text
+/// (RFC 6047 section 2.4 wants both).
+pub(crate) fn calendar_method(tree: &Tree<'_>, limits: &Limits) -> Option<CalendarMethod> {
+    let calendars = tree.nodes.iter().filter(|node| node.media.kind == "text/calendar");
+    calendars.take(CALENDARS).find_map(|node| {
+        let declared = node.media.parameter("method").map(str::to_owned);
+        let method = declared.or_else(|| written_method(&node.text(limits)))?;
+        method.trim().to_ascii_lowercase().parse().ok()
+    })
+}
+
+/// The METHOD line of a calendar; it stands before the first component (RFC 5545 section 3.6).
+fn written_method(calendar: &str) -> Option<String> {
+    let lines = calendar.lines().take(METHOD_LINES).map(str::trim);
+    let is_method = |line: &&str| line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("METHOD:"));
+    lines.filter(is_method).map(|line| line[7..].trim().to_owned()).next()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::Limits;
     use crate::mime;
 
     fn class_of(raw: &str) -> (Class, Vec<String>) {
@@ -216,6 +230,7 @@ mod tests {
             delivered_to: &delivered_to,
             subject: &subject,
             text: &String::from_utf8_lossy(top.body),
+            calendar: calendar_method(&tree, &Limits::default()),
             received: 50,
         })
     }
@@ -290,11 +305,32 @@ mod tests {
         assert_eq!(class("Auto-Submitted: auto-generated"), Class::Notification);
         assert_eq!(class("X-Auto-Response-Suppress: All"), Class::Notification);
         assert_eq!(class_of("Content-Type: text/calendar; method=REQUEST\n\nx").0, Class::Calendar);
+        assert_eq!(class_of("Content-Type: text/calendar; method=nonsense\n\nx").0, Class::Human);
         assert_eq!(
             class_of("Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nMETHOD:REPLY").0,
             Class::Calendar
         );
         assert_eq!(class_of("Content-Type: text/calendar\n\nBEGIN:VCALENDAR").0, Class::Human);
+    }
+
+    #[test]
+    fn calendars_say_what_they_want() {
+        let method = |raw: &str| {
+            let limits = Limits::default();
+            calendar_method(&mime::read(raw.as_bytes(), &limits), &limits)
+        };
+        let typed =
+            |method: &str| format!("Content-Type: text/calendar; method=\"{method}\"\n\nBEGIN:VCALENDAR\n");
+        for wanted in CalendarMethod::ALL {
+            assert_eq!(method(&typed(&wanted.as_str().to_ascii_uppercase())), Some(*wanted));
+        }
+        let encoded = "Content-Type: text/calendar\nContent-Transfer-Encoding: base64\n\n\
+            QkVHSU46VkNBTEVOREFSDQpNRVRIT0Q6Q0FOQ0VMDQpFTkQ6VkNBTEVOREFSDQo=\n";
+        assert_eq!(method(encoded), Some(CalendarMethod::Cancel));
+        let both = "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\n\
+            --b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\nmethod:reply\n--b--\n";
+        assert_eq!(method(both), Some(CalendarMethod::Reply));
+        assert_eq!(method("Content-Type: text/plain\n\nMETHOD:REPLY\n"), None);
     }
 
     #[test]

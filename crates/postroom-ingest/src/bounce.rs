@@ -16,6 +16,8 @@ const IDS: usize = 20;
 const RECIPIENTS: usize = 100;
 /// Characters of a diagnosis (see [`FailedRecipient::diagnostic`]).
 const DIAGNOSTIC_CHARS: usize = 1000;
+/// Characters of an address.
+const EMAIL_CHARS: usize = 254;
 /// Bytes of a part that are searched.
 const SEARCHED_BYTES: usize = 256 * 1024;
 
@@ -59,10 +61,15 @@ static JSON_ID: LazyLock<Regex> = LazyLock::new(|| pattern(r#""messageId"\s*:\s*
 pub(crate) fn read(class: Class, tree: &Tree<'_>, text: &str, limits: &Limits) -> Report {
     let mut report = Report::default();
     let mut ids = Ids::default();
+    let mut envelopes = Vec::new();
     for node in tree.nodes.iter().filter(|n| !n.is_container) {
         match node.media.kind.as_str() {
             "message/delivery-status" | "message/global-delivery-status" => {
-                report.failed_recipients.extend(recipients(&content(node, limits)));
+                let status = content(node, limits);
+                let groups = groups(status.as_bytes(), limits);
+                report.failed_recipients.extend(recipients(&groups));
+                // Some servers keep the Message-ID as the name of the envelope.
+                envelopes.extend(groups.iter().filter_map(|group| group.text("Original-Envelope-Id")));
             }
             "message/disposition-notification" | "message/feedback-report" => {
                 for group in groups(content(node, limits).as_bytes(), limits) {
@@ -95,6 +102,9 @@ pub(crate) fn read(class: Class, tree: &Tree<'_>, text: &str, limits: &Limits) -
     let searched = clipped(text);
     COPIED_ID.captures_iter(searched).for_each(|found| ids.add(&found[1]));
     JSON_ID.captures_iter(searched).for_each(|found| ids.add(&found[1]));
+    for id in &envelopes {
+        ids.add(id);
+    }
     if ids.found.is_empty() {
         for name in ["In-Reply-To", "References"] {
             headers.all(name).for_each(|id| ids.add(&unfolded(id)));
@@ -176,23 +186,38 @@ fn groups<'x>(raw: &'x [u8], limits: &Limits) -> Vec<Headers<'x>> {
     groups
 }
 
-/// The recipients of a status part.
-fn recipients(status: &str) -> Vec<FailedRecipient> {
-    let limits = Limits::default();
-    let mut found = Vec::new();
-    for group in groups(status.as_bytes(), &limits) {
-        let typed = |name: &str| group.text(name).map(|value| behind_type(&value));
-        let Some(email) = typed("Final-Recipient").or_else(|| typed("Original-Recipient")) else { continue };
-        let diagnostic = text::one_line(&typed("Diagnostic-Code").unwrap_or_default(), DIAGNOSTIC_CHARS);
-        let status = group.text("Status").unwrap_or_default();
-        let status = first_status(&status).or_else(|| first_status(&diagnostic)).unwrap_or_default();
-        let action = group.text("Action").unwrap_or_default();
-        let action = action.split([' ', ';', '(']).next().unwrap_or_default().to_ascii_lowercase();
-        let action =
-            if action.is_empty() { action_of(&status).to_owned() } else { text::one_line(&action, 20) };
-        found.push(FailedRecipient { email: text::one_line(&email, 254), action, status, diagnostic });
-    }
-    found
+/// The recipients of a status part (RFC 3464 section 2.3).
+fn recipients(groups: &[Headers<'_>]) -> Vec<FailedRecipient> {
+    groups.iter().filter_map(recipient).collect()
+}
+
+fn recipient(group: &Headers<'_>) -> Option<FailedRecipient> {
+    let typed = |name: &str| group.text(name).map(|value| behind_type(&value)).filter(|v| !v.is_empty());
+    let email = |name: &str| typed(name).map(|value| text::one_line(&value, EMAIL_CHARS));
+    let original = email("Original-Recipient");
+    let last = email("Final-Recipient").or_else(|| original.clone())?;
+    let diagnostic = text::one_line(&typed("Diagnostic-Code").unwrap_or_default(), DIAGNOSTIC_CHARS);
+    let status = group.text("Status").unwrap_or_default();
+    let status = first_status(&status).or_else(|| first_status(&diagnostic)).unwrap_or_default();
+    let action = group.text("Action").unwrap_or_default();
+    let action = action.split([' ', ';', '(', '\t']).next().unwrap_or_default().to_ascii_lowercase();
+    let action = if action.is_empty() { action_of(&status).to_owned() } else { text::one_line(&action, 20) };
+    let retry_until = group.first("Will-Retry-Until").and_then(|value| fields::date(value, DIAGNOSTIC_CHARS));
+    Some(FailedRecipient {
+        original_email: original.filter(|original| !original.eq_ignore_ascii_case(&last)),
+        email: last,
+        permanent: is_permanent(&action),
+        action,
+        status,
+        diagnostic,
+        retry_until,
+    })
+}
+
+/// RFC 3464 section 2.3.3: `failed` means given up, whatever the status: a server that could not be
+/// reached for five days is 4.4.1 to the end.
+fn is_permanent(action: &str) -> bool {
+    action == "failed"
 }
 
 /// `rfc822; ada@x.example` without its type (RFC 3464 section 2.1.2), without brackets.
@@ -248,6 +273,8 @@ fn guessed(headers: &Headers<'_>, text: &str) -> Vec<FailedRecipient> {
         action: action.to_owned(),
         status: status.clone(),
         diagnostic: diagnostic.clone(),
+        permanent: is_permanent(action),
+        ..FailedRecipient::default()
     };
     emails.into_iter().map(recipient).collect()
 }
@@ -278,6 +305,8 @@ mod tests {
             action: action.into(),
             status: status.into(),
             diagnostic: diagnostic.into(),
+            permanent: action == "failed",
+            ..FailedRecipient::default()
         }
     }
 
@@ -291,16 +320,58 @@ mod tests {
             Final-Recipient: rfc822; <ada@x.example>\nOriginal-Recipient: rfc822;old@x.example\nAction: failed\n\
             Status: 5.1.1 (no user)\nDiagnostic-Code: smtp; 550 5.1.1 No\n such user\n\n\
             Final-Recipient: rfc822; bob@x.example\nAction: Delayed\nStatus: 4.4.1\n\
+            Original-Recipient: rfc822;bob@x.example\nWill-Retry-Until: Wed, 7 Jan 2026 10:00:00 +0000\n\
             --b\nContent-Type: message/rfc822\n\nMessage-ID: <orig@shop.example>\nSubject: x\n\nbody\n--b--\n";
         let found = report(Class::Bounce, raw);
         assert_eq!(found.about_ids, ["<orig@shop.example>"]);
+        let ada = recipient("ada@x.example", "failed", "5.1.1", "550 5.1.1 No such user");
+        let bob = recipient("bob@x.example", "delayed", "4.4.1", "");
+        let until = fields::date(b"Wed, 7 Jan 2026 10:00:00 +0000", 100);
         assert_eq!(
             found.failed_recipients,
             [
-                recipient("ada@x.example", "failed", "5.1.1", "550 5.1.1 No such user"),
-                recipient("bob@x.example", "delayed", "4.4.1", "")
+                FailedRecipient { original_email: Some("old@x.example".into()), ..ada },
+                FailedRecipient { retry_until: until, ..bob }
             ]
         );
+        assert!(until.is_some());
+        let addressed: Vec<&str> = found.failed_recipients.iter().map(FailedRecipient::addressed).collect();
+        assert_eq!(addressed, ["old@x.example", "bob@x.example"]);
+    }
+
+    #[test]
+    fn only_what_was_given_up_is_permanent() {
+        for (fields, permanent) in [
+            ("Action: failed\nStatus: 5.1.1", true),
+            ("Action: failed\nStatus: 4.4.1", true),
+            ("Action: FAILED (given up)\nStatus: 4.4.1", true),
+            ("Action: delayed\nStatus: 4.4.1", false),
+            ("Action: delayed\nStatus: 5.0.0", false),
+            ("Action: delivered\nStatus: 2.0.0", false),
+            ("Action: relayed\nStatus: 2.0.0", false),
+            ("Action: expanded\nStatus: 2.0.0", false),
+            ("Status: 5.7.1", true),
+            ("Status: 4.2.2", false),
+            ("Diagnostic-Code: smtp; 550 5.1.1 no", true),
+        ] {
+            let raw = format!(
+                "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822;a@x.example\n{fields}\n"
+            );
+            assert_eq!(report(Class::Bounce, &raw).failed_recipients[0].permanent, permanent, "{fields}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_envelope_may_be_the_id() {
+        let about = |id: &str| {
+            let raw = format!(
+                "Content-Type: message/delivery-status\n\nOriginal-Envelope-Id: {id}\n\n\
+                 Final-Recipient: rfc822;a@x.example\nAction: failed\n"
+            );
+            report(Class::Bounce, &raw).about_ids
+        };
+        assert_eq!(about("orig@x.example"), ["<orig@x.example>"]);
+        assert_eq!(about("QQ314159"), Vec::<String>::new());
     }
 
     #[test]

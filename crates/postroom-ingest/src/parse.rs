@@ -62,6 +62,7 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
     mail.fingerprint = print.finish();
 
     let recipients: Vec<Address> = mail.to.iter().chain(&mail.cc).cloned().collect();
+    mail.calendar_method = automatic::calendar_method(&tree, limits);
     let (class, signals) = automatic::classify(&Facts {
         tree: &tree,
         from: &mail.from,
@@ -69,6 +70,7 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
         delivered_to: &mail.delivered_to,
         subject: &mail.subject,
         text: &mail.text,
+        calendar: mail.calendar_method,
         received: limits.received,
     });
     mail.class = class;
