@@ -138,6 +138,39 @@ pub enum Delivery {
     Sink {},
 }
 
+/// What opens a login. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A password.
+    Password(String),
+    /// An OAuth 2 access token, for SASL's XOAUTH2.
+    Bearer(String),
+}
+
+impl Credential {
+    /// The secret itself, for those who must keep it out of what they say.
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Password(secret) | Self::Bearer(secret) => secret,
+        }
+    }
+
+    /// The first answer of XOAUTH2, before it is encoded: what Google and Microsoft document under
+    /// this name.
+    pub fn xoauth2(user: &str, token: &str) -> String {
+        format!("user={user}\x01auth=Bearer {token}\x01\x01")
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::Bearer(_) => "Bearer",
+        })
+    }
+}
+
 /// A mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailbox {

@@ -3,7 +3,7 @@
 //! that may.
 
 use crate::mail::{Composed, Mail, Outgoing};
-use crate::mailbox::{Delivery, Source};
+use crate::mailbox::{Credential, Delivery, Source};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -92,9 +92,9 @@ pub struct Probe {
 /// Tries a mailbox's two ends.
 pub trait ProbeMailbox: Send + Sync {
     /// Logs in where mail comes from and looks for the folders.
-    fn source(&self, source: &Source, password: Option<&str>) -> Probe;
+    fn source(&self, source: &Source, credential: Option<&Credential>) -> Probe;
     /// Logs in where mail goes.
-    fn delivery(&self, delivery: &Delivery, password: Option<&str>) -> Probe;
+    fn delivery(&self, delivery: &Delivery, credential: Option<&Credential>) -> Probe;
 }
 
 /// Everything outside, as the desk holds it.

@@ -42,10 +42,7 @@ pub enum SourceError {
     },
 
     /// The server does not let this user in.
-    #[error(
-        "the server at {host}:{port} refused the login for {username}; check username and password{}",
-        quoted(said)
-    )]
+    #[error("the server at {host}:{port} refused the login for {username}; check {check}{}", quoted(said))]
     LoginRefused {
         /// The server.
         host: String,
@@ -53,6 +50,8 @@ pub enum SourceError {
         port: u16,
         /// Who tried to log in.
         username: String,
+        /// What to look at.
+        check: &'static str,
         /// What the server said; empty where it said nothing, or repeated the password.
         said: String,
         /// The server says that it is only so for now (RFC 5530).
@@ -118,6 +117,18 @@ impl SourceError {
             Self::Maildir { source, .. } => source.is_some(),
             Self::Tls { .. } | Self::Insecure { .. } | Self::FolderMissing { .. } | Self::NotImap => false,
         }
+    }
+
+    /// The server does not want this user with this secret: another secret may help, and trying the
+    /// same one again will not.
+    pub fn refuses_login(&self) -> bool {
+        matches!(self, Self::LoginRefused { for_now: false, .. })
+    }
+
+    /// The access token ran out while the session stood: Microsoft ends it then with
+    /// `BYE Session invalidated - AccessTokenExpired`.
+    pub fn is_token_expired(&self) -> bool {
+        matches!(self, Self::Lost { why, .. } if why.contains("AccessTokenExpired"))
     }
 
     /// The session is out of step or gone: only a new connection can go on (a tagged NO or BAD

@@ -5,7 +5,7 @@ use crate::imap::{ImapSession, connect};
 use crate::maildir::Maildir;
 use crate::source::MailSource;
 use crate::transport::Timeouts;
-use postroom_core::mailbox::{AfterIngest, Source};
+use postroom_core::mailbox::{AfterIngest, Credential, Source};
 use postroom_core::ports::Probe;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -20,9 +20,9 @@ const TIMEOUTS: Timeouts = Timeouts {
 
 /// Logs in where mail comes from and looks for the folders; of a Maildir it reads the list and a
 /// mail. Nothing is changed there.
-pub fn probe_source(source: &Source, password: Option<&str>) -> Probe {
+pub fn probe_source(source: &Source, credential: Option<&Credential>) -> Probe {
     let outcome = match source {
-        Source::Imap { .. } => probe_imap(source, password),
+        Source::Imap { .. } => probe_imap(source, credential),
         Source::Maildir { path } => probe_maildir(path),
         Source::Push {} => Ok("mail is pushed through the API; there is nothing to log in to".to_owned()),
     };
@@ -32,14 +32,14 @@ pub fn probe_source(source: &Source, password: Option<&str>) -> Probe {
     }
 }
 
-fn probe_imap(source: &Source, password: Option<&str>) -> Result<String, String> {
+fn probe_imap(source: &Source, credential: Option<&Credential>) -> Result<String, String> {
     let Source::Imap { host, port, username, folders, after_ingest, .. } = source else {
         return Err(in_words(&SourceError::NotImap));
     };
-    let Some(password) = password else {
+    let Some(credential) = credential else {
         return Err("no password is set".to_owned());
     };
-    let mut session = connect(source, password, &TIMEOUTS).map_err(|error| in_words(&error))?;
+    let mut session = connect(source, credential, &TIMEOUTS).map_err(|error| in_words(&error))?;
     let found = look_around(&mut session, folders, after_ingest).map_err(|error| in_words(&error));
     session.logout();
     Ok(format!("logged in to {host}:{port} as {username}; {}", found?))

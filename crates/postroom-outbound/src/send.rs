@@ -10,7 +10,7 @@ use crate::wire::Reply;
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
-use postroom_core::mailbox::Delivery;
+use postroom_core::mailbox::{Credential, Delivery};
 use std::fmt::Display;
 
 /// From whom and to whom, whatever the mail itself says.
@@ -36,7 +36,7 @@ pub struct Refusal {
 }
 
 /// What became of a mail. Reasons are one line of at most 500 characters, fit for the log and
-/// for an agent, and never hold the password.
+/// for an agent, and never hold the password or the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The server took the mail for at least one recipient.
@@ -85,7 +85,7 @@ pub enum Outcome {
 /// `delivery` must be `Delivery::Smtp`; the sink defers.
 pub async fn send<E: Display>(
     delivery: &Delivery,
-    password: Option<&str>,
+    credential: Option<&Credential>,
     envelope: &Envelope,
     raw: &[u8],
     timeouts: &Timeouts,
@@ -96,7 +96,7 @@ pub async fn send<E: Display>(
         Err(reason) => return failed(reason, None),
     };
     let own_name = route.from.as_ref().map(Address::domain);
-    let mut session = match Session::open(delivery, password, own_name, timeouts).await {
+    let mut session = match Session::open(delivery, credential, own_name, timeouts).await {
         Ok(session) => session,
         Err(Trouble::Later { reason, code }) => {
             return Outcome::Deferred { reason, code, refused: Vec::new() };

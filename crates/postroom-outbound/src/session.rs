@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::transport::smtp::commands::{Ehlo, Quit, Starttls};
 use lettre::transport::smtp::extension::ClientId;
-use postroom_core::mailbox::{Delivery, Security};
+use postroom_core::mailbox::{Credential, Delivery, Security};
 use postroom_core::text::one_line;
 use std::error::Error as _;
 use std::fmt::Display;
@@ -104,29 +104,31 @@ impl Session {
     /// Opens a session and says EHLO by this name, a domain in ASCII.
     pub(crate) async fn open(
         delivery: &Delivery,
-        password: Option<&str>,
+        credential: Option<&Credential>,
         own_name: Option<&str>,
         timeouts: &Timeouts,
     ) -> Result<Self, Trouble> {
         let Some(server) = Server::of(delivery) else {
             return Err(later("the mailbox has no SMTP server: its mail is captured and never leaves"));
         };
-        let credentials = match (server.username, password) {
+        let login = match (server.username, credential) {
             (None, _) => None,
-            (Some(user), Some(password)) => Some((user, password)),
+            (Some(user), Some(credential)) => Some((user, credential)),
             (Some(user), None) => {
                 let reason = format!("no password is known for {user} at {}", server.place());
                 return Err(Trouble::Login { reason: reason_of(&reason) });
             }
         };
         let stream = server.reach(timeouts.connect).await.map_err(later)?;
-        let secrets = credentials.map_or_else(Vec::new, |(user, password)| {
-            let forms = [plain(user, password), STANDARD.encode(password), password.to_owned()];
+        let secrets = login.map_or_else(Vec::new, |(user, credential)| {
+            let secret = credential.secret();
+            let forms =
+                [xoauth2(user, secret), plain(user, secret), STANDARD.encode(secret), secret.to_owned()];
             forms.into_iter().filter(|form| !form.is_empty()).collect()
         });
         let wire = Wire::new(stream);
         let mut session = Self { wire, offers: Offers::default(), place: server.place(), secrets };
-        match session.prepare(&server, credentials, own_name, timeouts).await {
+        match session.prepare(&server, login, own_name, timeouts).await {
             Ok(()) => Ok(session),
             Err(trouble) => {
                 session.quit().await;
@@ -138,7 +140,7 @@ impl Session {
     async fn prepare(
         &mut self,
         server: &Server<'_>,
-        credentials: Option<(&str, &str)>,
+        login: Option<(&str, &Credential)>,
         own_name: Option<&str>,
         timeouts: &Timeouts,
     ) -> Result<(), Trouble> {
@@ -160,8 +162,8 @@ impl Session {
             self.encrypt(server, timeouts).await?;
             self.hello(own_name, timeouts).await?;
         }
-        match credentials {
-            Some((user, password)) => self.log_in(user, password, timeouts).await,
+        match login {
+            Some((user, credential)) => self.log_in(user, credential, timeouts).await,
             None => Ok(()),
         }
     }
@@ -189,19 +191,30 @@ impl Session {
         Ok(())
     }
 
-    /// AUTH PLAIN (RFC 4616), or LOGIN where that is all the server knows.
-    async fn log_in(&mut self, user: &str, password: &str, timeouts: &Timeouts) -> Result<(), Trouble> {
+    /// By password: AUTH PLAIN (RFC 4616), or LOGIN where that is all the server knows. By token:
+    /// XOAUTH2.
+    async fn log_in(
+        &mut self,
+        user: &str,
+        credential: &Credential,
+        timeouts: &Timeouts,
+    ) -> Result<(), Trouble> {
         let offers = |mechanism: &str| self.offers.login.iter().any(|offered| offered == mechanism);
         let limit = timeouts.command;
-        let reply = if offers("PLAIN") {
-            self.wire.command(format!("AUTH PLAIN {}\r\n", plain(user, password)), limit).await
-        } else if offers("LOGIN") {
-            self.log_in_by_steps(user, password, limit).await
-        } else {
-            let known = self.offers.login.join(", ");
-            let known = if known.is_empty() { "none at all".to_owned() } else { known };
-            let reason = format!("{} offers no way to log in that we know: {known}", self.place);
-            return Err(Trouble::Login { reason: reason_of(&reason) });
+        let reply = match credential {
+            Credential::Password(password) if offers("PLAIN") => {
+                self.wire.command(format!("AUTH PLAIN {}\r\n", plain(user, password)), limit).await
+            }
+            Credential::Password(password) if offers("LOGIN") => {
+                self.log_in_by_steps(user, password, limit).await
+            }
+            Credential::Bearer(token) if offers("XOAUTH2") => self.log_in_by_token(user, token, limit).await,
+            _ => {
+                let known = self.offers.login.join(", ");
+                let known = if known.is_empty() { "none at all".to_owned() } else { known };
+                let reason = format!("{} offers no way to log in that we know: {known}", self.place);
+                return Err(Trouble::Login { reason: reason_of(&reason) });
+            }
         };
         let reply = reply.map_err(|broken| later(self.broken("the login", &broken)))?;
         if reply.is_done() {
@@ -231,6 +244,13 @@ impl Session {
             reply = self.wire.command(format!("{}\r\n", STANDARD.encode(answer)), limit).await?;
         }
         Ok(reply)
+    }
+
+    /// A server that does not like the token says why in a challenge, and refuses once that has
+    /// been acknowledged with an empty line.
+    async fn log_in_by_token(&mut self, user: &str, token: &str, limit: Duration) -> Result<Reply, Broken> {
+        let reply = self.wire.command(format!("AUTH XOAUTH2 {}\r\n", xoauth2(user, token)), limit).await?;
+        if reply.code == 334 { self.wire.command("\r\n", limit).await } else { Ok(reply) }
     }
 
     /// A reply that must be 2xx for the session to go on.
@@ -281,6 +301,11 @@ fn later(reason: impl Display) -> Trouble {
 /// One line of at most 500 characters.
 pub(crate) fn reason_of(text: &str) -> String {
     one_line(text, REASON_CHARS)
+}
+
+/// The initial response of XOAUTH2.
+fn xoauth2(user: &str, token: &str) -> String {
+    STANDARD.encode(Credential::xoauth2(user, token))
 }
 
 /// The initial response of PLAIN.

@@ -7,6 +7,7 @@ mod daemon;
 mod demo_mails;
 mod key_file;
 mod lock;
+mod login;
 mod open;
 mod outside;
 mod work;

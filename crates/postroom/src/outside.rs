@@ -7,7 +7,7 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
-use postroom_core::mailbox::{Delivery, Source};
+use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::ports::{KeepBlob, PortError, Ports, Probe, ProbeMailbox};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -108,11 +108,11 @@ impl KeepBlob for Keeper {
 struct Prober;
 
 impl ProbeMailbox for Prober {
-    fn source(&self, source: &Source, password: Option<&str>) -> Probe {
-        postroom_ingest::probe::probe_source(source, password)
+    fn source(&self, source: &Source, credential: Option<&Credential>) -> Probe {
+        postroom_ingest::probe::probe_source(source, credential)
     }
 
-    fn delivery(&self, delivery: &Delivery, password: Option<&str>) -> Probe {
-        postroom_outbound::probe_delivery(delivery, password)
+    fn delivery(&self, delivery: &Delivery, credential: Option<&Credential>) -> Probe {
+        postroom_outbound::probe_delivery(delivery, credential)
     }
 }

@@ -1,7 +1,7 @@
 //! The outside, as small as it can be: mail is headers, an empty line and text.
 
 use postroom_core::mail::{Address, Composed, Mail, Outgoing};
-use postroom_core::mailbox::{Delivery, Source};
+use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::ports::{
     ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml,
 };
@@ -87,11 +87,11 @@ impl KeepBlob for Keeper {
 struct Prober;
 
 impl ProbeMailbox for Prober {
-    fn source(&self, _: &Source, _: Option<&str>) -> Probe {
+    fn source(&self, _: &Source, _: Option<&Credential>) -> Probe {
         Probe { ok: true, detail: "mail is pushed".to_owned() }
     }
 
-    fn delivery(&self, _: &Delivery, _: Option<&str>) -> Probe {
+    fn delivery(&self, _: &Delivery, _: Option<&Credential>) -> Probe {
         Probe { ok: false, detail: "the server refused the password".to_owned() }
     }
 }

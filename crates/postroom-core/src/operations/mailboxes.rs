@@ -8,7 +8,7 @@ use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
 use crate::intake::Verdict;
-use crate::mailbox::{Delivery, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
+use crate::mailbox::{Credential, Delivery, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
 use crate::page::{Page, PageRequest};
 use crate::ports::Probe;
 use crate::store::ledger::Entry;
@@ -414,6 +414,17 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+impl Connection {
+    /// What opens the login at one of its two ends; `None` where nothing is kept.
+    pub fn credential(&self, end: PasswordOf) -> Option<Credential> {
+        let password = match end {
+            PasswordOf::Source => &self.source_password,
+            PasswordOf::Delivery => &self.delivery_password,
+        };
+        password.clone().map(Credential::Password)
+    }
+}
+
 /// What it takes to connect to a mailbox's servers.
 pub fn connection(cx: &mut Cx<'_>, id: MailboxId) -> Result<Connection, Error> {
     let mailbox = visible(cx, id)?;
@@ -440,8 +451,10 @@ impl Desk {
             .await?;
         let prober = self.ports().prober.clone();
         let probed = tokio::task::spawn_blocking(move || {
-            let source = prober.source(&found.mailbox.source, found.source_password.as_deref());
-            let delivery = prober.delivery(&found.mailbox.delivery, found.delivery_password.as_deref());
+            let (source, delivery) =
+                (found.credential(PasswordOf::Source), found.credential(PasswordOf::Delivery));
+            let source = prober.source(&found.mailbox.source, source.as_ref());
+            let delivery = prober.delivery(&found.mailbox.delivery, delivery.as_ref());
             (source, delivery)
         });
         probed.await.map_err(|_| Error::Store { doing: "trying a mailbox", source: store::StoreError::Died })

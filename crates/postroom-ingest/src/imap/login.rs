@@ -7,21 +7,26 @@ use crate::transport::{self, Deadline, Place, Timeouts, Wire};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imap::types::Capabilities;
-use postroom_core::mailbox::Source;
+use postroom_core::mailbox::{Credential, Source};
+use std::cell::Cell;
 
 /// Logs in to the IMAP server of a mailbox; blocks, at most for the time limits.
 ///
 /// # Errors
 /// [`SourceError::NotImap`] where the source is another, and all that can go wrong on the way to a
-/// session. No error holds the password.
-pub fn connect(source: &Source, password: &str, timeouts: &Timeouts) -> Result<ImapSession, SourceError> {
-    connect_within(source, password, timeouts, Limits::default())
+/// session. No error holds the password or the token.
+pub fn connect(
+    source: &Source,
+    credential: &Credential,
+    timeouts: &Timeouts,
+) -> Result<ImapSession, SourceError> {
+    connect_within(source, credential, timeouts, Limits::default())
 }
 
 /// As [`connect`], with limits of one's own for what the server may send.
 pub fn connect_within(
     source: &Source,
-    password: &str,
+    credential: &Credential,
     timeouts: &Timeouts,
     limits: Limits,
 ) -> Result<ImapSession, SourceError> {
@@ -35,7 +40,7 @@ pub fn connect_within(
     // The transport has read it: before STARTTLS nobody else could.
     client.greeting_read = true;
 
-    let entry = Entry { place: &place, shelf: &shelf, username, password };
+    let entry = Entry { place: &place, shelf: &shelf, username, credential };
     let way = entry.way(&mut client)?;
     shelf.clear();
     let session = entry.log_in(client, way)?;
@@ -44,26 +49,35 @@ pub fn connect_within(
 
 type Client = imap::Client<Shield<Wire>>;
 
-/// How the password gets across.
+/// How the secret gets across.
 enum Way {
     /// `LOGIN`, for ASCII alone.
     Login,
     /// `AUTHENTICATE PLAIN` (RFC 4616), which takes any UTF-8.
     Plain,
+    /// `AUTHENTICATE XOAUTH2`, as Google and Microsoft document it.
+    Xoauth2,
 }
 
 struct Entry<'a> {
     place: &'a Place,
     shelf: &'a Shelf,
     username: &'a str,
-    password: &'a str,
+    credential: &'a Credential,
 }
 
 impl Entry<'_> {
     fn way(&self, client: &mut Client) -> Result<Way, SourceError> {
         let can: Capabilities = super::guard(|| client.capabilities())
             .map_err(|failure| failure.explain(self.place, self.shelf, "tell what it can do"))?;
-        let is_ascii = self.username.is_ascii() && self.password.is_ascii();
+        if let Credential::Bearer(_) = self.credential {
+            return if can.has_str("AUTH=XOAUTH2") {
+                Ok(Way::Xoauth2)
+            } else {
+                Err(self.refused("it offers no login by OAuth 2 (XOAUTH2) on this connection", false))
+            };
+        }
+        let is_ascii = self.username.is_ascii() && self.credential.secret().is_ascii();
         match (can.has_str("LOGINDISABLED"), can.has_str("AUTH=PLAIN")) {
             (false, _) if is_ascii => Ok(Way::Login),
             (_, true) => Ok(Way::Plain),
@@ -76,8 +90,9 @@ impl Entry<'_> {
     fn log_in(&self, client: Client, way: Way) -> Result<Session, SourceError> {
         let outcome = super::guard(|| {
             let outcome = match way {
-                Way::Login => client.login(self.username, self.password),
-                Way::Plain => client.authenticate("PLAIN", self),
+                Way::Login => client.login(self.username, self.credential.secret()),
+                Way::Plain => client.authenticate("PLAIN", &Answer::new(self.plain())),
+                Way::Xoauth2 => client.authenticate("XOAUTH2", &Answer::new(self.xoauth2())),
             };
             outcome.map_err(|(error, _client)| error)
         });
@@ -100,6 +115,10 @@ impl Entry<'_> {
             host: self.place.host.clone(),
             port: self.place.port,
             username: self.username.to_owned(),
+            check: match self.credential {
+                Credential::Password(_) => "username and password",
+                Credential::Bearer(_) => "the username and what it was authorized for",
+            },
             said: said.to_owned(),
             for_now,
         }
@@ -107,28 +126,41 @@ impl Entry<'_> {
 
     /// Some servers repeat a command they did not like: what they say then is not passed on.
     fn is_told_in(&self, line: &[u8]) -> bool {
-        let escaped = self.password.replace('\\', "\\\\").replace('"', "\\\"");
-        let secrets = [
-            self.password.to_owned(),
-            escaped,
-            STANDARD.encode(self.password),
-            STANDARD.encode(self.plain()),
-        ];
+        let secret = self.credential.secret();
+        let escaped = secret.replace('\\', "\\\\").replace('"', "\\\"");
+        let encoded = [self.plain(), self.xoauth2()].map(|whole| STANDARD.encode(whole));
+        let [plain, xoauth2] = encoded;
+        let secrets = [secret.to_owned(), escaped, STANDARD.encode(secret), plain, xoauth2];
         let line = String::from_utf8_lossy(line);
         secrets.iter().any(|secret| !secret.is_empty() && line.contains(secret.as_str()))
     }
 
     /// What AUTHENTICATE PLAIN sends, before it is encoded.
     fn plain(&self) -> String {
-        format!("\0{}\0{}", self.username, self.password)
+        format!("\0{}\0{}", self.username, self.credential.secret())
+    }
+
+    /// What AUTHENTICATE XOAUTH2 sends, before it is encoded.
+    fn xoauth2(&self) -> String {
+        Credential::xoauth2(self.username, self.credential.secret())
     }
 }
 
-impl imap::Authenticator for Entry<'_> {
+/// Answers the first challenge with what was made ready, and every further one with nothing: that
+/// is how XOAUTH2 wants its message of failure acknowledged, before it says NO.
+struct Answer(Cell<String>);
+
+impl Answer {
+    fn new(answer: String) -> Self {
+        Self(Cell::new(answer))
+    }
+}
+
+impl imap::Authenticator for Answer {
     type Response = String;
 
     fn process(&self, _challenge: &[u8]) -> String {
-        self.plain()
+        self.0.take()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Marking, moving and deleting: these mails and no others, and a clear word where it can't be.
 
-use crate::server::{PASSWORD, PATIENT, Peer, Server};
+use crate::server::{PATIENT, Peer, Server, password};
 use postroom_core::mailbox::Security;
 use postroom_ingest::error::SourceError;
 use postroom_ingest::imap::{ImapSession, connect};
@@ -164,8 +164,8 @@ fn a_folder_that_is_missing_is_told_from_one_that_is_not_to_be_opened() {
 #[test]
 fn a_source_of_another_kind_is_no_imap() {
     let server = Server::let_in(|_| {});
-    connect(&server.source(Security::None), PASSWORD, &PATIENT).unwrap();
+    connect(&server.source(Security::None), &password(), &PATIENT).unwrap();
     server.end();
     let push = postroom_core::mailbox::Source::Push {};
-    assert!(matches!(connect(&push, "x", &PATIENT), Err(SourceError::NotImap)));
+    assert!(matches!(connect(&push, &password(), &PATIENT), Err(SourceError::NotImap)));
 }

@@ -1,7 +1,7 @@
 //! The way in: reaching a server, TLS, login.
 
-use crate::server::{PASSWORD, PATIENT, Server, certificate};
-use postroom_core::mailbox::{AfterIngest, Security, Source};
+use crate::server::{PATIENT, Server, certificate, password};
+use postroom_core::mailbox::{AfterIngest, Credential, Security, Source};
 use postroom_ingest::error::SourceError;
 use postroom_ingest::imap::connect;
 use postroom_ingest::probe::probe_source;
@@ -9,7 +9,7 @@ use postroom_ingest::source::MailSource;
 use std::net::TcpListener;
 
 fn refused(source: &Source) -> SourceError {
-    connect(source, PASSWORD, &PATIENT).expect_err("this must not become a session")
+    connect(source, &password(), &PATIENT).expect_err("this must not become a session")
 }
 
 fn with_host(mut source: Source, name: &str) -> Source {
@@ -130,7 +130,7 @@ fn a_password_beyond_ascii_goes_by_authenticate_plain() {
         peer.finish("OK done");
         peer.able("IMAP4rev1");
     });
-    connect(&server.source(Security::None), "pässw", &PATIENT).unwrap();
+    connect(&server.source(Security::None), &Credential::Password("pässw".to_owned()), &PATIENT).unwrap();
     server.end();
 }
 
@@ -193,7 +193,7 @@ fn tls_and_starttls_with_an_authority_of_ones_own() {
         peer.able("IMAP4rev1");
     });
     let source = with_host(server.source(Security::Tls), "localhost");
-    connect(&source, PASSWORD, &PATIENT).unwrap();
+    connect(&source, &password(), &PATIENT).unwrap();
     server.end();
 
     let server = Server::play(|peer| {
@@ -207,7 +207,7 @@ fn tls_and_starttls_with_an_authority_of_ones_own() {
         peer.ok();
         peer.able("IMAP4rev1");
     });
-    connect(&server.source(Security::StartTls), PASSWORD, &PATIENT).unwrap();
+    connect(&server.source(Security::StartTls), &password(), &PATIENT).unwrap();
     server.end();
 }
 
@@ -326,7 +326,7 @@ fn a_probe_says_what_works_and_what_does_not() {
     if let Source::Imap { after_ingest, .. } = &mut source {
         *after_ingest = AfterIngest::Move { folder: "Done".to_owned() };
     }
-    let probe = probe_source(&source, Some(PASSWORD));
+    let probe = probe_source(&source, Some(&password()));
     assert!(!probe.ok);
     assert_eq!(
         probe.detail,
@@ -339,12 +339,12 @@ fn a_probe_says_what_works_and_what_does_not() {
         peer.hear("LOGOUT");
         peer.ok();
     });
-    let probe = probe_source(&server.source(Security::None), Some(PASSWORD));
+    let probe = probe_source(&server.source(Security::None), Some(&password()));
     assert!(probe.ok);
     assert_eq!(probe.detail, format!("logged in to 127.0.0.1:{} as amy; INBOX holds 1 mail", server.port));
     server.end();
 
-    let probe = probe_source(&nobody(), Some(PASSWORD));
+    let probe = probe_source(&nobody(), Some(&password()));
     assert!(!probe.ok && probe.detail.contains("can't be reached: "), "{}", probe.detail);
     assert_eq!(probe_source(&nobody(), None).detail, "no password is set");
     assert!(probe_source(&Source::Push {}, None).ok);

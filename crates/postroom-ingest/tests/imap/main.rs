@@ -5,3 +5,4 @@ mod changes;
 mod entry;
 mod server;
 mod shield;
+mod xoauth2;

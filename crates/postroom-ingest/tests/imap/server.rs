@@ -1,6 +1,6 @@
 //! A server that does what a script says, on a thread of its own, for one connection.
 
-use postroom_core::mailbox::{AfterIngest, Import, Security, Source};
+use postroom_core::mailbox::{AfterIngest, Credential, Import, Security, Source};
 use postroom_ingest::imap::{ImapSession, connect_within};
 use postroom_ingest::shield::Limits;
 use postroom_ingest::transport::Timeouts;
@@ -14,6 +14,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub const PASSWORD: &str = "correct horse";
+
+pub fn password() -> Credential {
+    Credential::Password(PASSWORD.to_owned())
+}
 
 /// A test that goes wrong should end, and not in an hour.
 pub const PATIENT: Timeouts = Timeouts {
@@ -67,7 +71,7 @@ impl Server {
     }
 
     pub fn session_within(&self, timeouts: &Timeouts, limits: Limits) -> ImapSession {
-        connect_within(&self.source(Security::None), PASSWORD, timeouts, limits)
+        connect_within(&self.source(Security::None), &password(), timeouts, limits)
             .expect("it lets everybody in")
     }
 

@@ -9,6 +9,10 @@ fn patient() -> Timeouts {
     Timeouts { connect: long, command: long, ..Timeouts::default() }
 }
 
+fn secret() -> Credential {
+    Credential::Password("secret".to_owned())
+}
+
 fn delivery(port: u16, security: Security, ca_file: Option<&str>) -> Delivery {
     Delivery::Smtp {
         host: "localhost".into(),
@@ -21,7 +25,7 @@ fn delivery(port: u16, security: Security, ca_file: Option<&str>) -> Delivery {
 
 async fn try_with(security: Security, ca_file: Option<&str>, steps: Vec<Step>) -> (Probe, Heard) {
     let script = Script::play(steps);
-    let answer = probe(&delivery(script.port, security, ca_file), Some("secret"), &patient()).await;
+    let answer = probe(&delivery(script.port, security, ca_file), Some(&secret()), &patient()).await;
     (answer, script.end().await)
 }
 
@@ -102,7 +106,7 @@ async fn an_unusable_ca_file_is_said() {
 fn nobody_there_is_said_by_the_blocking_probe() {
     // a port that was free a moment ago
     let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let answer = probe_delivery(&delivery(port, Security::None, None), Some("secret"));
+    let answer = probe_delivery(&delivery(port, Security::None, None), Some(&secret()));
     assert!(!answer.ok);
     assert!(answer.detail.starts_with(&format!("can't reach localhost:{port}: ")), "{}", answer.detail);
     let nowhere = Delivery::Smtp {

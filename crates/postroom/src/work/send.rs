@@ -9,6 +9,7 @@ use postroom_core::mailbox::Delivery;
 use postroom_core::message::Outbound;
 use postroom_core::operations::mailboxes;
 use postroom_core::operations::outbox::{self, Outcome, Refusal};
+use postroom_core::store::mailboxes::PasswordOf;
 use postroom_outbound::{Envelope, Timeouts};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -103,9 +104,10 @@ async fn attempt(desk: &Desk, current: &Arc<Mutex<Outbound>>) -> Result<Outcome,
         *current.lock().unwrap_or_else(PoisonError::into_inner) = noted;
         Ok::<(), Error>(())
     };
+    let credential = connection.credential(PasswordOf::Delivery);
     let outcome = postroom_outbound::send(
         &connection.mailbox.delivery,
-        connection.delivery_password.as_deref(),
+        credential.as_ref(),
         &envelope,
         &raw,
         &Timeouts::default(),

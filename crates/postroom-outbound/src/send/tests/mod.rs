@@ -46,8 +46,20 @@ async fn deliver(
     raw: &[u8],
     timeouts: &Timeouts,
 ) -> (Outcome, u32) {
+    let password = Credential::Password("s3cret-word".to_owned());
+    deliver_as(delivery, &password, envelope, raw, timeouts).await
+}
+
+/// As `deliver`, with another secret.
+async fn deliver_as(
+    delivery: &Delivery,
+    credential: &Credential,
+    envelope: &Envelope,
+    raw: &[u8],
+    timeouts: &Timeouts,
+) -> (Outcome, u32) {
     let noted = Cell::new(0);
-    let outcome = send(delivery, Some("s3cret-word"), envelope, raw, timeouts, async || {
+    let outcome = send(delivery, Some(credential), envelope, raw, timeouts, async || {
         noted.set(noted.get() + 1);
         Ok::<_, Infallible>(())
     })

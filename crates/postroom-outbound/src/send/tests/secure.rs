@@ -52,6 +52,61 @@ async fn a_login_is_refused_or_put_off() {
 }
 
 #[tokio::test]
+async fn a_login_by_token_acknowledges_a_refusal_with_nothing() {
+    // user=desk^Aauth=Bearer s3cret-token^A^A
+    const AUTH: &str = "AUTH XOAUTH2 dXNlcj1kZXNrAWF1dGg9QmVhcmVyIHMzY3JldC10b2tlbgEB";
+    let token = Credential::Bearer("s3cret-token".to_owned());
+    let hello = || vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(b"250-x\r\n250 AUTH LOGIN PLAIN XOAUTH2\r\n")];
+    let after = |steps: Vec<Step>| [hello(), vec![Hear(AUTH)], steps].concat();
+    for (steps, is_refused) in [
+        // {"status":"400","schemes":"Bearer"}
+        (
+            after(vec![
+                Say(b"334 eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIn0=\r\n"),
+                Hear(""),
+                Say(b"535-5.7.8 not s3cret-token\r\n535 5.7.8 sorry\r\n"),
+            ]),
+            true,
+        ),
+        (after(vec![Say(b"535 5.7.3 Authentication unsuccessful\r\n")]), true),
+        (after(vec![Say(b"454 4.7.0 Temporary authentication failure\r\n")]), false),
+        (vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(b"250-x\r\n250 AUTH LOGIN PLAIN\r\n")], true),
+    ] {
+        let script = Script::play(steps);
+        let to = to(&["ada@example.net"]);
+        let (outcome, noted) = deliver_as(&with_login(script.port), &token, &to, RAW, &patient()).await;
+        let reason = match &outcome {
+            Outcome::LoginRefused { reason } if is_refused => reason,
+            Outcome::Deferred { reason, .. } if !is_refused => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(!reason.contains("s3cret"), "{reason}");
+        assert_eq!(noted, 0);
+        let heard = script.end().await;
+        assert!(heard.lines.iter().all(|line| !line.starts_with("AUTH PLAIN")), "{:?}", heard.lines);
+        assert!(heard.lines.get(2).is_none_or(String::is_empty), "{:?}", heard.lines);
+        assert_eq!(heard.rest, b"QUIT\r\n");
+    }
+    let mail = vec![
+        Say(b"235 2.7.0 Accepted\r\n"),
+        Hear("MAIL"),
+        Say(b"250 ok\r\n"),
+        Hear("RCPT"),
+        Say(b"250 ok\r\n"),
+        Hear("DATA"),
+        Say(b"354 go\r\n"),
+        Mail,
+        Say(b"250 ok\r\n"),
+    ];
+    let script = Script::play(after(mail));
+    let to = to(&["ada@example.net"]);
+    let (outcome, noted) = deliver_as(&with_login(script.port), &token, &to, RAW, &patient()).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    assert_eq!(noted, 1);
+    script.end().await;
+}
+
+#[tokio::test]
 async fn steps_of_a_login_end_well() {
     let script = Script::play(vec![
         Say(b"220 x\r\n"),

@@ -5,13 +5,13 @@ mod act;
 mod fetch;
 mod plan;
 
+use crate::login;
 use postroom_core::desk::Desk;
 use postroom_core::mailbox::{AfterIngest, Mailbox, Source};
 use postroom_core::operations::fetching::Folder;
 use postroom_core::operations::mailboxes::Connection;
 use postroom_core::store::mailboxes::PollEnd;
 use postroom_ingest::error::SourceError;
-use postroom_ingest::imap;
 use postroom_ingest::source::MailSource;
 use postroom_ingest::transport::Timeouts;
 use std::collections::HashSet;
@@ -46,8 +46,7 @@ pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<boo
     let Source::Imap { folders, after_ingest, .. } = &connection.mailbox.source else {
         return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
     };
-    let password = connection.source_password.as_deref().unwrap_or_default();
-    let connect = || imap::connect(&connection.mailbox.source, password, &Timeouts::default());
+    let connect = || login::imap(connection, &Timeouts::default());
     let mut session = match connect() {
         Ok(session) => session,
         Err(error) => return PollEnd::Failed(error.to_string()),
