@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod attacks;
+mod backup;
 mod commands;
 mod concurrency;
 mod configuration;

@@ -41,6 +41,16 @@ fn decompress(bytes: &[u8], size: i64) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::Blob(PortError::because("reading a kept blob", error)))
 }
 
+/// The bytes of a blob from what is stored of them; fails unless they are what its hash says.
+pub fn unpack(blob: &Blob, stored: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let damaged = || Error::Blob(PortError::new(format!("blob {} is damaged", blob.hash)));
+    let bytes = match blob.encoding.as_str() {
+        "zstd" => decompress(&stored, blob.size).map_err(|_| damaged())?,
+        _ => stored,
+    };
+    if sha256_hex(&bytes) == blob.hash { Ok(bytes) } else { Err(damaged()) }
+}
+
 /// The row for a raw mail.
 pub(crate) fn row(raw: &RawMail, now: Timestamp) -> Blob {
     Blob {
@@ -77,16 +87,11 @@ impl Desk {
         let found = self.read_here(&Actor::system(), |cx| Ok(store::blobs::find(cx.conn, hash)?))?;
         let missing = || Error::Blob(PortError::new(format!("blob {hash} is missing")));
         let blob = found.ok_or_else(missing)?;
-        let stored = match blob.content {
-            Some(content) => content,
+        let stored = match &blob.content {
+            Some(content) => content.clone(),
             None => self.ports().keeper.get(hash).map_err(Error::Blob)?.ok_or_else(missing)?,
         };
-        let bytes = if blob.encoding == "zstd" { decompress(&stored, blob.size)? } else { stored };
-        if sha256_hex(&bytes) == hash {
-            Ok(bytes)
-        } else {
-            Err(Error::Blob(PortError::new(format!("blob {hash} is damaged"))))
-        }
+        unpack(&blob, stored)
     }
 
     /// [`Desk::load_here`] off the caller's thread.

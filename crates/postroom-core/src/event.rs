@@ -76,6 +76,8 @@ words! {
         TokenCreated = "token.created",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
+        /// The desk was restored from a backup: what happened after that backup is not in the log.
+        DeskRestored = "desk.restored",
     }
 }
 

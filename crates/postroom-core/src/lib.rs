@@ -7,7 +7,7 @@
 
 pub mod access;
 pub mod actor;
-mod blobs;
+pub mod blobs;
 pub mod conversation;
 pub mod cx;
 pub mod desk;

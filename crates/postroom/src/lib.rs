@@ -1,6 +1,7 @@
 //! The daemon: wiring. It reads the configuration, builds the desk and its outside, starts the
 //! workers and the API, and ends them again.
 
+mod backup;
 pub mod commands;
 pub mod config;
 mod daemon;

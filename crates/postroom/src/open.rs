@@ -2,10 +2,11 @@
 
 use crate::config::Config;
 use crate::{key_file, outside};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use postroom_core::desk::{Desk, Parts, Settings};
 use postroom_core::keys::Keys;
-use postroom_core::store::conn::DatabaseUrl;
+use postroom_core::store;
+use postroom_core::store::conn::{self, DatabaseUrl};
 use postroom_core::time::Clock;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,9 +25,21 @@ pub fn open_desk(config: &Config) -> anyhow::Result<Desk> {
 
 /// [`open_desk`] with a clock of one's own.
 pub fn open_desk_at(config: &Config, clock: Clock) -> anyhow::Result<Desk> {
+    let database = config.database_url()?;
+    if let DatabaseUrl::Postgres(_) = &database {
+        // What can't be opened is told by the desk itself.
+        let restoring = conn::open(&database).ok().map(|mut conn| store::whole::is_restoring(&mut conn));
+        if restoring.transpose()? == Some(true) {
+            bail!("a backup was being restored to this database, and that did not end; run it again");
+        }
+    }
+    desk(config, clock, database)
+}
+
+/// Opens the desk that a database holds, even where it is being restored.
+pub(crate) fn desk(config: &Config, clock: Clock, database: DatabaseUrl) -> anyhow::Result<Desk> {
     key_file::make_data_dir(&config.storage.data_dir)?;
     let key = key_file::read_or_make(&config.key_file())?;
-    let database = config.database_url()?;
     let connections = match (&database, config.database.connections) {
         (DatabaseUrl::Sqlite(path), set) => {
             make_database_file(path)?;

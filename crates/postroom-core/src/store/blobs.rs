@@ -57,3 +57,16 @@ pub fn empty(conn: &mut Conn, hash: &str) -> Result<(), StoreError> {
     diesel::update(blobs::table.find(hash)).set(blobs::content.eq(None::<Vec<u8>>)).execute(conn)?;
     Ok(())
 }
+
+/// A blob without its content: its hash, and whether the object store keeps it.
+pub type Kept = (String, bool);
+
+/// The blobs behind a hash, in the order of hashes.
+pub fn list_after(conn: &mut Conn, after: &str, count: i64) -> Result<Vec<Kept>, StoreError> {
+    Ok(blobs::table
+        .filter(blobs::hash.gt(after))
+        .order(blobs::hash.asc())
+        .limit(count)
+        .select((blobs::hash, blobs::content.is_null()))
+        .load(conn)?)
+}

@@ -7,6 +7,7 @@ pub mod blobs;
 pub mod conn;
 pub mod conversations;
 pub mod customers;
+pub mod doctor;
 pub mod events;
 pub mod idempotency;
 pub mod ledger;
@@ -21,6 +22,7 @@ pub mod tags;
 pub mod threads;
 pub mod tokens;
 pub(crate) mod types;
+pub mod whole;
 
 /// What the database could not do.
 #[derive(Debug, thiserror::Error)]

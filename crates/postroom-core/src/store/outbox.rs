@@ -82,6 +82,19 @@ pub fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
         .optional()?)
 }
 
+/// Mails that are neither sent nor given up, oldest first.
+pub fn unfinished(conn: &mut Conn) -> Result<Vec<Outbound>, StoreError> {
+    Ok(outbox::table
+        .filter(outbox::state.eq_any([
+            DeliveryState::Queued,
+            DeliveryState::Deferred,
+            DeliveryState::Sending,
+        ]))
+        .order(outbox::id.asc())
+        .select(Outbound::as_select())
+        .load(conn)?)
+}
+
 /// Mails whose sender died over them.
 pub fn abandoned(conn: &mut Conn, now: Timestamp) -> Result<Vec<Outbound>, StoreError> {
     Ok(outbox::table

@@ -2,11 +2,15 @@
 //! not done, 2 is a command line that makes no sense.
 
 mod agent;
+mod backup;
 mod check;
 mod demo;
+mod doctor;
 mod mailbox;
 mod migrate;
 mod openapi;
+mod progress;
+mod restore;
 mod serve;
 mod table;
 mod token;
@@ -37,6 +41,12 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Check the configuration and the database, and change nothing.
     Check,
+    /// Save the desk to a folder, while everything runs.
+    Backup(backup::Arguments),
+    /// Make a backup a desk again, in an empty place.
+    Restore(restore::Arguments),
+    /// Read all that the desk remembers and look whether it is whole.
+    Doctor(doctor::Arguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Make, list and revoke access tokens.
@@ -80,6 +90,9 @@ impl Arguments {
             Command::Serve => serve::run(config()?),
             Command::Migrate(arguments) => migrate::run(&config()?, &arguments),
             Command::Check => check::run(&config()?),
+            Command::Backup(arguments) => backup::run(&config()?, &arguments),
+            Command::Restore(arguments) => restore::run(&config()?, &arguments),
+            Command::Doctor(arguments) => doctor::run(&config()?, &arguments),
             Command::Token(command) => token::run(&config()?, command),
             Command::Agent(command) => agent::run(&config()?, command),
             Command::Mailbox(command) => mailbox::run(&config()?, command),

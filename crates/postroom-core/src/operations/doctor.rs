@@ -1,0 +1,63 @@
+//! Is everything whole that the desk remembers? Read only; what is found is told, not mended.
+
+use super::mailboxes;
+use crate::actor::Actor;
+use crate::cx::Cx;
+use crate::desk::Desk;
+use crate::store::doctor::Found;
+use crate::{Error, store};
+
+/// Blobs that are looked up together.
+const PAGE: i64 = 500;
+/// How many damaged blobs are named.
+const EXAMPLES: usize = 10;
+
+/// Rows that name what is not there, wrong counters, secrets that don't open, and what the
+/// database says of itself. One entry for each check, found or not.
+pub fn examine(cx: &mut Cx<'_>) -> Result<Vec<Found>, Error> {
+    let mut all = store::doctor::faults(cx.conn)?;
+    all.push(store::whole::integrity(cx.conn)?);
+    let mut sealed = Found { what: "mailboxes whose password does not open", count: 0, examples: Vec::new() };
+    for mailbox in store::mailboxes::list(cx.conn)? {
+        if mailboxes::connection(cx, mailbox.id).is_err() {
+            sealed.count += 1;
+            sealed.examples.push(mailbox.name);
+        }
+    }
+    all.push(sealed);
+    Ok(all)
+}
+
+/// Blobs that nothing names any more: no fault, only space.
+pub fn orphans(cx: &mut Cx<'_>) -> Result<Found, Error> {
+    Ok(store::doctor::orphans(cx.conn)?)
+}
+
+impl Desk {
+    /// Reads every blob and reckons its hash anew. `progress` is told how many were read. Blocks.
+    pub fn examine_blobs_here(&self, mut progress: impl FnMut(usize)) -> Result<(usize, Found), Error> {
+        let mut found = Found { what: "blobs that are missing or damaged", count: 0, examples: Vec::new() };
+        let mut read = 0;
+        let mut after = String::new();
+        loop {
+            let page =
+                self.read_here(&Actor::system(), |cx| Ok(store::blobs::list_after(cx.conn, &after, PAGE)?))?;
+            let Some((last, _)) = page.last() else { return Ok((read, found)) };
+            after.clone_from(last);
+            for (hash, _) in &page {
+                match self.load_here(hash) {
+                    Ok(_) => {}
+                    Err(Error::Blob(why)) => {
+                        found.count += 1;
+                        if found.examples.len() < EXAMPLES {
+                            found.examples.push(why.to_string());
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+                read += 1;
+            }
+            progress(read);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! A backup becomes a desk again, in an empty place. Until everything is settled nothing is there
+//! that a daemon would start on: a restore that dies is begun anew.
+
+use super::{Manifest, OBJECTS, digest, object_path, take};
+use crate::config::Config;
+use crate::{key_file, lock, open, outside};
+use anyhow::{Context, bail, ensure};
+use postroom_core::actor::Actor;
+use postroom_core::keys::Keys;
+use postroom_core::operations::restoring::{self, Settled};
+use postroom_core::store::conn::{self, DatabaseUrl};
+use postroom_core::store::{self, migrate};
+use postroom_core::time::Clock;
+use std::path::{Path, PathBuf};
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the backup says of itself.
+    pub manifest: Manifest,
+    /// What was settled; `None` where the backup was only looked through.
+    pub settled: Option<Settled>,
+}
+
+/// Restores the backup in a dated folder to where the configuration says, or only looks through
+/// all of it. `progress` is told how many large files are done.
+pub fn restore(
+    config: &Config,
+    from: &Path,
+    postgres_programs: Option<&Path>,
+    only_check: bool,
+    progress: &mut dyn FnMut(usize),
+) -> anyhow::Result<Restored> {
+    let manifest = Manifest::read(from)?;
+    let file = from.join(&manifest.file);
+    ensure!(
+        digest(&file)? == (manifest.sha256.clone(), manifest.bytes),
+        "the backup is damaged: {} is not what was written",
+        file.display()
+    );
+    let hashes = manifest.objects(from)?;
+    let pool = from.parent().unwrap_or(from).join(OBJECTS);
+    for hash in &hashes {
+        let path = object_path(&pool, hash);
+        ensure!(path.exists(), "the backup is not whole: {} is missing", path.display());
+    }
+    if only_check {
+        check_objects(&manifest, &file, &pool, &hashes, progress)?;
+        return Ok(Restored { manifest, settled: None });
+    }
+    let url = config.database_url()?;
+    ensure!(
+        manifest.database == take::kind(&url),
+        "the backup is of a {} database, and the configuration names one of {}",
+        manifest.database,
+        take::kind(&url)
+    );
+    key_file::make_data_dir(&config.storage.data_dir)?;
+    let _lock = lock::take(&config.storage.data_dir)?;
+    check_key(config, &manifest)?;
+    check_empty(config, &url)?;
+    let keeper = outside::ports(config)?.keeper;
+    for (done, hash) in hashes.iter().enumerate() {
+        let path = object_path(&pool, hash);
+        let stored = std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?;
+        keeper.put(hash, stored)?;
+        progress(done + 1);
+    }
+    let settled = match &url {
+        DatabaseUrl::Sqlite(path) => sqlite(config, &manifest, &file, path)?,
+        DatabaseUrl::Postgres(address) => {
+            postgres(config, &manifest, &file, &url, address, postgres_programs)?
+        }
+    };
+    Ok(Restored { manifest, settled: Some(settled) })
+}
+
+/// The key must be there before: without it no password opens, and a new one would be made.
+fn check_key(config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
+    let path = config.key_file();
+    ensure!(
+        path.exists(),
+        "there is no key file at {0}; backups don't hold it. Put the one that belongs to this desk there \
+         and run: chmod 600 {0}",
+        path.display()
+    );
+    let keys = Keys::new(&key_file::read_or_make(&path)?);
+    ensure!(
+        keys.check_mark() == manifest.key_check,
+        "the key file {} is not the one that this backup was made with",
+        path.display()
+    );
+    Ok(())
+}
+
+fn check_empty(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
+    match url {
+        DatabaseUrl::Sqlite(path) if path.exists() => bail!(
+            "there is a database at {} already; a backup is restored to an empty place alone",
+            path.display()
+        ),
+        DatabaseUrl::Sqlite(_) => {}
+        DatabaseUrl::Postgres(_) => {
+            let mut conn =
+                conn::open(url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+            ensure!(
+                store::whole::is_empty(&mut conn)?,
+                "the database is not empty; a backup is restored to an empty one alone"
+            );
+        }
+    }
+    tracing::debug!(data_dir = %config.storage.data_dir.display(), "the place is empty");
+    Ok(())
+}
+
+/// Settles on a copy under another name; the database gets its own when it is done.
+fn sqlite(config: &Config, manifest: &Manifest, file: &Path, path: &Path) -> anyhow::Result<Settled> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let (settling, whole) = (beside(".settling"), beside(".restored"));
+    for leftover in [settling.clone(), beside(".settling-wal"), beside(".settling-shm"), whole.clone()] {
+        if leftover.exists() {
+            std::fs::remove_file(&leftover)
+                .with_context(|| format!("{} can't be removed", leftover.display()))?;
+        }
+    }
+    open::make_database_file(&settling)?;
+    std::fs::copy(file, &settling).with_context(|| format!("{} can't be copied", file.display()))?;
+    let settled = settle(config, manifest, DatabaseUrl::Sqlite(settling.clone()))?;
+    open::make_database_file(&whole)?;
+    store::whole::copy_sqlite(&settling, &whole).context("the database can't be written")?;
+    super::sync(&whole)?;
+    std::fs::rename(&whole, path).with_context(|| format!("{} can't be written", path.display()))?;
+    super::sync(path.parent().unwrap_or(path))?;
+    for leftover in [settling, beside(".settling-wal"), beside(".settling-shm")] {
+        if leftover.exists() {
+            std::fs::remove_file(&leftover)
+                .with_context(|| format!("{} can't be removed", leftover.display()))?;
+        }
+    }
+    Ok(settled)
+}
+
+/// A mark in the database keeps daemons off until it is settled; it goes in the same transaction.
+fn postgres(
+    config: &Config,
+    manifest: &Manifest,
+    file: &Path,
+    url: &DatabaseUrl,
+    address: &str,
+    programs: Option<&Path>,
+) -> anyhow::Result<Settled> {
+    let mut conn =
+        conn::open(url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+    store::whole::begin_restore(&mut conn)?;
+    drop(conn);
+    super::postgres::restore(address, programs, file)?;
+    settle(config, manifest, url.clone())
+}
+
+fn settle(config: &Config, manifest: &Manifest, url: DatabaseUrl) -> anyhow::Result<Settled> {
+    let desk = open::desk(config, Clock::System, url)?;
+    let taken_at = manifest.taken_at;
+    desk.write_here(&Actor::system(), |cx| restoring::settle(cx, taken_at))
+        .map_err(|error| anyhow::Error::msg(crate::commands::sentence(&error)))
+}
+
+/// Looks through a backup of SQLite whole, and through the large files of any.
+fn check_objects(
+    manifest: &Manifest,
+    file: &Path,
+    pool: &Path,
+    hashes: &[String],
+    progress: &mut dyn FnMut(usize),
+) -> anyhow::Result<()> {
+    // What a large file must be is in the database; PostgreSQL's lies in a dump, where it can't be
+    // asked.
+    let mut database = match manifest.database.as_str() {
+        "sqlite" => Some(
+            store::whole::open_copy(file)
+                .map_err(|error| anyhow::anyhow!("the backup's database can't be opened: {error}"))?,
+        ),
+        _ => None,
+    };
+    if let Some(database) = &mut database {
+        let found = store::whole::integrity(database)?;
+        ensure!(found.count == 0, "the backup's database is damaged: {}", found.examples.join("; "));
+        migrate::state(database)?;
+    }
+    for (done, hash) in hashes.iter().enumerate() {
+        let path = object_path(pool, hash);
+        let stored = std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?;
+        ensure!(!stored.is_empty(), "the backup is damaged: {} is empty", path.display());
+        if let Some(database) = &mut database
+            && let Some(blob) = store::blobs::find(database, hash)?
+        {
+            postroom_core::blobs::unpack(&blob, stored).map_err(|_| {
+                anyhow::anyhow!("the backup is damaged: {} is not what its name says", path.display())
+            })?;
+        }
+        progress(done + 1);
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! `postroom doctor`: is everything whole that the desk remembers? It reads all of it, while the
+//! daemon runs or not, and changes nothing.
+
+use super::{Output, failed, progress::Progress, table};
+use crate::config::Config;
+use anyhow::{Context, bail};
+use postroom_core::actor::Actor;
+use postroom_core::operations::doctor;
+use postroom_core::store::conn::{self, DatabaseUrl};
+use postroom_core::store::doctor::Found;
+use postroom_core::store::migrate;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How to answer.
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    check_there(config)?;
+    super::with_desk(config, |desk| {
+        let mut found = desk.read_here(&Actor::system(), doctor::examine).map_err(failed)?;
+        let mut progress = Progress::new("blobs");
+        let (read, blobs) = desk.examine_blobs_here(|read| progress.at(read)).map_err(failed)?;
+        progress.end();
+        found.push(blobs);
+        found.push(modes(config)?);
+        let orphans = desk.read_here(&Actor::system(), doctor::orphans).map_err(failed)?;
+        let well = found.iter().all(|found| found.count == 0);
+        match arguments.output {
+            Output::Json => {
+                let entry = |found: &Found| serde_json::json!({"check": found.what, "count": found.count, "examples": found.examples});
+                let all: Vec<_> = found.iter().map(entry).collect();
+                println!(
+                    "{}",
+                    serde_json::json!({"well": well, "checks": all, "blobs_read": read, "orphans": entry(&orphans)})
+                );
+            }
+            Output::Table => {
+                let row = |found: &Found| {
+                    vec![found.what.to_owned(), found.count.to_string(), found.examples.join(", ")]
+                };
+                let rows: Vec<_> = found.iter().map(row).collect();
+                print!("{}", table::lay_out(&["check", "found", "which"], &rows));
+                println!("{read} blobs were read; {} of them are named by nothing", orphans.count);
+                println!("{}", if well { "everything is whole" } else { "not everything is whole" });
+            }
+        }
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// Opening a desk would make what is missing: a doctor must not.
+fn check_there(config: &Config) -> anyhow::Result<()> {
+    let key = config.key_file();
+    if !key.exists() {
+        bail!("there is no key file at {}", key.display());
+    }
+    let url = config.database_url()?;
+    if let DatabaseUrl::Sqlite(path) = &url
+        && !path.exists()
+    {
+        bail!("there is no database at {}", path.display());
+    }
+    let mut conn =
+        conn::open(&url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+    let (_, missing) = migrate::state(&mut conn)?;
+    if !missing.is_empty() {
+        bail!("the database is not up to date; run: postroom migrate");
+    }
+    Ok(())
+}
+
+/// Files that others on the machine can read.
+fn modes(config: &Config) -> anyhow::Result<Found> {
+    let mut found = Found { what: "files that others can read", count: 0, examples: Vec::new() };
+    let mut paths = vec![config.storage.data_dir.clone(), config.key_file()];
+    if let DatabaseUrl::Sqlite(path) = config.database_url()? {
+        paths.push(path);
+    }
+    for path in paths {
+        if is_open(&path)? {
+            found.count += 1;
+            found.examples.push(path.display().to_string());
+        }
+    }
+    Ok(found)
+}
+
+fn is_open(path: &Path) -> anyhow::Result<bool> {
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("{} can't be looked at", path.display()))?;
+    Ok(metadata.permissions().mode() & 0o077 != 0)
+}
