@@ -5,8 +5,8 @@ use postroom_core::store::conn::DatabaseUrl;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::{env, thread};
+use support::program::program;
 use support::workdir::WorkDir;
 use support::{database, leash};
 
@@ -187,25 +187,4 @@ impl Drop for Served {
             let _reaped = self.child.wait();
         }
     }
-}
-
-/// The program, made anew where its sources have changed: cargo makes the commands of other
-/// packages than the tested one only when it is asked to.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = env::current_exe().expect("a test knows where it is");
-        let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/it-…");
-        if let Some(cargo) = env::var_os("CARGO") {
-            let mut build = Command::new(cargo);
-            build.args(["build", "--quiet", "--package", "postroom", "--bin", "postroom"]);
-            if folder.ends_with("release") {
-                build.arg("--release");
-            }
-            let built = build.output().expect("cargo runs");
-            let said = String::from_utf8_lossy(&built.stderr).into_owned();
-            assert!(built.status.success(), "the program can't be made:\n{said}");
-        }
-        folder.join("postroom")
-    })
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A source file of a crate, as the rules see it.
 struct Source {
@@ -191,7 +192,12 @@ fn one_file_opens_transactions() {
 fn the_configuration_alone_reads_the_environment() {
     only_in(
         &["env::var", "env::vars", "env::var_os", "std::env::args", "Environment::with_prefix"],
-        |path| path == "crates/postroom/src/config.rs" || path.starts_with("crates/postroom/src/config/"),
+        |path| {
+            path == "crates/postroom/src/config.rs"
+                || path.starts_with("crates/postroom/src/config/")
+                // Not in what is handed out: see `fault_switches_are_in_no_usual_build`.
+                || path == "crates/postroom/src/chaos.rs"
+        },
     );
 }
 
@@ -205,6 +211,22 @@ const CLOCKS: [(&str, &str); 2] = [
 fn nothing_reads_the_clock_but_the_desk() {
     let words = ["SystemTime::now", "Utc::now", "Local::now", "Timestamp::now", "Zoned::now"];
     only_in(&words, |path| CLOCKS.iter().any(|(file, _)| *file == path));
+}
+
+#[test]
+fn fault_switches_are_in_no_usual_build() {
+    let features = |arguments: &[&str]| {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args(["tree", "--offline", "--locked", "--package", "postroom", "--depth", "0", "-f", "[{f}]"]);
+        let said = tree.args(arguments).current_dir(root()).output().expect("cargo runs");
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).expect("cargo speaks UTF-8").trim().to_owned()
+    };
+    assert_eq!(features(&[]), "[]");
+    // What is looked for is shown where it is.
+    assert_eq!(features(&["--features", "chaos"]), "[chaos]");
+    let file = fs::read_to_string(root().join("crates/postroom/Cargo.toml")).expect("the crate is there");
+    assert!(!file.contains("default ="), "no feature is on by itself");
 }
 
 #[test]

@@ -30,7 +30,9 @@ kill -s "$signal" "$server"
 (nap=; trap 'kill $nap; exit' TERM; sleep 10 & nap=$!; wait "$nap"; kill -s KILL "$server") &
 watch=$!
 wait "$server"
+code=$?
 kill "$watch"
+exit "$code"
 "#;
 
 /// A user of this machine, by number.
@@ -178,10 +180,25 @@ impl Leash {
         self.end();
     }
 
-    fn end(&mut self) {
+    /// Whether the server and all it started have ended.
+    pub fn has_ended(&self) -> bool {
+        self.log.0.lock().unwrap_or_else(PoisonError::into_inner).closed == 2
+    }
+
+    /// Stops the server if it still runs, and answers its exit code: that of a shell, which is 128 and
+    /// the signal's number where a signal ended it. `None` where nobody knows.
+    pub fn exit_code(mut self) -> Option<i32> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<i32> {
         drop(self.shell.stdin.take());
-        if let Err(error) = self.shell.wait() {
-            eprintln!("{} may still run: {error}", self.name);
+        match self.shell.wait() {
+            Ok(status) => status.code(),
+            Err(error) => {
+                eprintln!("{} may still run: {error}", self.name);
+                None
+            }
         }
     }
 }
@@ -209,11 +226,19 @@ pub fn kill_family(parent: u32) {
 fn wait_for_states(pids: &[u32], states: &str) {
     let deadline = Instant::now() + Duration::from_mins(1);
     for pid in pids {
-        while stat(*pid).is_some_and(|(_, state, _)| !states.contains(state)) {
+        while !threads_are(*pid, states) {
             assert!(Instant::now() < deadline, "process {pid} does not stop");
             thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// Whether all threads of a process are in one of these states, or gone. The first one is dead
+/// before the others are, who hold its files.
+fn threads_are(pid: u32, states: &str) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut states_now = threads.filter_map(|thread| state(&thread.path().join("stat")));
+    states_now.all(|(_, state, _)| states.contains(state))
 }
 
 /// Sends a signal to processes, all of them children of the caller's servers.
@@ -254,7 +279,11 @@ pub fn descendants(parent: u32) -> Vec<(u32, String)> {
 
 /// Command, state and parent of a process (proc(5)); the command stands in brackets and may hold any byte.
 fn stat(pid: u32) -> Option<(String, char, u32)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    state(Path::new(&format!("/proc/{pid}/stat")))
+}
+
+fn state(file: &Path) -> Option<(String, char, u32)> {
+    let text = fs::read_to_string(file).ok()?;
     let (head, tail) = text.rsplit_once(") ")?;
     let mut fields = tail.split(' ');
     let state = fields.next()?.chars().next()?;
@@ -297,6 +326,15 @@ mod tests {
         let said = leash.wait_for_line("ready").unwrap_err();
         assert!(said.contains("all went wrong"), "{said}");
         assert!(leash.wait_for_line("wrong").is_ok());
+    }
+
+    #[test]
+    fn the_exit_code_is_the_servers() {
+        let leash = Leash::start("code", &["sh", "-c", "exit 70"], "TERM", None);
+        let _said = leash.wait_for_line("never");
+        assert!(leash.has_ended());
+        assert_eq!(leash.exit_code(), Some(70));
+        assert_eq!(Leash::start("sleeper", &["sleep", "600"], "TERM", None).exit_code(), Some(128 + 15));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod mail;
 pub mod maildir;
 pub mod ports;
 pub mod postgres;
+pub mod program;
 pub mod smtp;
 pub mod tls;
 pub mod workdir;

@@ -157,6 +157,25 @@ impl Postgres {
             .expect("the administrator may end connections");
     }
 
+    /// URL of a new database that is a copy of another one, to which nobody may be connected.
+    ///
+    /// # Panics
+    /// If the server is gone, or somebody is connected.
+    pub fn copy_of(&self, url: &str) -> String {
+        self.make(&fresh_name(), url.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Removes a database, for tests that need hundreds.
+    ///
+    /// # Panics
+    /// If the server is gone.
+    pub fn remove(&self, url: &str) {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        self.admin()
+            .batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"))
+            .unwrap_or_else(|error| panic!("can't remove the database {name}: {error}"));
+    }
+
     fn make(&self, name: &str, template: &str) -> String {
         // Both names are made here of letters, digits and underscores.
         self.admin()

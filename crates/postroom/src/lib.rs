@@ -2,6 +2,8 @@
 //! workers and the API, and ends them again.
 
 mod backup;
+#[cfg(feature = "chaos")]
+mod chaos;
 pub mod commands;
 pub mod config;
 mod daemon;

@@ -1,6 +1,10 @@
 //! How much mail is taken in at once: what fits into the memory of one batch and one transaction.
 
+use postroom_core::Error;
+use postroom_core::desk::Desk;
+use postroom_core::intake::{Batch, Receipt};
 use postroom_core::store::ledger::Pending;
+use postroom_ingest::source::MailSource;
 
 /// Mails of one batch at the most.
 pub const BATCH_MAILS: usize = 100;
@@ -27,6 +31,24 @@ pub fn next_batch(waiting: &[Pending], alone_above: i64) -> &[Pending] {
         }
     }
     &waiting[..count]
+}
+
+/// Takes a batch in. Blocks. `session` is where it came from: a build with fault switches may do to
+/// it what must never be done.
+#[cfg(feature = "chaos")]
+pub fn receive(
+    desk: &Desk,
+    session: Option<&mut dyn MailSource>,
+    batch: Batch,
+) -> Result<Vec<Receipt>, Error> {
+    let (batch, _late) = crate::chaos::before_commit(desk, session, batch);
+    desk.receive_here(&batch)
+}
+
+/// Takes a batch in. Blocks.
+#[cfg(not(feature = "chaos"))]
+pub fn receive(desk: &Desk, _: Option<&mut dyn MailSource>, batch: Batch) -> Result<Vec<Receipt>, Error> {
+    desk.receive_here(&batch)
 }
 
 #[cfg(test)]

@@ -95,6 +95,6 @@ fn take_in(
         });
     }
     let batch = Batch { mailbox_id: mailbox.id, folder: FOLDER.to_owned(), uidvalidity: None, arrivals };
-    desk.receive_here(&batch).map_err(|error| error.to_string())?;
+    super::batch::receive(desk, None, batch).map_err(|error| error.to_string())?;
     Ok(fault)
 }

@@ -1,7 +1,7 @@
 //! What waits: fetched in batches, taken in, and looked for where it did not come.
 
 use super::{FolderPoll, Stopped};
-use crate::work::batch::{BATCH_MAILS, LARGE_BYTES, UNKNOWN_SIZE, next_batch};
+use crate::work::batch::{self, BATCH_MAILS, LARGE_BYTES, UNKNOWN_SIZE, next_batch};
 use postroom_core::actor::Actor;
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::operations::fetching::{self, Folder};
@@ -69,7 +69,7 @@ impl FolderPoll<'_> {
         let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
         let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| self.is_too_old(mail));
         self.ignore(folder, batch, &old)?;
-        self.take_in(folder, batch, fetched)?;
+        self.take_in(session, folder, batch, fetched)?;
         let missing: Vec<&Pending> = batch.iter().filter(|mail| !came.contains(&mail.uid)).collect();
         if missing.is_empty() {
             return Ok(None);
@@ -142,7 +142,13 @@ impl FolderPoll<'_> {
         mail.size > self.desk.settings().mail_bytes as i64
     }
 
-    fn take_in(&self, folder: &Folder, batch: &[Pending], fetched: Vec<Fetched>) -> Result<(), Stopped> {
+    fn take_in(
+        &self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        batch: &[Pending],
+        fetched: Vec<Fetched>,
+    ) -> Result<(), Stopped> {
         if fetched.is_empty() {
             return Ok(());
         }
@@ -170,7 +176,7 @@ impl FolderPoll<'_> {
             uidvalidity: Some(folder.uidvalidity),
             arrivals,
         };
-        self.desk.receive_here(&batch)?;
+        batch::receive(self.desk, Some(session), batch)?;
         Ok(())
     }
 }

@@ -1,0 +1,94 @@
+//! Fault switches for tests/chaos: ways to break the intake on purpose, to show that the tests
+//! would see it. Only builds with the feature `chaos` have them.
+
+use postroom_core::actor::Actor;
+use postroom_core::desk::Desk;
+use postroom_core::id::MailboxId;
+use postroom_core::intake::Batch;
+use postroom_core::operations::fetching::{self, Folder};
+use postroom_ingest::source::MailSource;
+
+/// The variable of the environment that names the fault; the program does as it should without it.
+const SWITCH: &str = "POSTROOM_CHAOS";
+
+/// What is done wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Mail is deleted on the server before the commit that takes it in.
+    DeleteFirst,
+    /// What waits is forgotten in a transaction of its own, before the one with the rows.
+    CursorFirst,
+    /// The rows are committed before the bytes they name are kept.
+    BlobLast,
+}
+
+fn fault() -> Option<Fault> {
+    match std::env::var(SWITCH).as_deref() {
+        Ok("delete-first") => Some(Fault::DeleteFirst),
+        Ok("cursor-first") => Some(Fault::CursorFirst),
+        Ok("blob-last") => Some(Fault::BlobLast),
+        _ => None,
+    }
+}
+
+/// Bytes that should have been kept before, put into the object store when this is dropped.
+#[must_use]
+pub(crate) struct LateBlobs {
+    desk: Desk,
+    blobs: Vec<(String, Vec<u8>)>,
+}
+
+impl Drop for LateBlobs {
+    fn drop(&mut self) {
+        for (hash, bytes) in self.blobs.drain(..) {
+            if let Err(error) = self.desk.ports().keeper.put(&hash, bytes) {
+                tracing::error!(error = ?error, "a late blob could not be kept");
+            }
+        }
+    }
+}
+
+/// Does what a fault says just before a batch is taken in. What comes back goes when it is.
+pub(crate) fn before_commit(
+    desk: &Desk,
+    session: Option<&mut dyn MailSource>,
+    mut batch: Batch,
+) -> (Batch, LateBlobs) {
+    let mut late = LateBlobs { desk: desk.clone(), blobs: Vec::new() };
+    let fault = fault();
+    let done = match (fault, session) {
+        (Some(Fault::DeleteFirst), Some(session)) => delete(session, &batch),
+        (Some(Fault::CursorFirst), _) => forget(desk, &batch),
+        _ => Ok(()),
+    };
+    if let Err(error) = done {
+        tracing::error!(error, "a fault could not be made");
+    }
+    if fault == Some(Fault::BlobLast) {
+        for arrival in &mut batch.arrivals {
+            let bytes = arrival.raw.compressed.take();
+            late.blobs.extend(bytes.map(|bytes| (arrival.raw.hash.clone(), bytes)));
+        }
+    }
+    (batch, late)
+}
+
+fn delete(session: &mut dyn MailSource, batch: &Batch) -> Result<(), String> {
+    let uids: Vec<u32> =
+        batch.arrivals.iter().filter_map(|arrival| u32::try_from(arrival.uid?).ok()).collect();
+    session.delete(&uids).map_err(|error| error.to_string())
+}
+
+/// Forgets all that waits in the folder; its cursor stays behind it.
+fn forget(desk: &Desk, batch: &Batch) -> Result<(), String> {
+    let Some(uidvalidity) = batch.uidvalidity else { return Ok(()) };
+    let (mailbox_id, name): (MailboxId, &str) = (batch.mailbox_id, &batch.folder);
+    let folder = |uidvalidity| Folder { mailbox_id, name: name.to_owned(), uidvalidity };
+    let forgotten = desk.write_here(&Actor::system(), |cx| {
+        let last = fetching::cursor(cx, mailbox_id, name)?.map_or(0, |cursor| cursor.last_uid);
+        // What waits under an older generation of numbers is dropped with it.
+        fetching::begin_folder(cx, &folder(uidvalidity + 1), last)?;
+        fetching::begin_folder(cx, &folder(uidvalidity), last)
+    });
+    forgotten.map_err(|error| error.to_string())
+}
