@@ -111,6 +111,8 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         )
     };
     let imap = "type='imap'\nhost='127.0.0.1'\nport=1\nsecurity='tls'\nusername='u'";
+    let provider =
+        |page: &str, token: &str| format!("[oauth.custom]\nauthorization_url='{page}'\ntoken_url='{token}'");
     let cases: Vec<(String, &[&str])> = vec![
         ("[server]\nlisten_on = '127.0.0.1:1'".into(), &["listen_on"]),
         ("[serve]\nworkers = 2".into(), &["serve"]),
@@ -128,6 +130,14 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         ("[server]\npublic_url = 'ftp://example.org'".into(), &["public_url", "https://"]),
         ("[server]\npublic_url = 'example.org'".into(), &["public_url"]),
         ("[server]\ntrusted_proxies = ['10.0.0.0/99']".into(), &["trusted_proxies"]),
+        (
+            provider("http://login.example.org/authorize", "https://x.example/"),
+            &["authorization_url", "https://"],
+        ),
+        (provider("https://x.example/", "https://user:canary@x.example/token"), &["oauth.custom.token_url"]),
+        (provider("https://x.example/", "https://x.example/#token"), &["oauth.custom.token_url"]),
+        ("[oauth.custom]\ntoken_url = 'https://x.example/'".into(), &["authorization_url"]),
+        (mailbox(&format!("{imap}\nauth='oauth3'"), "type='sink'"), &["oauth3"]),
         ("[server.tls]\ncertificate_file = '/x'".into(), &["key_file"]),
         ("[log]\nformat = 'xml'".into(), &["format"]),
         ("[storage]\nobjects = 's3'".into(), &["storage.s3"]),

@@ -15,6 +15,7 @@ mod intake;
 mod maildir;
 mod mailing;
 mod nets;
+mod oauth;
 mod problems;
 mod program;
 mod schema;

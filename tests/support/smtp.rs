@@ -6,6 +6,7 @@
 
 mod session;
 
+use crate::oauth::TokenBook;
 use crate::tls::Certificate;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -150,6 +151,7 @@ struct State {
     refused: HashMap<String, String>,
     faults: VecDeque<(Phase, Fault)>,
     accepted_with: Option<String>,
+    tokens: Option<TokenBook>,
 }
 
 impl Shared {
@@ -216,6 +218,11 @@ impl SmtpSink {
             }
         };
         timeout(Duration::from_mins(2), arrival).await.expect("a mail arrives within two minutes")
+    }
+
+    /// Takes logins by token (XOAUTH2) from now on, with the tokens of a book.
+    pub fn accept_tokens(&self, book: TokenBook) {
+        self.shared.state().tokens = Some(book);
     }
 
     /// How many connections there have been.

@@ -16,6 +16,11 @@ impl Links {
         Self { base }
     }
 
+    /// A link that works from anywhere; `None` where it is not known how we are reached.
+    pub fn public(&self, path: &str) -> Option<String> {
+        (!self.base.is_empty()).then(|| self.to(path))
+    }
+
     /// A link to a path, which begins with a slash.
     pub fn to(&self, path: &str) -> String {
         format!("{}{path}", self.base)

@@ -267,6 +267,7 @@ impl From<Error> for Problem {
             Error::MissingScope(scope) => Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
                 .with(Extras { required_scope: Some(scope.to_string()), ..Extras::default() }),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
+            Error::Provider(_) => Self::new(StatusCode::BAD_GATEWAY, "provider_unavailable", detail),
             Error::TooLarge(_) => Self::too_large(detail),
             Error::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -19,6 +19,10 @@ use std::collections::{HashMap, HashSet};
 use utoipa::openapi::path::{Operation as Documented, ParameterIn, PathItem};
 use utoipa::openapi::{OpenApi, RefOr};
 
+/// What marks an operation in the document whose address others make up: RFC 6749 section 4.1.2
+/// wants parameters passed over that are not known.
+const TAKES_ANY: &str = "x-other-parameters";
+
 /// One operation as the gate knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -30,6 +34,8 @@ pub struct Operation {
     pub parameters: Vec<String>,
     /// Whether it needs no token.
     pub is_public: bool,
+    /// Parameters that are not known are passed over, since others make up the address.
+    pub takes_any: bool,
 }
 
 /// Every operation, by the pattern of its path.
@@ -65,6 +71,7 @@ impl Table {
                 id: operation.operation_id.clone().unwrap_or_default(),
                 parameters: query_parameters(operation),
                 is_public: is_public(operation),
+                takes_any: operation.extensions.as_ref().is_some_and(|all| all.contains_key(TAKES_ANY)),
             });
             (path.clone(), known.collect())
         });
@@ -168,6 +175,9 @@ fn check_parameters(operation: &Operation, query: &str) -> Result<(), Problem> {
     let mut seen = HashSet::new();
     for (name, _) in query::pairs(query) {
         if !operation.parameters.contains(&name) {
+            if operation.takes_any {
+                continue;
+            }
             let told = match operation.parameters.as_slice() {
                 [] => format!("there is no parameter {name:?}; this operation takes none"),
                 known => format!("there is no parameter {name:?}; there are {}", known.join(", ")),
@@ -209,6 +219,7 @@ mod tests {
             id: "list_things".to_owned(),
             parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
             is_public: false,
+            takes_any: false,
         }
     }
 

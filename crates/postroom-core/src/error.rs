@@ -66,6 +66,9 @@ pub enum Error {
     /// The caller sees it but may not do this.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// Somebody outside, whom it takes, can't be asked just now.
+    #[error("{0}")]
+    Provider(String),
     /// More than is taken at once.
     #[error("{0}")]
     TooLarge(String),

@@ -52,6 +52,10 @@ words! {
         MailboxError = "mailbox.error",
         /// It can again.
         MailboxRecovered = "mailbox.recovered",
+        /// A mailbox stands still until somebody authorizes it, or a refused login is tried again.
+        MailboxNeedsAuthorization = "mailbox.needs_authorization",
+        /// A mailbox was authorized, or a refused login works again.
+        MailboxAuthorized = "mailbox.authorized",
         /// A mail could not be taken in and is kept for somebody to look at.
         MailQuarantined = "mail.quarantined",
         /// An agent was added.

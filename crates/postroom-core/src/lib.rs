@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod authorization;
 pub mod blobs;
 pub mod conversation;
 pub mod cx;

@@ -17,6 +17,22 @@ words! {
         None = "none",
     }
 
+    /// What a login is opened with.
+    pub enum AuthMethod {
+        /// A password.
+        Password = "password",
+        /// An access token of OAuth 2 (XOAUTH2), for which the mailbox is authorized once.
+        Oauth2 = "oauth2",
+    }
+
+    /// One of the two servers of a mailbox.
+    pub enum End {
+        /// Where mail comes from.
+        Source = "source",
+        /// Where mail goes.
+        Delivery = "delivery",
+    }
+
     /// What happens when somebody who is not part of a conversation writes into it.
     pub enum Strangers {
         /// Their mail becomes a conversation of its own, linked to the other.
@@ -33,8 +49,28 @@ words! {
         Degraded = "degraded",
         /// The last poll failed.
         Failing = "failing",
+        /// It logs in by token, and nobody has authorized it, or a server or the provider has
+        /// refused: it stands still until that is mended.
+        NeedsAuthorization = "needs_authorization",
         /// Nobody polls it and nothing leaves from it.
         Paused = "paused",
+    }
+}
+
+impl AuthMethod {
+    /// Where nothing is said.
+    pub fn usual() -> Self {
+        Self::Password
+    }
+}
+
+impl End {
+    /// The place that its password is sealed for.
+    pub fn password_place(self, id: MailboxId) -> String {
+        match self {
+            Self::Source => format!("mailboxes/{id}/source_password"),
+            Self::Delivery => format!("mailboxes/{id}/delivery_password"),
+        }
     }
 }
 
@@ -93,6 +129,9 @@ pub enum Source {
         security: Security,
         /// The login name.
         username: String,
+        /// What opens it.
+        #[serde(default = "AuthMethod::usual")]
+        auth: AuthMethod,
         /// Folders that are read.
         #[serde(default = "inbox")]
         folders: Vec<String>,
@@ -130,6 +169,9 @@ pub enum Delivery {
         /// The login name; without one there is no login.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         username: Option<String>,
+        /// What opens it.
+        #[serde(default = "AuthMethod::usual")]
+        auth: AuthMethod,
         /// PEM file of a certificate authority of one's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ca_file: Option<String>,

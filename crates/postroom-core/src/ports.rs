@@ -2,6 +2,7 @@
 //! wires them, and `Desk` is built with them. Every call may block: they are made on threads
 //! that may.
 
+use crate::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use crate::mail::{Composed, Mail, Outgoing};
 use crate::mailbox::{Credential, Delivery, Source};
 use serde::Serialize;
@@ -97,6 +98,41 @@ pub trait ProbeMailbox: Send + Sync {
     fn delivery(&self, delivery: &Delivery, credential: Option<&Credential>) -> Probe;
 }
 
+/// What a token server answered other than tokens. No sentence holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorizeError {
+    /// The person has not entered the device code yet (RFC 8628 section 3.5).
+    #[error("nobody has entered the code yet")]
+    Pending,
+    /// The device code is asked about too often.
+    #[error("the provider wants to be asked less often")]
+    SlowDown,
+    /// It said no (RFC 6749 section 5.2); the same question will not do better.
+    #[error("the provider refused: {code}{}{said}", if said.is_empty() { "" } else { ": " })]
+    Refused {
+        /// Its word for it: `invalid_grant`.
+        code: String,
+        /// Its sentence, of one line; may be empty.
+        said: String,
+    },
+    /// It can't be reached, or what it says is no answer.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It can't be asked in this way at all.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// Asks OAuth 2 providers. Whom it asks follows from the provider alone.
+pub trait Authorize: Send + Sync {
+    /// The address of the page that a person is sent to. Asks nobody.
+    fn page(&self, client: &Client, page: &Page<'_>) -> Result<String, AuthorizeError>;
+    /// Begins a device flow.
+    fn device(&self, client: &Client) -> Result<DeviceCode, AuthorizeError>;
+    /// Asks for tokens, once.
+    fn token(&self, client: &Client, ask: &Ask<'_>) -> Result<Tokens, AuthorizeError>;
+}
+
 /// Everything outside, as the desk holds it.
 #[derive(Clone)]
 pub struct Ports {
@@ -108,4 +144,6 @@ pub struct Ports {
     pub keeper: Arc<dyn KeepBlob>,
     /// Tries mailboxes.
     pub prober: Arc<dyn ProbeMailbox>,
+    /// Asks OAuth 2 providers.
+    pub authorizer: Arc<dyn Authorize>,
 }

@@ -103,6 +103,13 @@ pub enum SourceError {
         source: Option<io::Error>,
     },
 
+    /// There is nothing to log in with now.
+    #[error("{why}")]
+    NoLogin {
+        /// What a person can do about it, or when it is tried again.
+        why: String,
+    },
+
     /// The mailbox's mail does not come from an IMAP server.
     #[error("this mailbox's mail does not come from an IMAP server")]
     NotImap,
@@ -115,7 +122,11 @@ impl SourceError {
             Self::Unreachable { .. } | Self::Lost { .. } => true,
             Self::LoginRefused { for_now, .. } | Self::Refused { for_now, .. } => *for_now,
             Self::Maildir { source, .. } => source.is_some(),
-            Self::Tls { .. } | Self::Insecure { .. } | Self::FolderMissing { .. } | Self::NotImap => false,
+            Self::Tls { .. }
+            | Self::Insecure { .. }
+            | Self::FolderMissing { .. }
+            | Self::NoLogin { .. }
+            | Self::NotImap => false,
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Server<'a> {
 impl<'a> Server<'a> {
     /// `None` where there is no server.
     pub(crate) fn of(delivery: &'a Delivery) -> Option<Self> {
-        let Delivery::Smtp { host, port, security, username, ca_file } = delivery else { return None };
+        let Delivery::Smtp { host, port, security, username, ca_file, .. } = delivery else { return None };
         Some(Self {
             host: host.trim_matches(['[', ']']),
             port: *port,

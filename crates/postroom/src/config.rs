@@ -27,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long things stay.
     pub keep: Keep,
+    /// Providers that mailboxes are authorized by.
+    pub oauth: Oauth,
     /// Mailboxes that are set up here rather than through the API.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<ConfiguredMailbox>,
@@ -50,6 +52,48 @@ pub struct Server {
     pub workers: usize,
     /// TLS of our own.
     pub tls: Option<Tls>,
+}
+
+/// Providers that mailboxes are authorized by (OAuth 2), besides Google and Microsoft.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Oauth {
+    /// Where the provider `custom` is asked.
+    pub custom: Option<OauthEndpoints>,
+}
+
+/// Where a provider is asked. Client secrets and tokens go there.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthEndpoints {
+    /// The page that people are sent to.
+    pub authorization_url: url::Url,
+    /// The token server.
+    pub token_url: url::Url,
+    /// Where device codes come from.
+    #[serde(default)]
+    pub device_url: Option<url::Url>,
+}
+
+impl OauthEndpoints {
+    fn check(&self) -> anyhow::Result<()> {
+        let urls = [
+            ("authorization_url", Some(&self.authorization_url)),
+            ("token_url", Some(&self.token_url)),
+            ("device_url", self.device_url.as_ref()),
+        ];
+        for (name, url) in urls {
+            let Some(url) = url else { continue };
+            // A server of one's own on this machine may do without TLS; no other may.
+            let is_here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+            let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_here);
+            if !is_safe || !url.username().is_empty() || url.password().is_some() || url.fragment().is_some()
+            {
+                bail!("oauth.custom.{name} must be an https:// address without user, password and #");
+            }
+        }
+        Ok(())
+    }
 }
 
 /// TLS of our own.
@@ -301,6 +345,9 @@ impl Config {
             && !matches!(url.scheme(), "http" | "https")
         {
             bail!("server.public_url must begin with https:// or http://");
+        }
+        if let Some(custom) = &self.oauth.custom {
+            custom.check()?;
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.level) {
             bail!("log.level can't be understood: {error}");

@@ -1,6 +1,7 @@
 //! The daemon: wiring. It reads the configuration, builds the desk and its outside, starts the
 //! workers and the API, and ends them again.
 
+mod authorize;
 mod backup;
 #[cfg(feature = "chaos")]
 mod chaos;

@@ -1,6 +1,7 @@
 //! The outside, wired: who reads mail, who writes it, where large files lie, who tries
 //! mailboxes. The core asks through its ports.
 
+use crate::authorize::TokenServers;
 use crate::config::{Config, Objects, S3};
 use anyhow::Context;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -20,6 +21,7 @@ pub fn ports(config: &Config) -> anyhow::Result<Ports> {
         composer: Arc::new(postroom_outbound::Composer),
         keeper: Arc::new(keeper(config)?),
         prober: Arc::new(Prober),
+        authorizer: Arc::new(TokenServers::new(config.oauth.custom.clone())?),
     })
 }
 

@@ -35,6 +35,58 @@ CREATE TABLE mailboxes (
   updated_at BIGINT NOT NULL
 );
 
+-- What mailboxes that log in by token were authorized for. Secrets are sealed.
+CREATE TABLE mailbox_authorizations (
+  mailbox_id BIGINT NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  provider TEXT NOT NULL CHECK (provider IN ('google', 'microsoft', 'custom')),
+  grant_type TEXT NOT NULL CHECK (grant_type IN ('authorization_code', 'device_code', 'client_credentials')),
+  client_id TEXT NOT NULL,
+  client_secret BYTEA,
+  tenant TEXT,
+  scopes TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('authorized', 'needs_authorization')),
+  refresh_token BYTEA,
+  access_token BYTEA,
+  expires_at BIGINT,
+  refresh_at BIGINT,
+  last_error TEXT,
+  failures INTEGER NOT NULL,
+  retry_at BIGINT,
+  claimed_until BIGINT,
+  version BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL
+);
+
+-- Authorizations that have begun and wait for a person: the latest of each mailbox.
+CREATE TABLE authorization_flows (
+  mailbox_id BIGINT NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  token TEXT NOT NULL,
+  provider TEXT NOT NULL CHECK (provider IN ('google', 'microsoft', 'custom')),
+  grant_type TEXT NOT NULL CHECK (grant_type IN ('authorization_code', 'device_code', 'client_credentials')),
+  client_id TEXT NOT NULL,
+  client_secret BYTEA,
+  tenant TEXT,
+  scopes TEXT NOT NULL,
+  secret BYTEA NOT NULL,
+  state_hash TEXT UNIQUE,
+  redirect_uri TEXT,
+  poll_seconds INTEGER,
+  next_poll_at BIGINT,
+  expires_at BIGINT NOT NULL,
+  last_error TEXT
+);
+
+-- Logins by token that were refused, and when each is tried again.
+CREATE TABLE login_refusals (
+  mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  login_end TEXT NOT NULL CHECK (login_end IN ('source', 'delivery')),
+  refusals INTEGER NOT NULL,
+  retry_at BIGINT NOT NULL,
+  error TEXT NOT NULL,
+  PRIMARY KEY (mailbox_id, login_end)
+);
+
 -- How each mailbox is doing: written by its poll, apart from what people set.
 CREATE TABLE mailbox_states (
   mailbox_id BIGINT NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,

@@ -35,6 +35,58 @@ CREATE TABLE mailboxes (
   updated_at INTEGER NOT NULL
 ) STRICT;
 
+-- What mailboxes that log in by token were authorized for. Secrets are sealed.
+CREATE TABLE mailbox_authorizations (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  provider TEXT NOT NULL CHECK (provider IN ('google', 'microsoft', 'custom')),
+  grant_type TEXT NOT NULL CHECK (grant_type IN ('authorization_code', 'device_code', 'client_credentials')),
+  client_id TEXT NOT NULL,
+  client_secret BLOB,
+  tenant TEXT,
+  scopes TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('authorized', 'needs_authorization')),
+  refresh_token BLOB,
+  access_token BLOB,
+  expires_at INTEGER,
+  refresh_at INTEGER,
+  last_error TEXT,
+  failures INTEGER NOT NULL,
+  retry_at INTEGER,
+  claimed_until INTEGER,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+);
+
+-- Authorizations that have begun and wait for a person: the latest of each mailbox.
+CREATE TABLE authorization_flows (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  token TEXT NOT NULL,
+  provider TEXT NOT NULL CHECK (provider IN ('google', 'microsoft', 'custom')),
+  grant_type TEXT NOT NULL CHECK (grant_type IN ('authorization_code', 'device_code', 'client_credentials')),
+  client_id TEXT NOT NULL,
+  client_secret BLOB,
+  tenant TEXT,
+  scopes TEXT NOT NULL,
+  secret BLOB NOT NULL,
+  state_hash TEXT UNIQUE,
+  redirect_uri TEXT,
+  poll_seconds INTEGER,
+  next_poll_at INTEGER,
+  expires_at INTEGER NOT NULL,
+  last_error TEXT
+);
+
+-- Logins by token that were refused, and when each is tried again.
+CREATE TABLE login_refusals (
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  login_end TEXT NOT NULL CHECK (login_end IN ('source', 'delivery')),
+  refusals INTEGER NOT NULL,
+  retry_at INTEGER NOT NULL,
+  error TEXT NOT NULL,
+  PRIMARY KEY (mailbox_id, login_end)
+);
+
 -- How each mailbox is doing: written by its poll, apart from what people set.
 CREATE TABLE mailbox_states (
   mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,

@@ -6,6 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 mod agents;
 mod attachments;
+mod authorizations;
 mod categories;
 mod conversations;
 mod customers;
@@ -32,6 +33,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(attachments::routes)
         .configure(customers::routes)
         .configure(mailboxes::routes)
+        .configure(authorizations::routes)
         .configure(ledger::routes)
         .configure(agents::routes)
         .configure(teams::routes)

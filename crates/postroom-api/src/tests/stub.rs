@@ -1,9 +1,11 @@
 //! The outside, as small as it can be: mail is headers, an empty line and text.
 
+use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use postroom_core::mail::{Address, Composed, Mail, Outgoing};
 use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::ports::{
-    ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml,
+    Authorize, AuthorizeError, ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox, ReadContext,
+    ReadMail, SafeHtml,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,6 +16,7 @@ pub fn ports() -> Ports {
         composer: Arc::new(Composer),
         keeper: Arc::new(Keeper::default()),
         prober: Arc::new(Prober),
+        authorizer: Arc::new(Prober),
     }
 }
 
@@ -85,6 +88,20 @@ impl KeepBlob for Keeper {
 }
 
 struct Prober;
+
+impl Authorize for Prober {
+    fn page(&self, _: &Client, page: &Page<'_>) -> Result<String, AuthorizeError> {
+        Ok(format!("https://provider.example/?state={}", page.state))
+    }
+
+    fn device(&self, _: &Client) -> Result<DeviceCode, AuthorizeError> {
+        Err(AuthorizeError::Unavailable("provider.example can't be reached".to_owned()))
+    }
+
+    fn token(&self, _: &Client, _: &Ask<'_>) -> Result<Tokens, AuthorizeError> {
+        Err(AuthorizeError::Refused { code: "invalid_grant".to_owned(), said: String::new() })
+    }
+}
 
 impl ProbeMailbox for Prober {
     fn source(&self, _: &Source, _: Option<&Credential>) -> Probe {

@@ -8,11 +8,12 @@ use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
 use crate::intake::Verdict;
-use crate::mailbox::{Credential, Delivery, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
+use crate::mailbox::{Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
+use crate::operations::authorizations::NoLogin;
 use crate::page::{Page, PageRequest};
 use crate::ports::Probe;
 use crate::store::ledger::Entry;
-use crate::store::mailboxes::{MailboxValues, PasswordOf};
+use crate::store::mailboxes::MailboxValues;
 use crate::{Error, store};
 
 mod check;
@@ -118,8 +119,8 @@ pub fn find(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
 /// Which passwords a mailbox has; the caller has found it before.
 pub fn has_passwords(cx: &mut Cx<'_>, id: MailboxId) -> Result<HasPasswords, Error> {
     Ok(HasPasswords {
-        source: store::mailboxes::password(cx.conn, id, PasswordOf::Source)?.is_some(),
-        delivery: store::mailboxes::password(cx.conn, id, PasswordOf::Delivery)?.is_some(),
+        source: store::mailboxes::password(cx.conn, id, End::Source)?.is_some(),
+        delivery: store::mailboxes::password(cx.conn, id, End::Delivery)?.is_some(),
     })
 }
 
@@ -131,7 +132,7 @@ pub(super) fn visible(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> 
 }
 
 /// A mailbox that the caller may set up: admins any, others those they manage.
-fn manageable(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
+pub(super) fn manageable(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
     cx.access().require(Scope::AdminWrite)?;
     let mailbox = visible(cx, id)?;
     let manages = cx.access().whole_mailbox_level(id) == Some(Level::Manage);
@@ -168,16 +169,16 @@ fn insert(cx: &mut Cx<'_>, new: &NewMailbox, is_configured: bool) -> Result<Mail
         is_configured,
     };
     let mailbox = store::mailboxes::insert(cx.conn, &values, new.group.as_deref(), cx.now)?;
-    set_password(cx, mailbox.id, PasswordOf::Source, new.source_password.as_deref())?;
-    set_password(cx, mailbox.id, PasswordOf::Delivery, new.delivery_password.as_deref())?;
+    set_password(cx, mailbox.id, End::Source, new.source_password.as_deref())?;
+    set_password(cx, mailbox.id, End::Delivery, new.delivery_password.as_deref())?;
     let about = About { mailbox_id: Some(mailbox.id), ..About::default() };
     cx.tell(NewEvent::new(EventType::MailboxCreated, about).with("name", mailbox.name.clone()));
     Ok(mailbox)
 }
 
-fn set_password(cx: &mut Cx<'_>, id: MailboxId, of: PasswordOf, password: Option<&str>) -> Result<(), Error> {
+fn set_password(cx: &mut Cx<'_>, id: MailboxId, of: End, password: Option<&str>) -> Result<(), Error> {
     if let Some(password) = password {
-        let sealed = cx.keys.seal(&of.place(id), password);
+        let sealed = cx.keys.seal(&of.password_place(id), password);
         store::mailboxes::set_password(cx.conn, id, of, Some(&sealed))?;
     }
     Ok(())
@@ -239,10 +240,9 @@ fn write(
     after.is_configured = is_configured;
     require_free_name(cx, &after.name, Some(before.id))?;
 
-    let source_password =
-        password_changed(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
+    let source_password = password_changed(cx, before.id, End::Source, change.source_password.as_deref())?;
     let delivery_password =
-        password_changed(cx, before.id, PasswordOf::Delivery, change.delivery_password.as_deref())?;
+        password_changed(cx, before.id, End::Delivery, change.delivery_password.as_deref())?;
     if after == *before && !source_password && !delivery_password {
         return Ok(after);
     }
@@ -272,6 +272,7 @@ fn write(
         is_configured,
     };
     let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?.ok_or_else(overtaken)?;
+    let is_forgotten = super::authorizations::forget_for_new_servers(cx, before, &after)?;
     if before.source != after.source {
         store::ledger::forget_actions(cx.conn, before.id)?;
     }
@@ -281,33 +282,29 @@ fn write(
         store::ledger::forget_place(cx.conn, before.id, &format!("before version {}: ", written.version))?;
     }
     if source_password {
-        set_password(cx, before.id, PasswordOf::Source, change.source_password.as_deref())?;
+        set_password(cx, before.id, End::Source, change.source_password.as_deref())?;
     }
     if delivery_password {
-        set_password(cx, before.id, PasswordOf::Delivery, change.delivery_password.as_deref())?;
+        set_password(cx, before.id, End::Delivery, change.delivery_password.as_deref())?;
     }
     let about = About { mailbox_id: Some(before.id), ..About::default() };
     let event = NewEvent::new(EventType::MailboxUpdated, about)
         .with("password_changed", source_password || delivery_password)
+        .with("authorization_forgotten", is_forgotten)
         .changing(changes);
     cx.tell(event);
     Ok(written)
 }
 
 /// Whether a password is given and is another one than is kept.
-fn password_changed(
-    cx: &mut Cx<'_>,
-    id: MailboxId,
-    of: PasswordOf,
-    given: Option<&str>,
-) -> Result<bool, Error> {
+fn password_changed(cx: &mut Cx<'_>, id: MailboxId, of: End, given: Option<&str>) -> Result<bool, Error> {
     let Some(given) = given else { return Ok(false) };
     Ok(open_password(cx, id, of)?.as_deref() != Some(given))
 }
 
-fn open_password(cx: &mut Cx<'_>, id: MailboxId, of: PasswordOf) -> Result<Option<String>, Error> {
+fn open_password(cx: &mut Cx<'_>, id: MailboxId, of: End) -> Result<Option<String>, Error> {
     let Some(sealed) = store::mailboxes::password(cx.conn, id, of)? else { return Ok(None) };
-    match cx.keys.open(&of.place(id), &sealed) {
+    match cx.keys.open(&of.password_place(id), &sealed) {
         Ok(password) => Ok(Some(password)),
         Err(wrong) => Err(Error::StateConflict(format!("mailbox {id}: {wrong}; set the password again"))),
     }
@@ -340,8 +337,11 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
     let mailbox = find(cx, id)?;
     let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
     let (pending, stuck) = store::mailboxes::pending(cx.conn, id)?;
+    let needed = super::authorizations::what_is_needed(cx, &mailbox)?;
     let word = if mailbox.paused {
         MailboxState::Paused
+    } else if needed.is_some() {
+        MailboxState::NeedsAuthorization
     } else if state.failing_since.is_some() {
         MailboxState::Failing
     } else if state.last_error.is_some() || stuck > 0 {
@@ -353,7 +353,7 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
         state: word,
         last_success_at: state.last_success_at,
         last_attempt_at: state.last_attempt_at,
-        last_error: state.last_error,
+        last_error: state.last_error.or(needed),
         syncing: state.sync_requested_at.is_some(),
         pending,
         accepted: state.accepted,
@@ -415,11 +415,11 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// What opens the login at one of its two ends; `None` where nothing is kept.
-    pub fn credential(&self, end: PasswordOf) -> Option<Credential> {
+    /// The password of one of its two ends; `None` where none is kept.
+    pub(super) fn password(&self, end: End) -> Option<Credential> {
         let password = match end {
-            PasswordOf::Source => &self.source_password,
-            PasswordOf::Delivery => &self.delivery_password,
+            End::Source => &self.source_password,
+            End::Delivery => &self.delivery_password,
         };
         password.clone().map(Credential::Password)
     }
@@ -429,8 +429,8 @@ impl Connection {
 pub fn connection(cx: &mut Cx<'_>, id: MailboxId) -> Result<Connection, Error> {
     let mailbox = visible(cx, id)?;
     Ok(Connection {
-        source_password: open_password(cx, id, PasswordOf::Source)?,
-        delivery_password: open_password(cx, id, PasswordOf::Delivery)?,
+        source_password: open_password(cx, id, End::Source)?,
+        delivery_password: open_password(cx, id, End::Delivery)?,
         mailbox,
     })
 }
@@ -450,11 +450,16 @@ impl Desk {
             })
             .await?;
         let prober = self.ports().prober.clone();
+        let (source, delivery) =
+            (self.access(&found, End::Source, None).await, self.access(&found, End::Delivery, None).await);
         let probed = tokio::task::spawn_blocking(move || {
-            let (source, delivery) =
-                (found.credential(PasswordOf::Source), found.credential(PasswordOf::Delivery));
-            let source = prober.source(&found.mailbox.source, source.as_ref());
-            let delivery = prober.delivery(&found.mailbox.delivery, delivery.as_ref());
+            let no_login = |error: NoLogin| Probe { ok: false, detail: error.to_string() };
+            let source = source.map_or_else(no_login, |access| {
+                prober.source(&found.mailbox.source, access.credential.as_ref())
+            });
+            let delivery = delivery.map_or_else(no_login, |access| {
+                prober.delivery(&found.mailbox.delivery, access.credential.as_ref())
+            });
             (source, delivery)
         });
         probed.await.map_err(|_| Error::Store { doing: "trying a mailbox", source: store::StoreError::Died })

@@ -8,6 +8,7 @@
 
 pub mod agents;
 pub mod attachments;
+pub mod authorizations;
 pub mod categories;
 pub mod conversations;
 pub mod customers;

@@ -1,7 +1,7 @@
 //! Mailboxes, their sealed passwords, and how each is doing.
 
 use crate::id::MailboxId;
-use crate::mailbox::{Delivery, FolderCursor, Mailbox, Source, Strangers};
+use crate::mailbox::{Delivery, End, FolderCursor, Mailbox, Source, Strangers};
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::{folders, ledger, mailbox_states, mailboxes, pending_mails};
 use crate::store::types::Json;
@@ -191,31 +191,12 @@ pub fn delete(conn: &mut Conn, before: &Mailbox) -> Result<bool, StoreError> {
     Ok(diesel::delete(same).execute(conn)? == 1)
 }
 
-/// Which of a mailbox's two passwords.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PasswordOf {
-    /// Where mail comes from.
-    Source,
-    /// Where mail goes.
-    Delivery,
-}
-
-impl PasswordOf {
-    /// The place a password is sealed for.
-    pub fn place(self, id: MailboxId) -> String {
-        match self {
-            Self::Source => format!("mailboxes/{id}/source_password"),
-            Self::Delivery => format!("mailboxes/{id}/delivery_password"),
-        }
-    }
-}
-
 /// The sealed password.
-pub fn password(conn: &mut Conn, id: MailboxId, of: PasswordOf) -> Result<Option<Vec<u8>>, StoreError> {
+pub fn password(conn: &mut Conn, id: MailboxId, of: End) -> Result<Option<Vec<u8>>, StoreError> {
     let row = mailboxes::table.find(id);
     let sealed: Option<Option<Vec<u8>>> = match of {
-        PasswordOf::Source => row.select(mailboxes::source_password).first(conn).optional()?,
-        PasswordOf::Delivery => row.select(mailboxes::delivery_password).first(conn).optional()?,
+        End::Source => row.select(mailboxes::source_password).first(conn).optional()?,
+        End::Delivery => row.select(mailboxes::delivery_password).first(conn).optional()?,
     };
     Ok(sealed.flatten())
 }
@@ -224,15 +205,13 @@ pub fn password(conn: &mut Conn, id: MailboxId, of: PasswordOf) -> Result<Option
 pub fn set_password(
     conn: &mut Conn,
     id: MailboxId,
-    of: PasswordOf,
+    of: End,
     sealed: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     let row = mailboxes::table.find(id);
     match of {
-        PasswordOf::Source => diesel::update(row).set(mailboxes::source_password.eq(sealed)).execute(conn)?,
-        PasswordOf::Delivery => {
-            diesel::update(row).set(mailboxes::delivery_password.eq(sealed)).execute(conn)?
-        }
+        End::Source => diesel::update(row).set(mailboxes::source_password.eq(sealed)).execute(conn)?,
+        End::Delivery => diesel::update(row).set(mailboxes::delivery_password.eq(sealed)).execute(conn)?,
     };
     Ok(())
 }

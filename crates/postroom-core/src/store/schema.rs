@@ -41,6 +41,60 @@ diesel::table! {
 }
 
 diesel::table! {
+    mailbox_authorizations (mailbox_id) {
+        mailbox_id -> BigInt,
+        provider -> Text,
+        grant_type -> Text,
+        client_id -> Text,
+        client_secret -> Nullable<Binary>,
+        tenant -> Nullable<Text>,
+        scopes -> Text,
+        state -> Text,
+        refresh_token -> Nullable<Binary>,
+        access_token -> Nullable<Binary>,
+        expires_at -> Nullable<BigInt>,
+        refresh_at -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        failures -> Integer,
+        retry_at -> Nullable<BigInt>,
+        claimed_until -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    authorization_flows (mailbox_id) {
+        mailbox_id -> BigInt,
+        token -> Text,
+        provider -> Text,
+        grant_type -> Text,
+        client_id -> Text,
+        client_secret -> Nullable<Binary>,
+        tenant -> Nullable<Text>,
+        scopes -> Text,
+        secret -> Binary,
+        state_hash -> Nullable<Text>,
+        redirect_uri -> Nullable<Text>,
+        poll_seconds -> Nullable<Integer>,
+        next_poll_at -> Nullable<BigInt>,
+        expires_at -> BigInt,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    login_refusals (mailbox_id, login_end) {
+        mailbox_id -> BigInt,
+        login_end -> Text,
+        refusals -> Integer,
+        retry_at -> BigInt,
+        error -> Text,
+    }
+}
+
+diesel::table! {
     mailbox_states (mailbox_id) {
         mailbox_id -> BigInt,
         last_attempt_at -> Nullable<BigInt>,
@@ -376,6 +430,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
     mailboxes,
+    mailbox_authorizations,
+    authorization_flows,
+    login_refusals,
     mailbox_states,
     folders,
     pending_mails,

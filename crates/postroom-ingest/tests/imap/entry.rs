@@ -1,7 +1,7 @@
 //! The way in: reaching a server, TLS, login.
 
 use crate::server::{PATIENT, Server, certificate, password};
-use postroom_core::mailbox::{AfterIngest, Credential, Security, Source};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Credential, Security, Source};
 use postroom_ingest::error::SourceError;
 use postroom_ingest::imap::connect;
 use postroom_ingest::probe::probe_source;
@@ -35,6 +35,7 @@ fn nobody() -> Source {
         port,
         security: Security::None,
         username: "amy".to_owned(),
+        auth: AuthMethod::Password,
         folders: Vec::new(),
         after_ingest: AfterIngest::Leave,
         import: postroom_core::mailbox::Import::All,

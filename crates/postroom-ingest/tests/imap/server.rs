@@ -1,6 +1,6 @@
 //! A server that does what a script says, on a thread of its own, for one connection.
 
-use postroom_core::mailbox::{AfterIngest, Credential, Import, Security, Source};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Credential, Import, Security, Source};
 use postroom_ingest::imap::{ImapSession, connect_within};
 use postroom_ingest::shield::Limits;
 use postroom_ingest::transport::Timeouts;
@@ -59,6 +59,7 @@ impl Server {
             port: self.port,
             security,
             username: "amy".to_owned(),
+            auth: AuthMethod::Password,
             folders: vec!["INBOX".to_owned()],
             after_ingest: AfterIngest::Leave,
             import: Import::All,

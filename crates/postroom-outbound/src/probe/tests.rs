@@ -3,6 +3,7 @@
 use super::*;
 use crate::script::Step::{Close, Hear, Say, Tls};
 use crate::script::{Heard, Script, Step, fixture};
+use postroom_core::mailbox::AuthMethod;
 
 fn patient() -> Timeouts {
     let long = Duration::from_secs(20);
@@ -19,6 +20,7 @@ fn delivery(port: u16, security: Security, ca_file: Option<&str>) -> Delivery {
         port,
         security,
         username: Some("desk@example.org".into()),
+        auth: AuthMethod::Password,
         ca_file: ca_file.map(|name| fixture(name).to_str().unwrap().to_owned()),
     }
 }
@@ -114,6 +116,7 @@ fn nobody_there_is_said_by_the_blocking_probe() {
         port: 587,
         security: Security::StartTls,
         username: None,
+        auth: AuthMethod::Password,
         ca_file: None,
     };
     assert!(probe_delivery(&nowhere, None).detail.starts_with("can't find the host nowhere.invalid"));

@@ -5,7 +5,10 @@ use crate::config::Config;
 use anyhow::{Context, bail};
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
-use postroom_core::mailbox::{AfterIngest, Delivery, Import, Mailbox, Security, Source, Strangers};
+use postroom_core::id::MailboxId;
+use postroom_core::mailbox::{
+    AfterIngest, AuthMethod, Delivery, Import, Mailbox, MailboxState, Security, Source, Strangers,
+};
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -21,6 +24,8 @@ pub(super) enum Command {
         #[arg(long, short, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Authorize a mailbox that logs in by token (OAuth 2). See deploy/OAUTH.md.
+    Authorize(super::authorize::Authorize),
     /// Log in to both ends of a mailbox. Exit code 1: something is wrong.
     Test {
         /// Its name or number.
@@ -42,6 +47,9 @@ pub(super) struct Add {
     /// The login name, for IMAP and SMTP; the address if not given.
     #[arg(long)]
     username: Option<String>,
+    /// Log in by token (OAuth 2) to IMAP and SMTP; `mailbox authorize` comes next.
+    #[arg(long, conflicts_with = "password_file")]
+    oauth2: bool,
     /// A file with the password, for IMAP and SMTP. Without it the first line of standard input.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -98,6 +106,10 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
             })
         }
         Command::List { output } => with_desk(config, |desk| list(desk, output)),
+        Command::Authorize(asked) => with_desk(config, |desk| {
+            let id = find(desk, &asked.mailbox)?;
+            super::authorize::run(config, desk, id, asked)
+        }),
         Command::Test { mailbox, output } => with_desk(config, |desk| test(desk, &mailbox, output)),
     }
 }
@@ -105,7 +117,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
 impl Add {
     fn resolve(self) -> anyhow::Result<NewMailbox> {
         let smtp_login = self.smtp.is_some() && !self.smtp_without_login;
-        let password = if self.imap.is_some() || smtp_login { Some(self.password()?) } else { None };
+        let is_needed = (self.imap.is_some() || smtp_login) && !self.oauth2;
+        let password = if is_needed { Some(self.password()?) } else { None };
+        let auth = if self.oauth2 { AuthMethod::Oauth2 } else { AuthMethod::Password };
         let username = self.username.clone().unwrap_or_else(|| self.address.clone());
         let source = match (&self.imap, &self.maildir, self.push) {
             (Some(host), _, _) => Source::Imap {
@@ -113,6 +127,7 @@ impl Add {
                 port: self.imap_port.unwrap_or(if self.imap_security == Security::Tls { 993 } else { 143 }),
                 security: self.imap_security,
                 username: username.clone(),
+                auth,
                 folders: self.folders.clone(),
                 after_ingest: AfterIngest::Leave,
                 import: if self.only_new { Import::None } else { Import::All },
@@ -129,6 +144,8 @@ impl Add {
                 host: host.clone(),
                 port: self.smtp_port.unwrap_or(if self.smtp_security == Security::Tls { 465 } else { 587 }),
                 security: self.smtp_security,
+                // Without a login there is none by token either.
+                auth: if smtp_login { auth } else { AuthMethod::Password },
                 username: smtp_login.then_some(username),
                 ca_file: self.ca_file.clone(),
             },
@@ -201,6 +218,12 @@ fn list(desk: &Desk, output: Output) -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::Value::Array(rows));
         return Ok(ExitCode::SUCCESS);
     }
+    for (mailbox, status) in &all {
+        if status.state == MailboxState::NeedsAuthorization {
+            let why = status.last_error.as_deref().unwrap_or_default();
+            eprintln!("{} needs authorization: {why}", mailbox.name);
+        }
+    }
     let rows: Vec<Vec<String>> = all
         .into_iter()
         .map(|(mailbox, status)| {
@@ -222,12 +245,17 @@ fn list(desk: &Desk, output: Output) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn test(desk: &Desk, named: &str, output: Output) -> anyhow::Result<ExitCode> {
-    let system = Actor::system();
-    let all = desk.read_here(&system, mailboxes::list).map_err(failed)?;
+/// A mailbox by its name or number.
+fn find(desk: &Desk, named: &str) -> anyhow::Result<MailboxId> {
+    let all = desk.read_here(&Actor::system(), mailboxes::list).map_err(failed)?;
     let is_meant = |mailbox: &&Mailbox| mailbox.name == named || mailbox.id.to_string() == named;
     let mailbox = all.iter().find(is_meant).with_context(|| format!("there is no mailbox {named:?}"))?;
-    let id = mailbox.id;
+    Ok(mailbox.id)
+}
+
+fn test(desk: &Desk, named: &str, output: Output) -> anyhow::Result<ExitCode> {
+    let system = Actor::system();
+    let id = find(desk, named)?;
     let tested = tokio::runtime::Handle::current().block_on(desk.test_mailbox(&system, id));
     let (source, delivery) = tested.map_err(failed)?;
     let good = source.ok && delivery.ok;

@@ -2,6 +2,7 @@
 //! not done, 2 is a command line that makes no sense.
 
 mod agent;
+mod authorize;
 mod backup;
 mod check;
 mod demo;

@@ -2,7 +2,7 @@
 //! variable of the environment, or in place.
 
 use super::secret;
-use postroom_core::mailbox::{AfterIngest, Delivery, Import, Security, Source, Strangers};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Security, Source, Strangers};
 use postroom_core::operations::mailboxes::NewMailbox;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -74,6 +74,9 @@ pub enum ConfiguredSource {
         security: Security,
         /// The login name.
         username: String,
+        /// What opens it: `password`, or `oauth2`, for which the mailbox is authorized once.
+        #[serde(default = "AuthMethod::usual")]
+        auth: AuthMethod,
         /// The password.
         #[serde(default, skip_serializing)]
         password: Option<String>,
@@ -130,6 +133,9 @@ pub enum ConfiguredDelivery {
         /// The login name.
         #[serde(default)]
         username: Option<String>,
+        /// What opens it.
+        #[serde(default = "AuthMethod::usual")]
+        auth: AuthMethod,
         /// The password.
         #[serde(default, skip_serializing)]
         password: Option<String>,
@@ -184,6 +190,7 @@ impl ConfiguredSource {
                 port,
                 security,
                 username,
+                auth,
                 password,
                 password_file,
                 password_env,
@@ -197,6 +204,7 @@ impl ConfiguredSource {
                     port: *port,
                     security: *security,
                     username: username.clone(),
+                    auth: *auth,
                     folders: folders.clone(),
                     after_ingest: after_ingest.clone(),
                     import: import.clone(),
@@ -215,12 +223,23 @@ impl ConfiguredSource {
 impl ConfiguredDelivery {
     fn resolve(&self, mailbox: &str) -> anyhow::Result<(Delivery, Option<String>)> {
         Ok(match self {
-            Self::Smtp { host, port, security, username, password, password_file, password_env, ca_file } => {
+            Self::Smtp {
+                host,
+                port,
+                security,
+                username,
+                auth,
+                password,
+                password_file,
+                password_env,
+                ca_file,
+            } => {
                 let delivery = Delivery::Smtp {
                     host: host.clone(),
                     port: *port,
                     security: *security,
                     username: username.clone(),
+                    auth: *auth,
                     ca_file: ca_file.clone(),
                 };
                 let name = format!("mailbox {mailbox:?}, delivery.password");

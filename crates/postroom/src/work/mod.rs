@@ -1,6 +1,7 @@
 //! The workers. Each is told nothing: what is due is in the store, so that a wake-up, a timer
 //! and a restart run the same code.
 
+mod authorize;
 mod batch;
 mod fetch;
 mod keep;
@@ -18,6 +19,7 @@ pub fn start(desk: &Desk, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()
     vec![
         tokio::spawn(fetch::run(desk.clone(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
+        tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),
     ]
 }

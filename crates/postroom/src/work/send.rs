@@ -5,11 +5,12 @@ use super::rest;
 use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
-use postroom_core::mailbox::Delivery;
+use postroom_core::mailbox::{Credential, Delivery, End};
 use postroom_core::message::Outbound;
+use postroom_core::operations::authorizations::NoLogin;
 use postroom_core::operations::mailboxes;
 use postroom_core::operations::outbox::{self, Outcome, Refusal};
-use postroom_core::store::mailboxes::PasswordOf;
+use postroom_core::store::StoreError;
 use postroom_outbound::{Envelope, Timeouts};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -98,23 +99,65 @@ async fn attempt(desk: &Desk, current: &Arc<Mutex<Outbound>>) -> Result<Outcome,
     }
     let raw = desk.load(claimed.raw_hash.clone()).await?;
     let envelope = Envelope { from: claimed.envelope_from.clone(), to: outbox::waiting_recipients(&claimed) };
+    let mut rejected: Option<Credential> = None;
+    loop {
+        let access = match desk.access(&connection, End::Delivery, rejected.as_ref()).await {
+            Ok(access) => access,
+            Err(NoLogin::Desk(error)) => return Err(error),
+            Err(error) => {
+                return Ok(Outcome::Deferred { reason: error.to_string(), refused: Vec::new() });
+            }
+        };
+        let credential = access.credential;
+        let delivery = &connection.mailbox.delivery;
+        let outcome = hand_over(desk, current, delivery, credential.as_ref(), &envelope, &raw).await;
+        let is_by_token = matches!(credential, Some(Credential::Bearer(_)));
+        match &outcome {
+            // A token is renewed once. Refused again, the login is left alone for a while.
+            postroom_outbound::Outcome::LoginRefused { .. }
+                if is_by_token && rejected.is_none() && !access.on_trial =>
+            {
+                rejected = credential;
+            }
+            postroom_outbound::Outcome::LoginRefused { reason } if is_by_token => {
+                let (desk, why) = (desk.clone(), reason.clone());
+                blocking(move || desk.login_refused_here(mailbox_id, End::Delivery, &why)).await?;
+                return Ok(translate(outcome));
+            }
+            _ => {
+                let reached = !matches!(outcome, postroom_outbound::Outcome::Deferred { .. });
+                if access.on_trial && reached {
+                    let desk = desk.clone();
+                    blocking(move || desk.login_accepted_here(mailbox_id, End::Delivery)).await?;
+                }
+                return Ok(translate(outcome));
+            }
+        }
+    }
+}
+
+/// Hands a mail to the server; that its bytes go is written down before they do.
+async fn hand_over(
+    desk: &Desk,
+    current: &Arc<Mutex<Outbound>>,
+    delivery: &Delivery,
+    credential: Option<&Credential>,
+    envelope: &Envelope,
+    raw: &[u8],
+) -> postroom_outbound::Outcome {
     let note = async || {
         let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let noted = desk.write(&Actor::system(), move |cx| outbox::data_goes(cx, &latest)).await?;
         *current.lock().unwrap_or_else(PoisonError::into_inner) = noted;
         Ok::<(), Error>(())
     };
-    let credential = connection.credential(PasswordOf::Delivery);
-    let outcome = postroom_outbound::send(
-        &connection.mailbox.delivery,
-        credential.as_ref(),
-        &envelope,
-        &raw,
-        &Timeouts::default(),
-        note,
-    )
-    .await;
-    Ok(translate(outcome))
+    postroom_outbound::send(delivery, credential, envelope, raw, &Timeouts::default(), note).await
+}
+
+/// Runs something that blocks where it may.
+async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Err(Error::Store { doing: "noting a login", source: StoreError::Died }))
 }
 
 /// The wire's words in the desk's.

@@ -8,7 +8,7 @@ use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::error::FieldError;
 use postroom_core::id::MailboxId;
-use postroom_core::mailbox::{AfterIngest, Import, Security};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Import, Security};
 use postroom_core::operations::mailboxes::{self, MailboxChange};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,10 @@ struct SourcePatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     username: Option<String>,
+    /// What opens the login.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    auth: Option<AuthMethod>,
     /// The password.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, write_only)]
@@ -157,6 +161,10 @@ struct DeliveryPatch {
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<String>)]
     username: Patch<String>,
+    /// What opens the login.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    auth: Option<AuthMethod>,
     /// The password.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, write_only)]

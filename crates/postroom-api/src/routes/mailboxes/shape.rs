@@ -1,6 +1,6 @@
 //! A mailbox as callers give it: with its passwords, which go in and never come back.
 
-use postroom_core::mailbox::{AfterIngest, Delivery, Import, Security, Source, Strangers};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Security, Source, Strangers};
 use postroom_core::operations::mailboxes::NewMailbox;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -91,6 +91,9 @@ pub enum SourceBody {
         security: Security,
         /// The login name.
         username: String,
+        /// What opens it; `oauth2` needs `POST /mailboxes/{id}/oauth` once.
+        #[serde(default = "AuthMethod::usual")]
+        auth: AuthMethod,
         /// The password. It never comes back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(write_only)]
@@ -134,6 +137,9 @@ pub enum DeliveryBody {
         /// The login name; without one there is no login.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         username: Option<String>,
+        /// What opens it; `oauth2` needs `POST /mailboxes/{id}/oauth` once.
+        #[serde(default = "AuthMethod::usual")]
+        auth: AuthMethod,
         /// The password. It never comes back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(write_only)]
@@ -155,13 +161,14 @@ impl SourceBody {
                 port,
                 security,
                 username,
+                auth,
                 password,
                 folders,
                 after_ingest,
                 import,
                 ca_file,
             } => (
-                Source::Imap { host, port, security, username, folders, after_ingest, import, ca_file },
+                Source::Imap { host, port, security, username, auth, folders, after_ingest, import, ca_file },
                 password,
             ),
             Self::Maildir { path } => (Source::Maildir { path }, None),
@@ -173,13 +180,14 @@ impl SourceBody {
 impl From<Source> for SourceBody {
     fn from(source: Source) -> Self {
         match source {
-            Source::Imap { host, port, security, username, folders, after_ingest, import, ca_file } => {
+            Source::Imap { host, port, security, username, auth, folders, after_ingest, import, ca_file } => {
                 let password = None;
                 Self::Imap {
                     host,
                     port,
                     security,
                     username,
+                    auth,
                     password,
                     folders,
                     after_ingest,
@@ -197,8 +205,8 @@ impl DeliveryBody {
     /// As the core takes it: the password apart.
     pub fn split(self) -> (Delivery, Option<String>) {
         match self {
-            Self::Smtp { host, port, security, username, password, ca_file } => {
-                (Delivery::Smtp { host, port, security, username, ca_file }, password)
+            Self::Smtp { host, port, security, username, auth, password, ca_file } => {
+                (Delivery::Smtp { host, port, security, username, auth, ca_file }, password)
             }
             Self::Sink {} => (Delivery::Sink {}, None),
         }
@@ -208,8 +216,8 @@ impl DeliveryBody {
 impl From<Delivery> for DeliveryBody {
     fn from(delivery: Delivery) -> Self {
         match delivery {
-            Delivery::Smtp { host, port, security, username, ca_file } => {
-                Self::Smtp { host, port, security, username, password: None, ca_file }
+            Delivery::Smtp { host, port, security, username, auth, ca_file } => {
+                Self::Smtp { host, port, security, username, auth, password: None, ca_file }
             }
             Delivery::Sink {} => Self::Sink {},
         }

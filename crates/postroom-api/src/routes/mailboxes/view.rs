@@ -2,7 +2,7 @@
 
 use super::shape::ThreadingShape;
 use postroom_core::id::MailboxId;
-use postroom_core::mailbox::{AfterIngest, Delivery, Import, Mailbox, Security, Source};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source};
 use postroom_core::operations::mailboxes::HasPasswords;
 use postroom_core::time::Timestamp;
 use serde::Serialize;
@@ -61,6 +61,8 @@ pub enum SourceView {
         security: Security,
         /// The login name.
         username: String,
+        /// What opens it.
+        auth: AuthMethod,
         /// A password is kept. It never comes back.
         has_password: bool,
         /// Folders that are read.
@@ -96,6 +98,8 @@ pub enum DeliveryView {
         security: Security,
         /// The login name; without one there is no login.
         username: Option<String>,
+        /// What opens it.
+        auth: AuthMethod,
         /// A password is kept. It never comes back.
         has_password: bool,
         /// PEM file of a certificate authority of one's own.
@@ -136,12 +140,13 @@ impl MailboxView {
 
 fn source(source: Source, has_password: bool) -> SourceView {
     match source {
-        Source::Imap { host, port, security, username, folders, after_ingest, import, ca_file } => {
+        Source::Imap { host, port, security, username, auth, folders, after_ingest, import, ca_file } => {
             SourceView::Imap {
                 host,
                 port,
                 security,
                 username,
+                auth,
                 has_password,
                 folders,
                 after_ingest,
@@ -156,8 +161,8 @@ fn source(source: Source, has_password: bool) -> SourceView {
 
 fn delivery(delivery: Delivery, has_password: bool) -> DeliveryView {
     match delivery {
-        Delivery::Smtp { host, port, security, username, ca_file } => {
-            DeliveryView::Smtp { host, port, security, username, has_password, ca_file }
+        Delivery::Smtp { host, port, security, username, auth, ca_file } => {
+            DeliveryView::Smtp { host, port, security, username, auth, has_password, ca_file }
         }
         Delivery::Sink {} => DeliveryView::Sink {},
     }

@@ -3,7 +3,7 @@
 use super::{MailboxChange, NewMailbox};
 use crate::Error;
 use crate::error::Faults;
-use crate::mailbox::{AfterIngest, Delivery, Import, Mailbox, Security, Source};
+use crate::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source};
 
 /// Bounds of the time between two polls, in seconds.
 const POLL_SECONDS: std::ops::RangeInclusive<i32> = 5..=86_400;
@@ -118,10 +118,20 @@ fn interval(faults: &mut Faults, seconds: i32) {
 
 fn source(faults: &mut Faults, source: &Source, has_password: bool) {
     match source {
-        Source::Imap { host: name, port, security, username, folders, after_ingest, import, ca_file } => {
+        Source::Imap {
+            host: name,
+            port,
+            security,
+            username,
+            auth,
+            folders,
+            after_ingest,
+            import,
+            ca_file,
+        } => {
             host(faults, "/source", name, *port, *security);
             faults.line("/source/username", username, 255);
-            if !has_password {
+            if !has_password && *auth == AuthMethod::Password {
                 faults.add("/source/password", "required", "the IMAP login needs a password");
             }
             if folders.is_empty() || folders.len() > 50 {
@@ -161,13 +171,15 @@ fn source(faults: &mut Faults, source: &Source, has_password: bool) {
 }
 
 fn delivery(faults: &mut Faults, delivery: &Delivery, has_password: bool) {
-    if let Delivery::Smtp { host: name, port, security, username, ca_file } = delivery {
+    if let Delivery::Smtp { host: name, port, security, username, auth, ca_file } = delivery {
         host(faults, "/delivery", name, *port, *security);
         if let Some(username) = username {
             faults.line("/delivery/username", username, 255);
-            if !has_password {
+            if !has_password && *auth == AuthMethod::Password {
                 faults.add("/delivery/password", "required", "a login needs a password");
             }
+        } else if *auth == AuthMethod::Oauth2 {
+            faults.add("/delivery/username", "required", "a login by token needs a username");
         }
         if let Some(path) = ca_file {
             file(faults, "/delivery/ca_file", path);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::script::Step::{Close, Hear, Mail, Say, Stammer, Tls};
 use crate::script::{Heard, Script, Step, fixture};
-use postroom_core::mailbox::Security;
+use postroom_core::mailbox::{AuthMethod, Security};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,12 +15,26 @@ mod secure;
 const RAW: &[u8] = b"Subject: Hi\r\n\r\n.\r\n..two\r\nbye\r\n";
 
 fn server(port: u16, security: Security) -> Delivery {
-    Delivery::Smtp { host: "localhost".into(), port, security, username: None, ca_file: None }
+    Delivery::Smtp {
+        host: "localhost".into(),
+        port,
+        security,
+        username: None,
+        auth: AuthMethod::Password,
+        ca_file: None,
+    }
 }
 
 fn with_login(port: u16) -> Delivery {
     let Delivery::Smtp { host, port, security, ca_file, .. } = server(port, Security::None) else { panic!() };
-    Delivery::Smtp { host, port, security, username: Some("desk".into()), ca_file }
+    Delivery::Smtp {
+        host,
+        port,
+        security,
+        username: Some("desk".into()),
+        auth: AuthMethod::Password,
+        ca_file,
+    }
 }
 
 fn to(recipients: &[&str]) -> Envelope {

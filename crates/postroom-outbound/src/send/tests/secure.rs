@@ -130,7 +130,14 @@ async fn steps_of_a_login_end_well() {
 async fn without_starttls_nothing_goes() {
     let script = Script::play(vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(b"250-x\r\n250 AUTH PLAIN\r\n")]);
     let Delivery::Smtp { host, port, ca_file, username, .. } = with_login(script.port) else { panic!() };
-    let delivery = Delivery::Smtp { host, port, security: Security::StartTls, username, ca_file };
+    let delivery = Delivery::Smtp {
+        host,
+        port,
+        security: Security::StartTls,
+        username,
+        auth: AuthMethod::Password,
+        ca_file,
+    };
     let (outcome, _) = deliver(&delivery, &to(&["ada@example.net"]), RAW, &patient()).await;
     assert!(deferred(&outcome).0.ends_with("does not offer STARTTLS, and nothing is sent unencrypted"));
     assert_eq!(script.end().await.rest, b"QUIT\r\n");
@@ -138,7 +145,14 @@ async fn without_starttls_nothing_goes() {
 
 fn trusting(port: u16, security: Security, ca_file: &str) -> Delivery {
     let ca_file = Some(fixture(ca_file).to_str().unwrap().to_owned());
-    Delivery::Smtp { host: "localhost".into(), port, security, username: None, ca_file }
+    Delivery::Smtp {
+        host: "localhost".into(),
+        port,
+        security,
+        username: None,
+        auth: AuthMethod::Password,
+        ca_file,
+    }
 }
 
 fn starttls() -> Vec<Step> {
@@ -176,7 +190,14 @@ async fn nothing_goes_unencrypted_to_another_machine() {
         panic!()
     };
     // RFC 5737: this address is nobody's
-    let delivery = Delivery::Smtp { host: "192.0.2.1".into(), port, security, username, ca_file };
+    let delivery = Delivery::Smtp {
+        host: "192.0.2.1".into(),
+        port,
+        security,
+        username,
+        auth: AuthMethod::Password,
+        ca_file,
+    };
     let (outcome, _) = deliver(&delivery, &to(&["ada@example.net"]), RAW, &patient()).await;
     assert_eq!(
         deferred(&outcome).0,

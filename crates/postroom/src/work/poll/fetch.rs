@@ -40,7 +40,9 @@ impl FolderPoll<'_> {
                     fault = Some(missed);
                 }
                 Err(error) => {
-                    if let [culprit] = batch {
+                    if let [culprit] = batch
+                        && !error.is_token_expired()
+                    {
                         self.tried.insert(culprit.uid);
                     }
                     return Err(error);
@@ -105,6 +107,10 @@ impl FolderPoll<'_> {
         batch: &[Pending],
         error: SourceError,
     ) -> Result<Option<String>, Stopped> {
+        if error.is_token_expired() {
+            // No mail's fault, and nothing that was tried in vain.
+            return Err(error.into());
+        }
         let why = error.to_string();
         if batch.len() > 1 && !error.drops_session() {
             let mut fault = None;

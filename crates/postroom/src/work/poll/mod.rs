@@ -32,6 +32,10 @@ enum Stopped {
 }
 
 impl Stopped {
+    fn is_token_expired(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_token_expired())
+    }
+
     fn drops_session(&self) -> bool {
         match self {
             Self::Source(error) => error.drops_session(),
@@ -46,7 +50,7 @@ pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<boo
     let Source::Imap { folders, after_ingest, .. } = &connection.mailbox.source else {
         return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
     };
-    let connect = || login::imap(connection, &Timeouts::default());
+    let connect = || login::imap(desk, connection, &Timeouts::default());
     let mut session = match connect() {
         Ok(session) => session,
         Err(error) => return PollEnd::Failed(error.to_string()),
@@ -73,13 +77,18 @@ pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<boo
                 }
                 Err(error) => error,
             };
-            faults.push(format!("folder {name}: {error}"));
+            // Nothing is wrong then, but for the session: the next has a token of its own.
+            let is_expired = error.is_token_expired() && connections_left > 0 && !*stopping.borrow();
+            if !is_expired {
+                faults.push(format!("folder {name}: {error}"));
+            }
             if !error.drops_session() {
                 break;
             }
             // Some servers hang up over a mail that they can't read (Dovecot does). It counts as
             // tried; the others need not wait for the next poll.
-            if !std::mem::take(&mut poll.broke_over_mail) || connections_left == 0 || *stopping.borrow() {
+            let goes_on = std::mem::take(&mut poll.broke_over_mail) || is_expired;
+            if !goes_on || connections_left == 0 || *stopping.borrow() {
                 return end(read, &faults);
             }
             connections_left -= 1;

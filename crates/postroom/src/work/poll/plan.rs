@@ -48,6 +48,9 @@ impl FolderPoll<'_> {
                 }
                 Err(error) => error,
             };
+            if error.is_token_expired() {
+                return Err(error.into());
+            }
             self.without_sizes = true;
             self.broke_over_mail = error.drops_session();
             if error.drops_session() {

@@ -1,0 +1,81 @@
+//! Secrets of an authorization are in no answer, no event and no clear text of the database.
+
+use super::*;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use support::database;
+use support::oauth::CANARY;
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+/// Everything the database holds, as text.
+fn dump(desk: &TestDesk) -> String {
+    if database::kind() == database::Kind::Sqlite {
+        let files = std::fs::read_dir(&desk.config().storage.data_dir).expect("it is there").flatten();
+        return files
+            .filter(|file| file.file_name().to_string_lossy().starts_with("postroom.db"))
+            .map(|file| std::fs::read(file.path()).expect("it can be read"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .collect();
+    }
+    let url = desk.config().database.url.as_deref().expect("PostgreSQL has an address");
+    let mut conn = PgConnection::establish(url).expect("the server answers");
+    let mut rows =
+        |query: &str| -> Vec<Row> { diesel::sql_query(query).load(&mut conn).expect("it can be read") };
+    let tables = rows("SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public'");
+    let all = tables.iter().flat_map(|table| rows(&format!("SELECT t::text AS text FROM {} t", table.text)));
+    all.map(|row| row.text).collect()
+}
+
+/// What PostgreSQL shows of bytes is hex.
+fn holds(text: &str, secret: &str) -> bool {
+    text.contains(secret) || text.contains(&postroom_core::keys::hex(secret.as_bytes()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_ever_shown_or_kept_in_clear() {
+    let world = World::begin().await;
+    let mut told = Vec::new();
+    let started = world.start("device_code").await.expect(202);
+    told.push(started.text());
+    let started = world.start("authorization_code").await.expect(202);
+    let page = started.json()["authorization_url"].as_str().expect("a page").to_owned();
+    told.push(started.text());
+    // The database has a flow whose verifier and client secret are sealed.
+    assert!(dump(&world.desk).contains(CLIENT_ID), "what is looked through holds what it must");
+    assert!(!holds(&dump(&world.desk), CANARY));
+    let back = world.provider.agree(&page);
+    assert!(back.as_str().contains(CANARY));
+    told.push(world.come_back(&back).await.expect(200).text());
+    world.synced().await;
+    assert!(!holds(&dump(&world.desk), CANARY));
+
+    // A provider and a mail server that repeat everything.
+    world.imap.refuse(true);
+    let fault = json!({"error": "invalid_client", "error_description": "no: {form}"});
+    world.provider.end_access();
+    world.provider.fail_next(401, &fault.to_string());
+    world.synced().await;
+    for path in [
+        world.path(),
+        format!("/api/v1/mailboxes/{}", world.mailbox),
+        format!("/api/v1/mailboxes/{}/status", world.mailbox),
+        "/api/v1/mailboxes".to_owned(),
+        "/api/v1/events?after=0&limit=100".to_owned(),
+    ] {
+        told.push(world.desk.http.get(&path).await.expect(200).text());
+    }
+    let tested =
+        world.desk.http.post(&format!("/api/v1/mailboxes/{}/test", world.mailbox), &Value::Null).await;
+    told.push(tested.expect(200).text());
+    assert!(told.iter().any(|text| text.contains("invalid_client")), "the fault is told");
+    for text in &told {
+        assert!(!text.contains(CANARY), "{text}");
+    }
+    assert!(!holds(&dump(&world.desk), CANARY));
+    world.desk.stop().await;
+}
