@@ -1,6 +1,7 @@
 //! Faults: the daemon's program is killed, starved and cut off in every way, on real servers, and
 //! judged by one oracle. `CHAOS_SEED=` plays a run again; `POSTROOM_TEST_LONG=1` makes it long.
 
+mod crashes;
 mod oracle;
 mod plan;
 mod points;

@@ -1,0 +1,95 @@
+//! F-04 and F-12: the daemon and the mail server die together, or the daemon is away for a month.
+
+use crate::oracle::Findings;
+use crate::plan::{Placed, Plan, Random, say, seed};
+use crate::rig::{Post, Rig, imap};
+use std::fs::{self, File};
+use std::thread;
+use std::time::{Duration, SystemTime};
+use support::database::is_long_run;
+
+const LEAVE: &str = "{ type = \"leave\" }";
+
+/// Few in every run, all in the long one.
+fn usual_or_long(usual: usize, long: usize) -> usize {
+    if is_long_run() { long } else { usual }
+}
+
+#[track_caller]
+fn clean(case: &str, findings: &Findings) {
+    let Findings { lost, doubled, misplaced, .. } = findings;
+    say(&format!("{case}: lost {lost}, doubled {doubled}, misplaced {misplaced}"));
+    assert!(findings.is_clean(), "{case}: {findings:#?}");
+}
+
+fn pause(random: &mut Random, most: usize) {
+    // A moment that nothing marks: what is tried is that it does not matter.
+    thread::sleep(Duration::from_millis(20 + random.below(most) as u64));
+}
+
+/// The plan in as many parts, each delivered when its turn comes.
+fn parts(plan: &Plan, count: usize) -> Vec<&[Placed]> {
+    plan.mails.chunks(plan.mails.len().div_ceil(count)).collect()
+}
+
+fn deliver(post: &Post, mails: &[Placed]) {
+    let server = post.server();
+    for mail in mails {
+        server.deliver("support", "INBOX", &mail.raw);
+    }
+}
+
+/// F-04
+#[test]
+fn the_daemon_and_the_mail_server_die_at_once() {
+    let seed = seed("F-04");
+    let mut random = Random::new(seed);
+    let rounds = usual_or_long(4, 50);
+    let plan = Plan::new(seed, rounds * 30);
+    let post = Post::start();
+    let rig = Rig::new(&imap(post.port, "support", "{ type = \"move\", folder = \"Done\" }"));
+    post.server().make_folder("support", "Done");
+    for part in parts(&plan, rounds) {
+        deliver(&post, part);
+        let running = rig.start(&[]);
+        pause(&mut random, 700);
+        thread::scope(|scope| {
+            scope.spawn(|| post.server().kill());
+            scope.spawn(|| running.kill());
+        });
+        post.server().start_again();
+    }
+    clean("F-04", &rig.judge(&plan));
+    assert_eq!(post.stored("support", "INBOX").len(), 0);
+    assert_eq!(post.stored("support", "Done").len(), plan.mails.len());
+}
+
+/// F-12: a month's mail, some of it read by somebody else, is there when the daemon comes back.
+#[test]
+fn a_month_away_loses_nothing() {
+    let seed = seed("F-12");
+    let plan = Plan::new(seed, usual_or_long(300, 5_000));
+    let post = Post::start();
+    let rig = Rig::new(&imap(post.port, "support", LEAVE));
+    let (before, meanwhile) = plan.mails.split_at(20);
+    deliver(&post, before);
+    let running = rig.start(&[]);
+    running.caller().expect("it starts").settle().expect("the first mails come in");
+    running.kill();
+    deliver(&post, meanwhile);
+    let inbox = post.server().maildir("support", "INBOX");
+    let day = Duration::from_secs(24 * 60 * 60);
+    let mut read = 0;
+    for (number, entry) in fs::read_dir(inbox.join("new")).expect("a Maildir").flatten().enumerate() {
+        let age = day * (number % 30) as u32;
+        let file = File::options().append(true).open(entry.path()).expect("the mail is our own");
+        file.set_modified(SystemTime::now() - age).expect("the mail is our own");
+        if number % 3 == 0 {
+            let name = format!("{}:2,S", entry.file_name().to_string_lossy());
+            fs::rename(entry.path(), inbox.join("cur").join(name)).expect("the folder is our own");
+            read += 1;
+        }
+    }
+    say(&format!("F-12: {} mails waited, {read} were read by somebody else", meanwhile.len()));
+    clean("F-12", &rig.judge(&plan));
+}
