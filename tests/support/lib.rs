@@ -1,5 +1,6 @@
 //! What the tests stand on: real servers on loopback that end with the test, and small clients.
 
+pub mod bombs;
 pub mod database;
 pub mod desk;
 pub mod dovecot;

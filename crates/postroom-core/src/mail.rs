@@ -3,6 +3,7 @@
 use crate::time::Timestamp;
 use crate::word::words;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use utoipa::ToSchema;
 
 /// One address of a mail header.
@@ -123,6 +124,29 @@ impl FailedRecipient {
     }
 }
 
+/// Where parts of a text are, in bytes: views, so that nothing is lost by them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextParts {
+    /// Who signs it, and what programs put below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Range<usize>>,
+    /// What it answers, with the line that announces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted: Option<Range<usize>>,
+}
+
+impl TextParts {
+    /// The signature in the text that this was made for.
+    pub fn signature_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        text.get(self.signature.clone()?)
+    }
+
+    /// The quote in the text that this was made for.
+    pub fn quoted_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        text.get(self.quoted.clone()?)
+    }
+}
+
 /// A mail after reading: header texts raw where threading reads them itself, the rest decoded.
 ///
 /// Reading never fails: a mail that can't be read has `problem` set and what little was found.
@@ -156,8 +180,10 @@ pub struct Mail {
     pub date: Option<Timestamp>,
     /// The whole text, from the HTML where there is no text part; capped.
     pub text: String,
-    /// Only what is new in `text`; `None` where that is all of it.
+    /// Only what is new in `text`, without its signature; `None` where that is all of it.
     pub reply_text: Option<String>,
+    /// Where the rest is.
+    pub parts_of_text: TextParts,
     /// There is HTML to show.
     pub has_html: bool,
     /// The files.
@@ -207,6 +233,7 @@ impl Mail {
             date: None,
             text: String::new(),
             reply_text: None,
+            parts_of_text: TextParts::default(),
             has_html: false,
             parts: Vec::new(),
             class: Class::Human,

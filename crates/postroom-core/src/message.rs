@@ -1,7 +1,7 @@
 //! A message: what came in, what went out, and what was noted between.
 
 use crate::id::{AttachmentId, ConversationId, MailboxId, MessageId, OutboxId, TokenId};
-use crate::mail::{Address, Class, FailedRecipient, SenderAuth};
+use crate::mail::{Address, Class, FailedRecipient, SenderAuth, TextParts};
 use crate::store::schema::{attachments, messages, outbox};
 use crate::store::types::Json;
 use crate::threading::{Decision, Flag};
@@ -114,6 +114,8 @@ pub struct Message {
     pub content: String,
     /// What is new in it, where that is not all of it.
     pub reply_content: Option<String>,
+    /// Where the signature and the quote are in `content`.
+    pub text_parts: Json<TextParts>,
     /// It has HTML of its own.
     pub has_html: bool,
     /// Message-ID without angle brackets.

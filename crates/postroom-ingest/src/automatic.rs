@@ -3,9 +3,9 @@
 //! Two kinds are not told here, for they need this installation's keys: our own mail come back,
 //! and our own marks gone round. Intake tells them.
 
-use crate::fields;
 use crate::limits::Limits;
 use crate::mime::Tree;
+use crate::{fields, sns};
 use postroom_core::mail::{Address, CalendarMethod, Class};
 use postroom_core::text;
 
@@ -79,6 +79,32 @@ const ANSWERS: [&str; 27] = [
     "自動返信",
 ];
 
+/// How the subjects of bounces begin. Lower case. They count only from a postmaster.
+const FAILURES: [&str; 22] = [
+    "undeliverable",
+    "undelivered mail",
+    "delivery failure",
+    "delivery status notification",
+    "delivery notification",
+    "delivery report",
+    "failure notice",
+    "mail delivery failed",
+    "mail delivery failure",
+    "mail system error",
+    "message undeliverable",
+    "non delivery",
+    "non-delivery",
+    "nondeliverable",
+    "returned mail",
+    "unzustellbar",
+    "non remis",
+    "no se puede entregar",
+    "no entregable",
+    "non recapitabile",
+    "onbestelbaar",
+    "недоставленное сообщение",
+];
+
 /// Local parts that only machines write from. Compared without `-`, `_` and `.`.
 const NOBODY: [&str; 12] = [
     "noreply",
@@ -139,14 +165,17 @@ pub(crate) fn classify(facts: &Facts<'_, '_>) -> (Class, Vec<String>) {
     let is_null = return_path.as_deref() == Some("");
     sign(is_post && is_null, Class::Bounce, "return-path:null");
     sign(is_daemon && return_path.is_none(), Class::Bounce, "from:mailer-daemon");
-    let start = facts.text.trim_start().get(..64.min(facts.text.trim_start().len())).unwrap_or_default();
-    let is_json = start.starts_with('{') && facts.text.contains("\"bounceType\"");
-    sign(is_json, Class::Bounce, "text:sns-bounce");
+    let folded = facts.subject.to_lowercase();
+    let is_failure = is_post && FAILURES.iter().any(|begin| folded.starts_with(begin));
+    sign(is_failure, Class::Bounce, "subject:delivery-failure");
+    if let Some(notification) = sns::read(facts.text) {
+        sign(true, notification.class, &format!("text:sns-{}", notification.class));
+    }
+    sign(is_domino(facts.text), Class::Bounce, "text:not-delivered");
 
     // Automatic answers.
     let answers = headers.has("In-Reply-To") || headers.has("References");
     let suppresses = headers.has("X-Auto-Response-Suppress");
-    let folded = facts.subject.to_lowercase();
     let is_answer = ANSWERS.iter().any(|begin| folded.starts_with(begin));
     let auto = word("Auto-Submitted");
     let auto = auto.split([';', ' ', '(']).next().unwrap_or_default();
@@ -187,6 +216,14 @@ pub(crate) fn classify(facts: &Facts<'_, '_>) -> (Class, Vec<String>) {
     sign(suppresses && answers, Class::Human, "header:x-auto-response-suppress");
 
     (class.unwrap_or(Class::Human), signals)
+}
+
+/// HCL Domino (once Lotus) writes from any address and with no header of its own.
+fn is_domino(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(8);
+    lines.next() == Some("Your message")
+        && lines.any(|line| line == "was not delivered to:")
+        && text.contains("because:")
 }
 
 /// What the first calendar that names a method wants. The part's type says it, or its own text

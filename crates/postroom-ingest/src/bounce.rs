@@ -4,7 +4,7 @@
 use crate::headers::{Headers, unfolded};
 use crate::limits::Limits;
 use crate::mime::{Node, Tree};
-use crate::{fields, files};
+use crate::{fields, files, sns};
 use postroom_core::mail::{Class, FailedRecipient};
 use postroom_core::text;
 use regex::Regex;
@@ -52,16 +52,15 @@ static REPLY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b([45][0-9]{2}[ \-][
 /// A line that only holds an address, as servers without RFC 3464 name the recipient.
 static ALONE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^[ \t]*<?([^\s<>:;,()]{1,64}@[^\s<>:;,()]{1,190})>?:?[ \t]*\r?$"));
-/// The recipient and the id in the JSON of Amazon's notification service.
-static JSON_RECIPIENT: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r#""emailAddress"\s*:\s*"([^"\\]{3,254})""#));
-static JSON_ID: LazyLock<Regex> = LazyLock::new(|| pattern(r#""messageId"\s*:\s*"(<[^"\\]{3,500}>)""#));
-
 /// Reads a report. `text` is the mail's whole text.
 pub(crate) fn read(class: Class, tree: &Tree<'_>, text: &str, limits: &Limits) -> Report {
     let mut report = Report::default();
     let mut ids = Ids::default();
     let mut envelopes = Vec::new();
+    if let Some(notification) = sns::read(clipped(text)) {
+        notification.ids.iter().for_each(|id| ids.add(id));
+        report.failed_recipients = notification.recipients;
+    }
     for node in tree.nodes.iter().filter(|n| !n.is_container) {
         match node.media.kind.as_str() {
             "message/delivery-status" | "message/global-delivery-status" => {
@@ -101,7 +100,6 @@ pub(crate) fn read(class: Class, tree: &Tree<'_>, text: &str, limits: &Limits) -
     }
     let searched = clipped(text);
     COPIED_ID.captures_iter(searched).for_each(|found| ids.add(&found[1]));
-    JSON_ID.captures_iter(searched).for_each(|found| ids.add(&found[1]));
     for id in &envelopes {
         ids.add(id);
     }
@@ -202,7 +200,7 @@ fn recipient(group: &Headers<'_>) -> Option<FailedRecipient> {
     let action = group.text("Action").unwrap_or_default();
     let action = action.split([' ', ';', '(', '\t']).next().unwrap_or_default().to_ascii_lowercase();
     let action = if action.is_empty() { action_of(&status).to_owned() } else { text::one_line(&action, 20) };
-    let retry_until = group.first("Will-Retry-Until").and_then(|value| fields::date(value, DIAGNOSTIC_CHARS));
+    let retry_until = group.first("Will-Retry-Until").and_then(fields::date);
     Some(FailedRecipient {
         original_email: original.filter(|original| !original.eq_ignore_ascii_case(&last)),
         email: last,
@@ -241,10 +239,8 @@ fn action_of(status: &str) -> &'static str {
 
 /// The recipients of a bounce that has no status part, as far as its words tell.
 fn guessed(headers: &Headers<'_>, text: &str) -> Vec<FailedRecipient> {
-    let is_json = JSON_RECIPIENT.is_match(text);
     let said = REPLY.captures(text).map(|found| found[1].to_owned()).unwrap_or_default();
-    let said = if is_json { said.split('"').next().unwrap_or_default() } else { &said };
-    let diagnostic = text::one_line(said, DIAGNOSTIC_CHARS);
+    let diagnostic = text::one_line(&said, DIAGNOSTIC_CHARS);
     let by_code = match diagnostic.as_bytes().first() {
         Some(b'4') => "4.0.0",
         Some(b'5') => "5.0.0",
@@ -265,7 +261,6 @@ fn guessed(headers: &Headers<'_>, text: &str) -> Vec<FailedRecipient> {
     for value in headers.all("X-Failed-Recipients") {
         fields::addresses(value, SEARCHED_BYTES, &mut left).0.iter().for_each(|a| add(&a.email));
     }
-    JSON_RECIPIENT.captures_iter(text).for_each(|found| add(&found[1]));
     let own = text.lines().take(60).take_while(|line| !is_header(line)).collect::<Vec<_>>().join("\n");
     ALONE.captures_iter(&own).for_each(|found| add(&found[1]));
     let recipient = |email| FailedRecipient {
@@ -326,7 +321,7 @@ mod tests {
         assert_eq!(found.about_ids, ["<orig@shop.example>"]);
         let ada = recipient("ada@x.example", "failed", "5.1.1", "550 5.1.1 No such user");
         let bob = recipient("bob@x.example", "delayed", "4.4.1", "");
-        let until = fields::date(b"Wed, 7 Jan 2026 10:00:00 +0000", 100);
+        let until = fields::date(b"Wed, 7 Jan 2026 10:00:00 +0000");
         assert_eq!(
             found.failed_recipients,
             [
@@ -412,7 +407,7 @@ mod tests {
                 recipient("bob@x.example", "delayed", "4.0.0", "421 busy")
             ]
         );
-        let json = "Subject: x\n\n{\"bounce\":{\"bouncedRecipients\":[{\"emailAddress\":\"ada@x.example\",\
+        let json = "Subject: x\n\n{\"notificationType\":\"Bounce\",\"bounce\":{\"bouncedRecipients\":[{\"emailAddress\":\"ada@x.example\",\
             \"status\":\"5.1.1\"}]},\"mail\":{\"commonHeaders\":{\"messageId\":\"<orig@x>\"}}}\n";
         let found = report(Class::Bounce, json);
         assert_eq!(found.failed_recipients, [recipient("ada@x.example", "failed", "5.1.1", "")]);

@@ -135,9 +135,7 @@ pub(crate) fn table() -> Vec<Expected> {
                 "longer than a line and goes on here.\nA second",
                 "> Quoted and flowed.\n>\n>> Older still.",
             ],
-            reply: Some(
-                "A paragraph that is longer than a line and goes on here.\nA second one.\n\n-- \nFlo",
-            ),
+            reply: Some("A paragraph that is longer than a line and goes on here.\nA second one."),
             ..HUMAN
         },
         Expected {
@@ -298,6 +296,9 @@ pub(crate) fn table() -> Vec<Expected> {
             subject: "Where is order 4711?",
             from: "Ada Lovelace <ada@lovelace.example>",
             text: &["-- \nAda Lovelace\n"],
+            reply: Some(
+                "Hello,\n\nI ordered a difference engine on 12 December and it has not\narrived yet. Where is it?",
+            ),
             ..HUMAN
         },
         Expected {

@@ -1,18 +1,18 @@
-//! What header values say: names, addresses, dates, content types. mail-parser knows the grammar
-//! of each (RFC 5322, 2045, 2047, 2231); this file feeds it one value at a time and mends what
-//! it leaves.
+//! What header values say: names, addresses, dates, content types. Each is read by its grammar, one
+//! value at a time; what follows none is read by mail-parser, which is lenient, and mended.
 
-use crate::encoded_words;
 use crate::headers::{decoded, unfolded};
+use crate::{addresses, encoded_words, parameters};
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address as Parsed, HeaderValue};
 use postroom_core::mail::Address;
 use postroom_core::text;
 use postroom_core::time::Timestamp;
-use std::borrow::Cow;
 
 /// The longest display name that is kept, in characters.
 const NAME_CHARS: usize = 256;
+/// Bytes of a date that are looked at: 31 are usual.
+const DATE_BYTES: usize = 512;
 /// Bytes of an unstructured header that are looked at: far more than any subject keeps.
 const UNSTRUCTURED_BYTES: usize = 16 * 1024;
 
@@ -46,9 +46,9 @@ impl Media {
     }
 }
 
-/// Reads at most `max` bytes of a value, and once more, mended, where a character of it was lost.
-fn read<T>(value: &[u8], max: usize, read: impl Fn(&[u8]) -> T, is_sound: impl Fn(&T) -> bool) -> T {
-    let mut line = value[..value.len().min(max)].to_vec();
+/// Has mail-parser read a value, and once more, mended, where a character of it was lost.
+fn read<T>(value: &[u8], read: impl Fn(&[u8]) -> T, is_sound: impl Fn(&T) -> bool) -> T {
+    let mut line = value.to_vec();
     // mail-parser waits for the end of the line.
     line.push(b'\n');
     let line = encoded_words::tamed(line);
@@ -68,59 +68,64 @@ fn is_sound(text: &str) -> bool {
 
 /// A content type or a disposition; `None` where the value is neither.
 pub(crate) fn media(value: &[u8], max: usize) -> Option<Media> {
-    let is_sound = |media: &Option<Media>| {
-        media.as_ref().is_none_or(|m| m.parameters.iter().all(|(_, value)| is_sound(value)))
-    };
-    read(value, max, media_line, is_sound)
-}
-
-fn media_line(line: &[u8]) -> Option<Media> {
-    let HeaderValue::ContentType(parsed) = MessageStream::new(line).parse_content_type() else {
-        return None;
-    };
+    let (kind, parameters) = parameters::read(&value[..value.len().min(max)]);
     let token = |text: &str| {
         let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$&^_.+-".contains(c));
         text[..end.unwrap_or(text.len())].to_ascii_lowercase()
     };
-    let kind = match &parsed.c_subtype {
-        Some(subtype) => format!("{}/{}", token(&parsed.c_type), token(subtype)),
-        None => token(&parsed.c_type),
+    let kind = match kind.split_once('/') {
+        Some((kind, subtype)) => format!("{}/{}", token(kind), token(subtype)),
+        None => token(&kind),
     };
-    let parameters = parsed.attributes.unwrap_or_default().into_iter();
-    let parameters = parameters.map(|a| (a.name.to_ascii_lowercase(), a.value.into_owned())).collect();
-    Some(Media { kind, parameters })
+    (!kind.is_empty() || !parameters.is_empty()).then_some(Media { kind, parameters })
 }
 
-/// An unstructured header decoded (RFC 2047), white space as it came.
+/// An unstructured header decoded (RFC 2047), trimmed.
 pub(crate) fn unstructured(value: &[u8]) -> String {
-    let line = |line: &[u8]| match MessageStream::new(line).parse_unstructured() {
-        HeaderValue::Text(text) => text.into_owned(),
-        HeaderValue::TextList(texts) => texts.concat(),
-        _ => String::new(),
-    };
-    read(value, UNSTRUCTURED_BYTES, line, |text| is_sound(text))
+    let text = encoded_words::decoded(&value[..value.len().min(UNSTRUCTURED_BYTES)]);
+    let trimmed = text.trim();
+    if trimmed.len() == text.len() { text } else { trimmed.to_owned() }
 }
 
 /// The addresses of a header, groups taken apart, at most `left` of them; `left` is counted down.
 /// The flag says whether there were more.
 pub(crate) fn addresses(value: &[u8], max: usize, left: &mut usize) -> (Vec<Address>, bool) {
-    let is_good = |found: &Vec<Address>| {
-        found.iter().all(|a| is_whole(a) && a.name.as_deref().is_none_or(is_sound)) && !found.is_empty()
-    };
-    let mut found = read(value, max, address_line, is_good);
-    if found.is_empty() || !found.iter().all(is_whole) {
-        found.retain(is_whole);
-        // mail-parser joins what only spaces divide: look for the addresses themselves, and take
-        // those where they are more than it saw.
-        let salvaged = salvaged(&value[..value.len().min(max)]);
-        if salvaged.len() > found.len() {
-            found = salvaged;
-        }
-    }
+    let value = &value[..value.len().min(max)];
+    let strict = std::str::from_utf8(value).ok().and_then(addresses::parse);
+    let mut found = strict.map_or_else(|| mended(value), |found| found.into_iter().map(named).collect());
     let is_cut = found.len() > *left;
     found.truncate(*left);
     *left -= found.len();
     (found, is_cut)
+}
+
+/// Addresses of a header that does not follow the grammar: mail-parser is lenient.
+fn mended(value: &[u8]) -> Vec<Address> {
+    let is_good = |found: &Vec<Address>| {
+        found.iter().all(|a| is_whole(a) && a.name.as_deref().is_none_or(is_sound)) && !found.is_empty()
+    };
+    let mut found = read(value, address_line, is_good);
+    if found.is_empty() || !found.iter().all(is_whole) {
+        found.retain(is_whole);
+        // mail-parser joins what only spaces divide: look for the addresses themselves, and take
+        // those where they are more than it saw.
+        let salvaged = salvaged(value);
+        if salvaged.len() > found.len() {
+            found = salvaged;
+        }
+    }
+    found
+}
+
+/// An address with its name as it is kept.
+fn named(address: Address) -> Address {
+    let name = address.name.map(|name| text::one_line(&name, NAME_CHARS));
+    // Outlook puts quotes around a name that looks like an address.
+    let bare = |name: String| {
+        let bare = name.strip_prefix('\'').and_then(|n| n.strip_suffix('\'')).unwrap_or(&name).trim();
+        (!bare.is_empty()).then(|| bare.to_owned())
+    };
+    Address { name: name.and_then(bare), ..address }
 }
 
 fn address_line(line: &[u8]) -> Vec<Address> {
@@ -133,13 +138,8 @@ fn address_line(line: &[u8]) -> Vec<Address> {
 }
 
 fn address(parsed: &Addr<'_>) -> Option<Address> {
-    let clean = |name: &Cow<'_, str>| {
-        let name = text::one_line(name, NAME_CHARS);
-        // Outlook puts quotes around a name that looks like an address.
-        let bare = name.strip_prefix('\'').and_then(|n| n.strip_suffix('\'')).unwrap_or(&name).trim();
-        (!bare.is_empty()).then(|| bare.to_owned())
-    };
-    let name = parsed.name.as_ref().and_then(clean);
+    let name = parsed.name.as_ref().map(|name| name.clone().into_owned());
+    let Address { name, .. } = named(Address { name, email: String::new() });
     if let Some(email) = &parsed.address {
         let email = email.trim().trim_matches(['<', '>', '\'', '"']).trim();
         return (!email.is_empty()).then(|| Address { name, email: email.to_owned() });
@@ -167,16 +167,41 @@ fn salvaged(value: &[u8]) -> Vec<Address> {
 }
 
 /// The Date header; `None` where it is not a date between 1900 and 3000.
-pub(crate) fn date(value: &[u8], max: usize) -> Option<Timestamp> {
-    let line = |line: &[u8]| match MessageStream::new(line).parse_date() {
+pub(crate) fn date(value: &[u8]) -> Option<Timestamp> {
+    let line = without_comments(&value[..value.len().min(DATE_BYTES)]);
+    // mail-parser takes no time without seconds before a zone's name, and waits for the end of the line.
+    let is_short = |word: &[u8]| {
+        word.split(|b| *b == b':').count() == 2 && word.iter().all(|b| b.is_ascii_digit() || *b == b':')
+    };
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let line: Vec<u8> = words
+        .flat_map(|word| [word, if is_short(word) { b":00 " } else { b" " }].concat())
+        .chain([b'\n'])
+        .collect();
+    match MessageStream::new(&line).parse_date() {
         // 60 is a leap second (RFC 5322 section 3.3); the clock of the epoch has none.
         HeaderValue::DateTime(mut date) => {
             date.second = date.second.min(59);
             date.is_valid().then(|| Timestamp::from_seconds(date.to_timestamp()))
         }
         _ => None,
-    };
-    read(value, max, line, |_| true)
+    }
+}
+
+/// A date without comments and folding, which may stand between any two words of it.
+fn without_comments(value: &[u8]) -> Vec<u8> {
+    let mut depth = 0_usize;
+    let mut kept = Vec::with_capacity(value.len());
+    for &byte in value {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b'\r' | b'\n' => {}
+            byte if depth == 0 => kept.push(byte),
+            _ => {}
+        }
+    }
+    kept
 }
 
 /// What stands between angle brackets, or the whole value: Content-ID, List-Id, Return-Path.
@@ -224,7 +249,7 @@ mod tests {
         assert_eq!(all("nobody"), []);
         let latin = addresses(b"J\xFCrgen <j@x.example>", MAX, &mut 9).0;
         assert_eq!(latin[0].name.as_deref(), Some("Jürgen"));
-        assert_eq!(all("=?utf-8?q?J=C3?= <j@x.example>"), one("J\u{FFFD}", "j@x.example"));
+        assert_eq!(all("=?utf-8?q?J=C3?= <j@x.example>"), one("JÃ", "j@x.example"));
         assert_eq!(all("J\u{202E}im <jim@x.example>"), one("Jim", "jim@x.example"));
     }
 
@@ -260,10 +285,11 @@ mod tests {
 
     #[test]
     fn dates_are_read() {
-        let at = |text: &str| date(text.as_bytes(), MAX).map(|t| t.to_string());
+        let at = |text: &str| date(text.as_bytes()).map(|t| t.to_string());
         let expected = Some("2026-01-05T09:00:00.000000Z".to_owned());
         assert_eq!(at("Mon, 5 Jan 2026 10:00:00 +0100 (CET)"), expected);
         assert_eq!(at("5 Jan 26 10:00 +0100"), expected);
+        assert_eq!(at("Mon, 5 Jan\r\n (winter (here)) 2026 01:00 PST"), expected);
         assert_eq!(at("Sat, 31 Dec 2016 23:59:60 +0000"), Some("2016-12-31T23:59:59.000000Z".into()));
         assert_eq!(at("yesterday"), None);
         assert_eq!(at("99 Foo 2026"), None);

@@ -15,12 +15,20 @@ const ENTITY_BYTES: usize = 33;
 
 /// The text of HTML, lines ending in `\n`, quotes marked with `> `. Stops near `max` bytes.
 pub(crate) fn text(html: &str, max: usize) -> String {
+    watched(html, max, |_, _| {})
+}
+
+/// The same; `watch` is told of each tag, and how much text stands before it.
+pub(crate) fn watched(html: &str, max: usize, mut watch: impl FnMut(Token<'_>, usize)) -> String {
     let mut page = Page::default();
     for token in Tokens::new(html) {
         match token {
             Token::Text(text) => page.characters(text),
             Token::Open { name, attributes } => page.open(name, attributes),
             Token::Close { name } => page.close(name),
+        }
+        if !matches!(token, Token::Text(_)) {
+            watch(token, page.out.len());
         }
         if page.out.len() > max {
             break;

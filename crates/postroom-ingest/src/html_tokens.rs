@@ -21,6 +21,11 @@ impl Name {
         Self { bytes, length }
     }
 
+    /// The name padded with zeros, for comparing.
+    pub(crate) fn bytes(self) -> [u8; Self::LONGEST] {
+        self.bytes
+    }
+
     /// The name; empty where it is too long or not ASCII.
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Mail in: bytes on one side, postroom's own types on the other
 
+mod addresses;
 mod automatic;
 mod body;
 mod bounce;
@@ -26,14 +27,24 @@ mod html_text;
 mod html_tokens;
 pub mod imap;
 pub mod limits;
+#[cfg(test)]
+mod machines;
 pub mod maildir;
 mod mime;
+mod parameters;
 mod parse;
 pub mod probe;
 mod quote;
+mod quote_html;
+#[cfg(test)]
+mod quote_tests;
 mod quote_words;
 pub mod reader;
+#[cfg(test)]
+mod replies;
 mod sender_auth;
 pub mod shield;
+mod signature;
+mod sns;
 pub mod source;
 pub mod transport;

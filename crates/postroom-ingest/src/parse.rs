@@ -7,11 +7,11 @@ use crate::fingerprint::Fingerprint;
 use crate::headers::{Headers, line_at, unfolded};
 use crate::limits::Limits;
 use crate::mime::{self, Tree};
-use crate::{bounce, fields, files, quote, sender_auth};
+use crate::{bounce, fields, files, quote, quote_html, sender_auth};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
-use postroom_core::mail::{Address, Class, Mail};
+use postroom_core::mail::{Address, Class, Mail, TextParts};
 use postroom_core::ports::ReadContext;
 use postroom_core::text::{self, SUBJECT_CHARS, TEXT_BYTES};
 use std::borrow::Cow;
@@ -57,8 +57,8 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
     let date = headers.text("Date").unwrap_or_default();
     let mut print = Fingerprint::new(&sender, &date);
     let roles = body::roles(&tree, limits);
-    let pictures = read_texts(&tree, &roles, limits, &mut mail, &mut print);
-    read_files(&tree, &roles, limits, &pictures, &mut mail, &mut print, &mut problems);
+    let shown = read_texts(&tree, &roles, limits, &mut mail, &mut print);
+    read_files(&tree, &roles, limits, &shown.pictures, &mut mail, &mut print, &mut problems);
     mail.fingerprint = print.finish();
 
     let recipients: Vec<Address> = mail.to.iter().chain(&mail.cc).cloned().collect();
@@ -80,7 +80,11 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
         mail.about_ids = report.about_ids;
         mail.failed_recipients = report.failed_recipients;
     } else {
-        mail.reply_text = quote::reply(&mail.text, &mail.subject, limits.quote_bytes);
+        let parts = quote::parts(&mail.text, &mail.subject, shown.fresh.as_deref(), limits.quote_bytes);
+        if let Some(parts) = parts {
+            mail.reply_text = mail.text.get(parts.reply).map(str::to_owned);
+            mail.parts_of_text = TextParts { signature: parts.signature, quoted: parts.quoted };
+        }
     }
     mail.sender_auth = sender_auth::judge(headers, mail.sender().map(|a| a.email.as_str()), context);
     if raw.trim_ascii().is_empty() {
@@ -133,7 +137,7 @@ pub(crate) fn envelope(headers: &Headers<'_>, limits: &Limits, problems: &mut Ve
     mail.list_id = list_id.filter(|id| !id.is_empty());
     let subject = headers.first("Subject").map(fields::unstructured).unwrap_or_default();
     mail.subject = text::one_line(&subject, SUBJECT_CHARS);
-    mail.date = headers.first("Date").and_then(|value| fields::date(value, limits.field_bytes));
+    mail.date = headers.first("Date").and_then(fields::date);
     mail.instance_marks =
         texts("X-Postroom-Instance").iter().map(|mark| text::one_line(mark, WORD_CHARS)).collect();
     mail.thread_index = headers.text("Thread-Index").and_then(|value| thread_index(&value));
@@ -165,15 +169,24 @@ fn thread_index(value: &str) -> Option<String> {
     bytes.get(..THREAD_INDEX_BYTES).map(|start| general_purpose::STANDARD.encode(start))
 }
 
-/// Reads the texts into the mail and the fingerprint; gives back which pictures the HTML shows.
+/// What only the HTML of a mail tells.
+#[derive(Default)]
+struct Shown {
+    /// The Content-IDs of the pictures it shows.
+    pictures: HashSet<String>,
+    /// The new text, where it marks the quote.
+    fresh: Option<String>,
+}
+
+/// Reads the texts into the mail and the fingerprint; gives back what the HTML tells.
 fn read_texts(
     tree: &Tree<'_>,
     roles: &Roles,
     limits: &Limits,
     mail: &mut Mail,
     print: &mut Fingerprint,
-) -> HashSet<String> {
-    let mut pictures = HashSet::new();
+) -> Shown {
+    let mut shown = Shown::default();
     let mut whole = String::new();
     let mut seen: Vec<usize> = roles.text.iter().chain(&roles.html).copied().collect();
     seen.sort_unstable();
@@ -183,7 +196,11 @@ fn read_texts(
         let decoded = node.text(limits);
         print.add_text(&decoded);
         if node.media.kind == "text/html" {
-            pictures.extend(shown_pictures(&decoded));
+            shown.pictures.extend(shown_pictures(&decoded));
+            // Of several texts, or a long one, the end is not known to be the quote's.
+            if roles.html.len() == 1 && roles.text.len() == 1 && decoded.len() <= limits.quote_bytes {
+                shown.fresh = quote_html::fresh(&decoded, limits.quote_bytes);
+            }
         }
         if !roles.text.contains(&index) || whole.len() > TEXT_BYTES {
             continue;
@@ -200,7 +217,7 @@ fn read_texts(
     mail.text = kept;
     mail.has_html = roles.has_html;
     mail.is_shortened = is_cut;
-    pictures
+    shown
 }
 
 /// The Content-IDs that HTML refers to (RFC 2392).

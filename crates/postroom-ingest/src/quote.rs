@@ -1,14 +1,20 @@
-//! Where the new text of an answer ends and the text it answers begins, in
-//! plain text. What is cut is only a view: the whole text is kept. When in doubt nothing
-//! is cut, and an answer between the quoted lines, a forward, or an answer that would vanish
-//! never is.
+//! Where the new text of an answer ends, where the text it answers begins, and where its signature
+//! is, in plain text. What is found is only a view: the whole text is kept. When in doubt nothing is
+//! cut, and an answer between the quoted lines, a forward, or an answer that would vanish never is.
 
 use crate::quote_words::{FORWARD_PREFIXES, FORWARDED, LABELS, Label, ON, ORIGINAL, WROTE};
+use crate::signature;
+use std::ops::Range;
 
 /// Lines of `On Monday …, Ada … wrote:` at most: programs wrap them.
 const ATTRIBUTION_LINES: usize = 4;
 /// Characters of such a line at most, all its lines together.
 const ATTRIBUTION_CHARS: usize = 500;
+/// Marks of the direction of writing, which programs put around names and addresses.
+const MARKS: [char; 9] = [
+    '\u{200E}', '\u{200F}', '\u{202A}', '\u{202B}', '\u{202C}', '\u{202D}', '\u{202E}', '\u{2068}',
+    '\u{2069}',
+];
 /// Bytes of such a line at least: `5.1. A a écrit:`.
 const SHORTEST: usize = 12;
 /// Answered quotes after which no other is looked for.
@@ -16,9 +22,23 @@ const ANSWERED: usize = 50;
 /// Lines behind the quote that may be a signature or a list's footer rather than an answer.
 const FOOTER_LINES: usize = 12;
 
-/// Only what is new in `text`; `None` where that is all of it, or where it can't be told.
-/// At most the first `max` bytes are looked at: a quote that begins behind them stays.
-pub(crate) fn reply(text: &str, subject: &str, max: usize) -> Option<String> {
+/// The parts of a text, in bytes of it, white space at their ends left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Parts {
+    /// What is new.
+    pub(crate) reply: Range<usize>,
+    /// Who signs it, and what programs put below: before the quote or behind it.
+    pub(crate) signature: Option<Range<usize>>,
+    /// What it answers, with the line that announces it.
+    pub(crate) quoted: Option<Range<usize>>,
+}
+
+/// Takes a text apart; `None` where all of it is new, or where it can't be told.
+///
+/// `fresh` is the text before the quote as the mail's HTML has it, where that tells (see
+/// [`crate::quote_html`]). At most the first `max` bytes are looked at: a quote that begins behind
+/// them stays.
+pub(crate) fn parts(text: &str, subject: &str, fresh: Option<&str>, max: usize) -> Option<Parts> {
     if is_forward(subject) {
         return None;
     }
@@ -26,15 +46,124 @@ pub(crate) fn reply(text: &str, subject: &str, max: usize) -> Option<String> {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let lines: Vec<&str> = text[..end].lines().collect();
-    let whole = text.trim();
-    let kept = cut(&lines, end < text.len())?;
-    let kept = kept.trim();
-    (!kept.is_empty() && kept != whole && has_words(kept)).then(|| kept.to_owned())
+    let lines = Lines::of(text.get(..end).unwrap_or_default());
+    let by_html = fresh.and_then(|fresh| cut_like(text, &lines, fresh));
+    let found = by_html.or_else(|| cut(&lines.texts, end < text.len())).unwrap_or(Found {
+        reply: lines.texts.len(),
+        quoted: lines.texts.len(),
+        footer: lines.texts.len(),
+    });
+    let has_quote = found.quoted < found.footer;
+    let behind = lines.start(found.footer)..text.len();
+    let mut reply = found.reply;
+    let mut signature = None;
+    let is_whole = end == text.len();
+    if let Some(at) = signature::begin(&lines.texts[..reply]).filter(|_| has_quote || is_whole) {
+        signature = Some(lines.start(at)..lines.start(reply));
+        reply = at;
+    }
+    if has_quote && !text[behind.clone()].trim().is_empty() {
+        // One below the quote is a list's or a program's; the one above is the writer's.
+        signature = signature.or(Some(behind));
+    }
+    let quoted = has_quote.then(|| {
+        let to = if found.footer < lines.texts.len() { lines.start(found.footer) } else { text.len() };
+        trimmed(text, lines.start(found.quoted)..to)
+    });
+    let reply = trimmed(text, 0..lines.start(reply));
+    let is_kept = text.get(reply.clone()).is_some_and(has_words);
+    let signature = signature.map(|range| trimmed(text, range)).filter(|range| !range.is_empty());
+    let is_all = quoted.is_none() && signature.is_none();
+    (is_kept && !is_all).then_some(Parts { reply, signature, quoted })
+}
+
+/// A range without the white space at its ends.
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let piece = text.get(range.clone()).unwrap_or_default();
+    let from = range.start + (piece.len() - piece.trim_start().len());
+    from..from + piece.trim().len()
+}
+
+/// Lines and where each begins.
+struct Lines<'x> {
+    texts: Vec<&'x str>,
+    starts: Vec<usize>,
+    end: usize,
+}
+
+impl<'x> Lines<'x> {
+    fn of(text: &'x str) -> Self {
+        let mut starts = Vec::new();
+        let mut at = 0;
+        let mut texts = Vec::new();
+        for line in text.split_inclusive('\n') {
+            starts.push(at);
+            at += line.len();
+            texts.push(line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line)));
+        }
+        Self { texts, starts, end: text.len() }
+    }
+
+    /// Where a line begins; the end where there is none.
+    fn start(&self, line: usize) -> usize {
+        self.starts.get(line).copied().unwrap_or(self.end)
+    }
+
+    /// The line that a byte stands in.
+    fn line_of(&self, byte: usize) -> usize {
+        self.starts.partition_point(|start| *start <= byte).saturating_sub(1)
+    }
+}
+
+/// Where a text is cut, in lines.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// The new text ends before this one.
+    reply: usize,
+    /// The quote begins here,
+    quoted: usize,
+    /// and ends here; what follows is a footer.
+    footer: usize,
+}
+
+/// Cuts the text where the HTML beside it is cut: the letters and digits before are the same.
+fn cut_like(text: &str, lines: &Lines<'_>, fresh: &str) -> Option<Found> {
+    let mut wanted = fresh.chars().filter(|c| c.is_alphanumeric()).peekable();
+    wanted.peek()?;
+    let mut at = 0;
+    for (start, c) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
+        let Some(next) = wanted.next() else { break };
+        if next != c {
+            return None;
+        }
+        at = start;
+    }
+    if wanted.next().is_some() {
+        return None;
+    }
+    let mut quoted = lines.line_of(at) + 1;
+    // Pictures are nothing in the HTML's text, and `[image: logo]` or `[cid:…]` beside it.
+    let is_picture = |line: &str| line.starts_with('[') && line.ends_with(']');
+    while lines.texts.get(quoted).is_some_and(|line| line.trim().is_empty() || is_picture(line.trim())) {
+        quoted += 1;
+    }
+    let rest = lines.texts.get(quoted..).filter(|rest| !rest.is_empty())?;
+    if rest.iter().take(3).any(|line| is_forwarded(line)) {
+        return None;
+    }
+    // Apple's programs announce the quote above it.
+    let above = quoted.saturating_sub(ATTRIBUTION_LINES + 2)..quoted;
+    let announced = above.into_iter().find(|&line| {
+        attribution(&lines.texts[line..quoted]).is_some_and(|length| {
+            lines.texts[line + length..quoted].iter().all(|line| line.trim().is_empty())
+        })
+    });
+    let quoted = announced.unwrap_or(quoted);
+    Some(Found { reply: before(&lines.texts, quoted), quoted, footer: lines.texts.len() })
 }
 
 /// A forward by its subject: `Fwd: …`, `WG: …`. `Re: Fwd: …` is an answer to one.
-fn is_forward(subject: &str) -> bool {
+pub(crate) fn is_forward(subject: &str) -> bool {
     let mut rest = subject.trim_start();
     // `[EXTERN] Fwd: …`: gateways put marks before.
     while let Some(behind) = rest.strip_prefix('[').and_then(|tag| tag.split_once(']')) {
@@ -45,7 +174,7 @@ fn is_forward(subject: &str) -> bool {
 }
 
 /// Something a person would see: a letter, a digit, an emoji; not only dashes and marks.
-fn has_words(text: &str) -> bool {
+pub(crate) fn has_words(text: &str) -> bool {
     text.chars().any(|c| c.is_alphanumeric() || (!c.is_ascii() && !c.is_whitespace() && !c.is_control()))
 }
 
@@ -69,9 +198,13 @@ fn kind(line: &str) -> Kind {
     }
 }
 
-/// The lines before the quote, and the footer behind it if there is one.
-fn cut(lines: &[&str], is_partial: bool) -> Option<String> {
+/// Where the quote begins that ends the text, and the footer behind it if there is one.
+fn cut(lines: &[&str], is_partial: bool) -> Option<Found> {
     let kinds: Vec<Kind> = lines.iter().map(|line| kind(line)).collect();
+    let to_the_end = |at: usize| {
+        let reply = before(lines, at);
+        has_words(&lines[..reply].join("\n")).then_some(Found { reply, quoted: at, footer: lines.len() })
+    };
     // Quotes that somebody answered below: from the second on, only one that is announced is cut.
     let mut answered = 0;
     for (at, line) in lines.iter().enumerate() {
@@ -83,7 +216,7 @@ fn cut(lines: &[&str], is_partial: bool) -> Option<String> {
                     return None;
                 }
                 if is_original(line) || is_header_block(&lines[at..]) {
-                    return Some(before(lines, at));
+                    return to_the_end(at);
                 }
                 let Some(length) = attribution(&lines[at..]) else { continue };
                 announced = length;
@@ -100,14 +233,14 @@ fn cut(lines: &[&str], is_partial: bool) -> Option<String> {
             }
         } else if is_strong(&lines[at..at + announced]) {
             // Programs that do not mark quoted lines put them behind a dated line.
-            return Some(before(lines, at));
+            return to_the_end(at);
         }
     }
     None
 }
 
 /// Cuts at `from` if from there on all is quote; `None` where somebody answered in between.
-fn without_quotes(lines: &[&str], kinds: &[Kind], from: usize, is_partial: bool) -> Option<String> {
+fn without_quotes(lines: &[&str], kinds: &[Kind], from: usize, is_partial: bool) -> Option<Found> {
     let last = kinds.iter().rposition(|kind| *kind == Kind::Quoted)?;
     let mut at = from;
     while at < last {
@@ -118,42 +251,33 @@ fn without_quotes(lines: &[&str], kinds: &[Kind], from: usize, is_partial: bool)
             at += 1;
         }
     }
-    let rest = &lines[last + 1..];
-    let Some(first) = rest.iter().position(|line| kind(line) != Kind::Blank) else {
-        return Some(before(lines, from));
+    let reply = before(lines, from);
+    let Some(first) = next_visible(kinds, last + 1) else {
+        return Some(Found { reply, quoted: from, footer: lines.len() });
     };
     // Behind the quote a signature or a list's footer may stand; anything else is an answer.
-    let footer = &rest[first..];
+    let footer = &lines[first..];
     let begins = footer[0].trim_end();
-    let is_footer = matches!(begins, "--" | "-- ") || is_rule(begins);
-    if is_partial || !is_footer || footer.len() > FOOTER_LINES {
-        return None;
-    }
-    let mut kept = before(lines, from);
-    if begins == "--" && has_words(&kept) {
-        kept = format!("{}\n\n{}", kept.trim_end(), footer.join("\n"));
-    }
-    Some(kept)
+    let is_footer = begins == "--" || is_rule(begins) || signature::begin(footer) == Some(0);
+    (!is_partial && is_footer && footer.len() <= FOOTER_LINES).then_some(Found {
+        reply,
+        quoted: from,
+        footer: first,
+    })
 }
 
 fn next_visible(kinds: &[Kind], from: usize) -> Option<usize> {
     kinds.iter().skip(from).position(|kind| *kind != Kind::Blank).map(|found| from + found)
 }
 
-/// The lines before `at`, without the rule that Outlook draws above a quote.
-fn before(lines: &[&str], at: usize) -> String {
-    let mut kept = &lines[..at];
-    while let Some((last, others)) = kept.split_last() {
-        if !(last.trim().is_empty() || is_rule(last)) {
-            break;
-        }
-        kept = others;
-    }
-    kept.join("\n")
+/// Where the text before line `at` ends, without the rule that Outlook draws above a quote.
+fn before(lines: &[&str], at: usize) -> usize {
+    let last = lines[..at].iter().rposition(|line| !(line.trim().is_empty() || is_rule(line)));
+    last.map_or(0, |last| last + 1)
 }
 
 /// A line of underscores, dashes or equals signs.
-fn is_rule(line: &str) -> bool {
+pub(crate) fn is_rule(line: &str) -> bool {
     let line = line.trim();
     ["_", "-", "=", "—", "*"].iter().any(|mark| line.len() >= 3 && line.trim_start_matches(mark).is_empty())
 }
@@ -174,7 +298,7 @@ fn dashed(line: &str) -> Option<String> {
 }
 
 /// `---------- Forwarded message ---------`, `Begin forwarded message:`.
-fn is_forwarded(line: &str) -> bool {
+pub(crate) fn is_forwarded(line: &str) -> bool {
     let bare = line.trim();
     if bare.len() > 200 || !(bare.starts_with("--") || bare.ends_with([':', '：'])) {
         return false;
@@ -185,10 +309,14 @@ fn is_forwarded(line: &str) -> bool {
 
 /// `From: …`, `Sent: …`, `To: …`, `Subject: …`, as Outlook puts them above what it quotes.
 fn is_header_block(lines: &[&str]) -> bool {
-    if lines.first().and_then(|line| label(line)) != Some(Label::From) {
+    // GMX and Web.de put the date first.
+    let first = lines.first().and_then(|line| label(line));
+    let is_dated_first =
+        first == Some(Label::Date) && lines.get(1).and_then(|line| label(line)) == Some(Label::From);
+    if first != Some(Label::From) && !is_dated_first {
         return false;
     }
-    let mut seen = (false, false, false);
+    let mut seen = (is_dated_first, false, false);
     // A long list of recipients goes on over lines without a label.
     for line in lines.iter().take(12).skip(1) {
         match label(line) {
@@ -203,9 +331,15 @@ fn is_header_block(lines: &[&str]) -> bool {
     seen.0 && (seen.1 || seen.2) || seen.1 && seen.2
 }
 
+/// Whether a text begins with such headers.
+pub(crate) fn begins_with_headers(text: &str) -> bool {
+    let lines: Vec<&str> = text.lines().skip_while(|line| line.trim().is_empty()).take(12).collect();
+    is_header_block(&lines)
+}
+
 /// The label that a line begins with: `*Gesendet:* …`, `发件人：…`.
 fn label(line: &str) -> Option<Label> {
-    let bare = line.trim_start_matches([' ', '\t', '*', '\u{A0}', '|', '\u{200E}', '\u{200F}']);
+    let bare = line.trim_start_matches([' ', '\t', '*', '\u{A0}', '|']).trim_start_matches(MARKS);
     let colon = bare.char_indices().take(30).find(|(_, c)| matches!(c, ':' | '：')).map(|(at, _)| at)?;
     let word = bare[..colon].trim_matches([' ', '*', '\u{A0}', '\t']);
     if word.is_empty() || word.len() > 40 {
@@ -224,12 +358,12 @@ fn attribution(lines: &[&str]) -> Option<usize> {
         if bare.is_empty() || chars > ATTRIBUTION_CHARS || kind(bare) == Kind::Quoted {
             return None;
         }
-        let bare = bare.trim_end_matches(['\u{200E}', '\u{200F}', '\u{202C}', '*', ' ', '\u{A0}']);
+        let bare = bare.trim_end_matches(|c: char| MARKS.contains(&c) || matches!(c, '*' | ' ' | '\u{A0}'));
         if !bare.ends_with([':', '：']) {
             continue;
         }
-        let joined = lines[..=at].join(" ").to_lowercase();
-        let is_dated = joined.contains(|c: char| c.is_ascii_digit() || c == '@');
+        let joined = lines[..=at].join(" ").to_lowercase().replace(MARKS, "");
+        let is_dated = joined.contains(|c: char| c.is_numeric() || c == '@');
         if !is_dated || joined.len() < SHORTEST || (at > 0 && !begins(lines[0])) {
             return None;
         }
@@ -243,10 +377,11 @@ fn attribution(lines: &[&str]) -> Option<usize> {
 
 /// Whether a line can be the first of several that announce a quote: `On 5 Jan 2026, at 10:00,`.
 fn begins(line: &str) -> bool {
-    let line = line.trim().to_lowercase();
+    let line = line.to_lowercase().replace(MARKS, "");
+    let line = line.trim();
     let is_sentence = line.ends_with(['.', '!', '?']);
-    let has_digit = line.contains(|c: char| c.is_ascii_digit());
-    let is_dated = has_digit && (ON.iter().any(|on| line.starts_with(on)) || is_dated_start(&line));
+    let has_digit = line.contains(char::is_numeric);
+    let is_dated = has_digit && (ON.iter().any(|on| line.starts_with(on)) || is_dated_start(line));
     !is_sentence && (is_dated || (line.contains('@') && line.contains('<')))
 }
 
@@ -264,7 +399,7 @@ fn contains_word(text: &str, word: &str) -> bool {
 
 /// The first words hold a date: `2026-01-05 10:00 GMT+01:00 Ada <…>:`, `5 Oca 2026 … yazdı:`.
 fn is_dated_start(line: &str) -> bool {
-    line.split_whitespace().take(4).any(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+    line.split_whitespace().take(4).any(|word| word.starts_with(char::is_numeric))
 }
 
 /// A year between 1990 and 2099 stands in the text.
@@ -285,157 +420,4 @@ fn is_strong(lines: &[&str]) -> bool {
             && w[4].is_ascii_digit()
     });
     (has_year(&joined) && has_time) || (joined.contains('@') && (has_year(&joined) || has_time))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAX: usize = 256 * 1024;
-
-    fn reply_to(text: &str) -> Option<String> {
-        reply(text, "Re: Order", MAX)
-    }
-
-    #[test]
-    fn a_quote_below_is_cut_in_many_languages() {
-        let lines = [
-            "On Mon, Jan 5, 2026 at 10:00 AM Ada Lovelace <ada@x.example> wrote:",
-            "On 5 Jan 2026, at 10:00, Ada Lovelace\n<ada@x.example> wrote:",
-            "Am Mo., 5. Jan. 2026 um 10:00 Uhr schrieb Ada Lovelace <\nada@x.example>:",
-            "Ada Lovelace <ada@x.example> schrieb am Mo., 5. Jan. 2026, 10:00:",
-            "Le lun. 5 janv. 2026 à 10:00, Ada Lovelace <ada@x.example> a écrit :",
-            "El lun, 5 ene 2026 a las 10:00, Ada Lovelace (<ada@x.example>) escribió:",
-            "Il giorno lun 5 gen 2026 alle ore 10:00 Ada Lovelace <ada@x.example> ha scritto:",
-            "Op ma 5 jan 2026 om 10:00 schreef Ada Lovelace <ada@x.example>:",
-            "Em seg., 5 de jan. de 2026 às 10:00, Ada Lovelace <ada@x.example> escreveu:",
-            "pon., 5 sty 2026 o 10:00 Ada Lovelace <ada@x.example> napisał(a):",
-            "W dniu 5.01.2026 o 10:00, Ada Lovelace pisze:",
-            "Ada Lovelace <ada@x.example>, 5 Oca 2026 Pzt, 10:00 tarihinde şunu yazdı:",
-            "Den mån 5 jan. 2026 kl 10:00 skrev Ada Lovelace <ada@x.example>:",
-            "пн, 5 янв. 2026 г. в 10:00, Ada Lovelace <ada@x.example>:",
-            "5 января 2026 г., в 10:00, Ada Lovelace <ada@x.example> написал(а):",
-            "ma 5. tammik. 2026 klo 10.00 Ada Lovelace (ada@x.example) kirjoitti:",
-            "po 5. 1. 2026 v 10:00 odesílatel Ada Lovelace <ada@x.example> napsal:",
-            "пн, 5 січ. 2026 р. о 10:00 Ada Lovelace <ada@x.example> пише:",
-            "Ada Lovelace <ada@x.example> 于2026年1月5日周一 10:00写道：",
-            "2026年1月5日(月) 10:00 Ada Lovelace <ada@x.example>:",
-            "2026년 1월 5일 (월) 오전 10:00, Ada Lovelace <ada@x.example>님이 작성:",
-        ];
-        for line in lines {
-            let text = format!("Yes, please.\nThank you\n\n{line}\n\n> Shall we?\n>\n> > Old\n");
-            assert_eq!(reply_to(&text).as_deref(), Some("Yes, please.\nThank you"), "{line}");
-            let text = format!("Yes, please.\n{line}\n> Shall we?\n");
-            assert_eq!(reply_to(&text).as_deref(), Some("Yes, please."), "close: {line}");
-        }
-    }
-
-    #[test]
-    fn outlook_blocks_are_cut_in_many_languages() {
-        let blocks = [
-            "From: Ada <ada@x.example>\nSent: Monday, January 5, 2026 10:00 AM\nTo: Shop\nSubject: Order",
-            "*From:* Ada\n*Sent:* Monday\n*To:* Shop\n*Subject:* Order",
-            "Von: Ada\nGesendet: Montag, 5. Januar 2026 10:00\nAn: Shop\nBetreff: Bestellung",
-            "De : Ada\nEnvoyé : lundi 5 janvier 2026 10:00\nÀ : Shop\nObjet : Commande",
-            "De: Ada\nEnviado el: lunes, 5 de enero de 2026\nPara: Shop\nAsunto: Pedido",
-            "Da: Ada\nInviato: lunedì 5 gennaio 2026\nA: Shop\nOggetto: Ordine",
-            "Van: Ada\nVerzonden: maandag 5 januari 2026\nAan: Shop\nOnderwerp: Bestelling",
-            "De: Ada\nEnviada em: segunda-feira\nPara: Shop\nAssunto: Pedido",
-            "Od: Ada\nWysłano: poniedziałek\nDo: Shop\nTemat: Zamówienie",
-            "Kimden: Ada\nGönderildi: 5 Ocak 2026 Pazartesi\nKime: Shop\nKonu: Sipariş",
-            "Från: Ada\nSkickat: den 5 januari 2026\nTill: Shop\nÄmne: Order",
-            "От: Ada\nОтправлено: 5 января 2026 г.\nКому: Shop\nТема: Заказ",
-            "发件人: Ada\n发送时间: 2026年1月5日\n收件人: Shop\n主题: 订单",
-            "-----Original Message-----\nFrom: Ada\n",
-            "-----Ursprüngliche Nachricht-----\nirgendwas",
-            "-------- Message d'origine --------\n",
-        ];
-        for block in blocks {
-            for rule in ["", "________________________________\n", "---\n"] {
-                let text = format!("Yes.\n\n{rule}{block}\n\nShall we?\n");
-                assert_eq!(reply_to(&text).as_deref(), Some("Yes."), "{block}");
-            }
-        }
-    }
-
-    #[test]
-    fn answers_between_the_lines_are_kept() {
-        assert_eq!(reply_to("On 5 Jan 2026 Ada wrote:\n> One?\nYes.\n> Two?\nNo.\n"), None);
-        assert_eq!(reply_to("> One?\n\nYes.\n"), None);
-        assert_eq!(reply_to("Hi\nOn 5 Jan 2026 Ada wrote:\n> One?\n\nYes.\n"), None);
-        assert_eq!(reply_to("> One?\nYes.\n> Two?\n"), None);
-        // But the whole mail that stands below them once more is cut.
-        let text = "> One?\nYes.\n\nOn 5 Jan 2026 Ada wrote:\n> One?\n> Two?\n";
-        assert_eq!(reply_to(text).as_deref(), Some("> One?\nYes."));
-    }
-
-    #[test]
-    fn nothing_is_lost_whole() {
-        assert_eq!(reply_to("On 5 Jan 2026 Ada <a@x.example> wrote:\n> all of it\n"), None);
-        assert_eq!(reply_to("-----Original Message-----\nFrom: Ada\n\nShall we?"), None);
-        assert_eq!(reply_to("\n  \n--\n> all of it\n"), None);
-        assert_eq!(reply_to("👍\n\n> Shall we?\n").as_deref(), Some("👍"));
-        assert_eq!(reply_to(""), None);
-        assert_eq!(reply_to("Only text.\n"), None);
-        assert_eq!(reply_to("Only text.\n>From here on too.\n"), None);
-    }
-
-    #[test]
-    fn signatures_stay() {
-        let text = "Yes.\n\n-- \nAda\n\nOn 5 Jan 2026, at 10:00, Bob <b@x.example> wrote:\n> Shall we?\n";
-        assert_eq!(reply_to(text).as_deref(), Some("Yes.\n\n-- \nAda"));
-        let text = "Yes.\n\n> Shall we?\n\n-- \nAda\nLondon\n";
-        assert_eq!(reply_to(text).as_deref(), Some("Yes.\n\n-- \nAda\nLondon"));
-        let text = "Yes.\n\n> Shall we?\n_______________\nusers mailing list\n";
-        assert_eq!(reply_to(text).as_deref(), Some("Yes."));
-    }
-
-    #[test]
-    fn forwards_are_kept() {
-        let quote = "FYI\n\nOn 5 Jan 2026 Ada wrote:\n> Shall we?\n";
-        for subject in ["Fwd: Order", "WG: Auftrag", "[EXT] FW: Order", "İLT: Sipariş", "转发：订单"] {
-            assert_eq!(reply(quote, subject, MAX), None, "{subject}");
-        }
-        assert!(reply(quote, "Re: Fwd: Order", MAX).is_some());
-        for line in [
-            "---------- Forwarded message ---------",
-            "Begin forwarded message:",
-            "Anfang der weitergeleiteten Nachricht:",
-        ] {
-            assert_eq!(
-                reply_to(&format!("FYI\n\n{line}\nFrom: Ada\nDate: today\nSubject: x\n\nHi\n")),
-                None,
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn prose_is_no_announcement() {
-        let prose = [
-            "On page 3 you wrote:\nPay in 5 days.\nIs that right?",
-            "The list I wrote:\n1. apples\n2. pears",
-            "From: where do I send 3 parcels?\nTo: whom?",
-            "I need:\n- 2 cables\n- 1 box",
-            "Ada@x.example wrote: hello, and I said 5:\nno",
-        ];
-        for text in prose {
-            assert_eq!(reply_to(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn unmarked_quotes_behind_a_dated_line_are_cut() {
-        let text = "Yes.\n\nOn Monday, January 5, 2026 at 10:00:00 AM GMT+1, Ada <a@x.example> wrote:\n\nShall we?\n";
-        assert_eq!(reply_to(text).as_deref(), Some("Yes."));
-    }
-
-    #[test]
-    fn only_so_much_is_looked_at() {
-        let text = format!("Yes.\n\n{}\n", "> quoted line\n".repeat(100));
-        assert_eq!(reply(&text, "", MAX).as_deref(), Some("Yes."));
-        assert_eq!(reply(&text, "", 200).as_deref(), Some("Yes."));
-        let text = format!("{}\n> Shall we?\n", "ä".repeat(200));
-        assert_eq!(reply(&text, "", 101), None);
-    }
 }

@@ -285,6 +285,7 @@ CREATE TABLE messages (
   subject TEXT NOT NULL,
   content TEXT NOT NULL,
   reply_content TEXT,
+  text_parts TEXT NOT NULL DEFAULT '{}',
   has_html BOOLEAN NOT NULL,
   internet_message_id TEXT,
   fingerprint BYTEA,

@@ -285,6 +285,7 @@ CREATE TABLE messages (
   subject TEXT NOT NULL,
   content TEXT NOT NULL,
   reply_content TEXT,
+  text_parts TEXT NOT NULL DEFAULT '{}',
   has_html INTEGER NOT NULL CHECK (has_html IN (0, 1)),
   internet_message_id TEXT,
   fingerprint BLOB,

@@ -223,7 +223,8 @@ async fn a_conversation_and_its_messages_have_every_member() {
             "class": "human", "signals": [],
             "author": {"type": "customer", "id": customer, "name": "Ada", "email": "ada@example.org"},
             "from": {"name": "Ada", "email": "ada@example.org"}, "to": [], "cc": [], "bcc": [], "reply_to": [],
-            "subject": "Late order", "text": "Where is it?", "reply_text": "Where is it?", "has_html": false,
+            "subject": "Late order", "text": "Where is it?", "reply_text": "Where is it?",
+            "quoted_text": null, "signature": null, "has_html": false,
             "html_url": format!("/api/v1/messages/{id}/html"), "attachments": [], "internet_message_id": null,
             "delivery": null, "sender_auth": "none", "flags": [], "failed_recipients": [], "about_message_id": null,
             "created_at": now, "received_at": now, "sent_at": null})

@@ -92,8 +92,12 @@ pub struct MessageView {
     pub subject: String,
     /// The whole text.
     pub text: String,
-    /// Only what is new in it, without what it quotes.
+    /// Only what is new in it, without what it quotes and without its signature.
     pub reply_text: String,
+    /// What it quotes, with the line that announces it.
+    pub quoted_text: Option<String>,
+    /// Its signature, and what programs put below.
+    pub signature: Option<String>,
     /// Whether it has HTML of its own. `html_url` shows the text otherwise.
     pub has_html: bool,
     /// A page that shows it and can harm nobody.
@@ -249,6 +253,8 @@ impl MessageView {
             bcc: recipients.bcc,
             reply_to: recipients.reply_to,
             subject: message.subject,
+            quoted_text: message.text_parts.quoted_in(&message.content).map(str::to_owned),
+            signature: message.text_parts.signature_in(&message.content).map(str::to_owned),
             reply_text: message.reply_content.unwrap_or_else(|| message.content.clone()),
             text: message.content,
             has_html: message.has_html,

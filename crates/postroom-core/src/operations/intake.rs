@@ -237,6 +237,7 @@ fn keep_message(
         subject: &mail.subject,
         content: &mail.text,
         reply_content: mail.reply_text.as_deref(),
+        text_parts: Json::new(mail.parts_of_text.clone()),
         has_html: mail.has_html,
         internet_message_id: Some(read.keys.message_id.as_deref().unwrap_or(&internal)),
         fingerprint: Some(&mail.fingerprint),

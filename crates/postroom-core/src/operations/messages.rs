@@ -10,7 +10,7 @@ use crate::desk::Desk;
 use crate::error::Faults;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::{AttachmentId, ConversationId, MessageId};
-use crate::mail::{Address, Class, OutgoingFile, SenderAuth};
+use crate::mail::{Address, Class, OutgoingFile, SenderAuth, TextParts};
 use crate::mailbox::Mailbox;
 use crate::message::{Attachment, AuthorType, Message, MessageKind, Outbound, Recipients};
 use crate::page::{Page, PageRequest};
@@ -283,6 +283,7 @@ fn row<'a>(
         subject: &conversation.subject,
         content: text,
         reply_content: None,
+        text_parts: Json::new(TextParts::default()),
         has_html: false,
         internet_message_id: None,
         fingerprint: None,

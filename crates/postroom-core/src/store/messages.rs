@@ -1,7 +1,7 @@
 //! Messages and their files.
 
 use crate::id::{AttachmentId, ConversationId, MailboxId, MessageId};
-use crate::mail::{Address, Class, FailedRecipient, SenderAuth};
+use crate::mail::{Address, Class, FailedRecipient, SenderAuth, TextParts};
 use crate::message::{Attachment, AuthorType, Message, MessageKind, Recipients};
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
@@ -42,6 +42,8 @@ pub struct NewMessage<'a> {
     pub content: &'a str,
     /// What is new in it.
     pub reply_content: Option<&'a str>,
+    /// Where its signature and its quote are.
+    pub text_parts: Json<TextParts>,
     /// It has HTML.
     pub has_html: bool,
     /// Message-ID without brackets.

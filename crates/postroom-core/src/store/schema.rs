@@ -298,6 +298,7 @@ diesel::table! {
         subject -> Text,
         content -> Text,
         reply_content -> Nullable<Text>,
+        text_parts -> Text,
         has_html -> Bool,
         internet_message_id -> Nullable<Text>,
         fingerprint -> Nullable<Binary>,
