@@ -10,6 +10,7 @@ mod concurrency;
 mod configuration;
 mod events;
 mod explain;
+mod fuzz;
 mod idempotency;
 mod imap;
 mod intake;
