@@ -1,7 +1,7 @@
 //! What mail costs that was made to do harm: time and memory of reading it and of making its HTML
 //! safe, and how long the next mail takes. Prints figures, asserts nothing.
 
-use postroom_core::ports::{ReadContext, ReadMail};
+use postroom_core::ports::{ReadContext, ReadMail, ShowHtml};
 use postroom_ingest::reader::Reader;
 use std::fs;
 use std::hint::black_box;
@@ -48,7 +48,9 @@ fn main() {
         let is_reset = fs::write("/proc/self/clear_refs", "5").is_ok();
         let before = memory("VmRSS");
         let read = milliseconds(|| drop(black_box(reader.read(&raw, &context))));
-        let html = milliseconds(|| drop(black_box(reader.html(&raw, true))));
+        let html = milliseconds(|| {
+            drop(black_box(reader.html(&raw, &ShowHtml { remote_images: true, ..ShowHtml::default() })));
+        });
         let grown = if is_reset { (memory("VmHWM") - before) / MIB } else { f64::NAN };
         slowest = slowest.max(read).max(html);
         largest = largest.max(grown);

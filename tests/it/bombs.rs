@@ -2,7 +2,7 @@
 //! What it costs in time and memory is `bench_hostile`'s to say.
 
 use postroom_core::mail::Mail;
-use postroom_core::ports::{ReadContext, ReadMail};
+use postroom_core::ports::{ReadContext, ReadMail, ShowHtml};
 use postroom_core::text::{SUBJECT_CHARS, TEXT_BYTES};
 use postroom_ingest::limits::Limits;
 use postroom_ingest::reader::Reader;
@@ -16,7 +16,7 @@ fn read(raw: Vec<u8>) -> (Mail, usize) {
     let reading = thread::Builder::new().stack_size(STACK).spawn(move || {
         let reader = Reader::default();
         let mail = reader.read(&raw, &ReadContext::default());
-        (mail, reader.html(&raw, true).html.len())
+        (mail, reader.html(&raw, &ShowHtml { remote_images: true, ..ShowHtml::default() }).html.len())
     });
     reading.expect("a thread can be started").join().expect("nothing stumbles")
 }

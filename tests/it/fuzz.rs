@@ -4,7 +4,7 @@
 //! `tests/fuzz/`.
 
 use postroom_core::own_id::Signer;
-use postroom_core::ports::{ReadContext, ReadMail};
+use postroom_core::ports::{ReadContext, ReadMail, ShowHtml};
 use postroom_core::text::TEXT_BYTES;
 use postroom_core::threading::keys;
 use postroom_ingest::reader::Reader;
@@ -181,7 +181,10 @@ fn html_is_made_safe() {
     let reader = Reader::default();
     fuzz(&files("fuzz/html"), &words, |html| {
         let raw = [&b"Content-Type: text/html; charset=utf-8\n\n"[..], html].concat();
-        let shown = reader.html(&raw, true).html.to_ascii_lowercase();
+        let shown = reader
+            .html(&raw, &ShowHtml { remote_images: true, ..ShowHtml::default() })
+            .html
+            .to_ascii_lowercase();
         for bad in
             ["<script", "<style", "<iframe", "<svg", "<math", "<object", "<embed", "<form", "<base", "<meta"]
         {

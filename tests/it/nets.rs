@@ -22,6 +22,11 @@ const PUBLIC: [&str; 7] = [
     "GET /openapi.json",
 ];
 
+/// Operations that a signed link opens in place of a token.
+const BY_LINK: [&str; 2] = ["GET /api/v1/attachments/{id}/content", "GET /api/v1/messages/{id}/html"];
+
+const ATTACHMENT: &str = "att_0123456789abcdef0123456789abcdef";
+
 const CANARY: &str = "canary-51c0";
 
 /// An operation of the document.
@@ -32,6 +37,8 @@ struct Operation {
     /// Media type and example of its body.
     body: Option<(String, Vec<u8>)>,
     parameters: Vec<String>,
+    /// The document says that a signed link opens it.
+    by_link: bool,
 }
 
 impl Operation {
@@ -77,6 +84,7 @@ async fn operations(http: &Http) -> Vec<Operation> {
                 method: method.to_uppercase(),
                 path: path.clone(),
                 body,
+                by_link: operation["security"].to_string().contains("signed_link"),
                 parameters: parameters
                     .filter(|parameter| parameter["in"] == "query")
                     .map(|parameter| parameter["name"].as_str().expect("a name").to_owned())
@@ -104,6 +112,7 @@ async fn without_a_token_there_is_only_what_is_public() {
     let desk = TestDesk::start().await;
     let nobody = Http::new(desk.address());
     let mut open = BTreeSet::new();
+    let mut by_link = BTreeSet::new();
     for operation in operations(&desk.http).await {
         let path = operation.path.replace("{id}", "1").replace("{file}", "index.html");
         for http in [&nobody, &nobody.with_token("pr_pat_nonsense")] {
@@ -119,7 +128,18 @@ async fn without_a_token_there_is_only_what_is_public() {
                 assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer ")));
             }
         }
+        // A signature that is none opens nothing, wherever it stands.
+        let real =
+            operation.path.replace("{id}", if path.contains("attachments") { ATTACHMENT } else { "1" });
+        let forged = operation.call(&nobody, &format!("{real}?expires=99999999999&signature=AAAA")).await;
+        if operation.by_link {
+            problem(&forged, 401, "unauthorized");
+            by_link.insert(operation.name());
+        } else if !operation.is_public() {
+            problem(&forged, 401, "unauthorized");
+        }
     }
+    assert_eq!(by_link.into_iter().collect::<Vec<_>>(), BY_LINK);
     assert_eq!(open.into_iter().collect::<Vec<_>>(), PUBLIC);
     desk.stop().await;
 }

@@ -1,8 +1,11 @@
 //! What the tests stand on: real servers on loopback that end with the test, and small clients.
 
 pub mod bombs;
+pub mod browser;
 pub mod database;
 pub mod desk;
+pub mod dkim;
+pub mod dns;
 pub mod dovecot;
 pub mod http;
 pub mod imap;

@@ -26,6 +26,7 @@ mod rewrite;
 mod routes;
 mod routing;
 mod shapes;
+mod signed_link;
 mod state;
 #[cfg(test)]
 mod tests;

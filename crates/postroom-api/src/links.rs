@@ -7,13 +7,24 @@ use url::Url;
 #[derive(Debug, Clone, Default)]
 pub struct Links {
     base: String,
+    origin: Option<String>,
 }
 
 impl Links {
     /// Links under this address; without one they begin with the path.
     pub fn new(public_url: Option<&Url>) -> Self {
         let base = public_url.map(|url| url.as_str().trim_end_matches('/').to_owned()).unwrap_or_default();
-        Self { base }
+        Self { base, origin: public_url.map(|url| url.origin().ascii_serialization()) }
+    }
+
+    /// What every link begins with: nothing, where there is no public address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The origin of the public address.
+    pub fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
     }
 
     /// A link that works from anywhere; `None` where it is not known how we are reached.

@@ -3,13 +3,16 @@
 
 use crate::problem::{self, Fault, ProblemDocument};
 use crate::routes;
-use crate::routing::is_public;
+use crate::routing::{LINK_SCHEME, is_public};
+use crate::signed_link::SIGNATURE;
 use actix_web::App;
 use utoipa::openapi::content::{Content, ContentBuilder};
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::ComponentsBuilder;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     HeaderBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
@@ -89,6 +92,11 @@ fn frame() -> OpenApi {
         .bearer_format("pr_pat_…")
         .description(Some("An access token: `POST /tokens`, or `postroom token create`."))
         .build();
+    let link = ApiKeyValue::with_description(
+        SIGNATURE,
+        "The signature of a link that opens one thing for ten minutes at most: \
+         `POST /attachments/{id}/link`, `POST /messages/{id}/html/link`.",
+    );
     let documentation = ("documentation", "This document, and a page that shows it.");
     let tags = TAGS
         .iter()
@@ -97,7 +105,10 @@ fn frame() -> OpenApi {
     OpenApiBuilder::new()
         .info(info)
         .components(Some(
-            ComponentsBuilder::new().security_scheme("bearer", SecurityScheme::Http(bearer)).build(),
+            ComponentsBuilder::new()
+                .security_scheme("bearer", SecurityScheme::Http(bearer))
+                .security_scheme(LINK_SCHEME, SecurityScheme::ApiKey(ApiKey::Query(link)))
+                .build(),
         ))
         .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]))
         .tags(Some(tags.collect::<Vec<_>>()))

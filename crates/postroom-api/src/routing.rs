@@ -5,6 +5,7 @@
 use crate::extract::{Caller, expired, unauthorized};
 use crate::problem::{Extras, Problem, log_inside};
 use crate::query;
+use crate::signed_link::SIGNATURE;
 use crate::state::Api;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -22,6 +23,8 @@ use utoipa::openapi::{OpenApi, RefOr};
 /// What marks an operation in the document whose address others make up: RFC 6749 section 4.1.2
 /// wants parameters passed over that are not known.
 const TAKES_ANY: &str = "x-other-parameters";
+/// What the document calls the signature of a link.
+pub const LINK_SCHEME: &str = "signed_link";
 
 /// One operation as the gate knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Operation {
     pub is_public: bool,
     /// Parameters that are not known are passed over, since others make up the address.
     pub takes_any: bool,
+    /// Whether a signed link does in place of a token.
+    pub takes_link: bool,
 }
 
 /// Every operation, by the pattern of its path.
@@ -62,6 +67,12 @@ pub fn is_public(operation: &Documented) -> bool {
     operation.security.as_ref().is_some_and(|all| all.contains(&nothing))
 }
 
+/// Whether an operation is documented as one that a signed link opens.
+fn takes_link(operation: &Documented) -> bool {
+    let link = utoipa::openapi::security::SecurityRequirement::new(LINK_SCHEME, Vec::<String>::new());
+    operation.security.as_ref().is_some_and(|all| all.contains(&link))
+}
+
 impl Table {
     /// Reads the document.
     pub fn of(document: &OpenApi) -> Self {
@@ -72,6 +83,7 @@ impl Table {
                 parameters: query_parameters(operation),
                 is_public: is_public(operation),
                 takes_any: operation.extensions.as_ref().is_some_and(|all| all.contains_key(TAKES_ANY)),
+                takes_link: takes_link(operation),
             });
             (path.clone(), known.collect())
         });
@@ -135,7 +147,10 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
     let pattern = pattern(req.request()).unwrap_or_default();
     // A path or method that is not documented has no handler: `unmatched` says so.
     let Some(operation) = api.table.find(&pattern, req.method()) else { return Ok(()) };
-    if !operation.is_public {
+    // With a signature and no caller, the handler lets nobody in but by that signature.
+    let by_link =
+        operation.takes_link && query::pairs(req.query_string()).iter().any(|(name, _)| name == SIGNATURE);
+    if !operation.is_public && !by_link {
         let actor = authenticate(api, req.headers()).await?;
         req.extensions_mut().insert(Caller(actor));
     }
@@ -220,6 +235,7 @@ mod tests {
             parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
             is_public: false,
             takes_any: false,
+            takes_link: false,
         }
     }
 

@@ -3,6 +3,8 @@
 
 use crate::own_id::Signer;
 use crate::page::Position;
+use crate::signed_link::{LONGEST_TTL, LinkPurpose};
+use crate::time::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -16,6 +18,7 @@ use subtle::ConstantTimeEq;
 pub struct Keys {
     cursor: [u8; 32],
     secrets: [u8; 32],
+    links: [u8; 32],
     signer: Signer,
     check: String,
 }
@@ -51,6 +54,7 @@ impl Keys {
         Self {
             cursor: derive("cursor"),
             secrets: derive("secrets"),
+            links: derive("link"),
             signer: Signer::new(derive("message-id")),
             check: URL_SAFE_NO_PAD.encode(&check[..12]),
         }
@@ -95,6 +99,31 @@ impl Keys {
         let payload = Payload { msg: sealed, aad: place.as_bytes() };
         let secret = cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| WrongKey)?;
         String::from_utf8(secret).map_err(|_| WrongKey)
+    }
+
+    /// What makes a link to one thing, for one purpose and until a second since 1970, ours: an HMAC
+    /// of 256 bits.
+    pub fn sign_link(&self, purpose: LinkPurpose, thing: &str, expires: i64) -> String {
+        URL_SAFE_NO_PAD.encode(self.link_mac(purpose, thing, expires))
+    }
+
+    /// Whether a link was made here, for just this, and its time is not over.
+    pub fn link_holds(
+        &self,
+        purpose: LinkPurpose,
+        thing: &str,
+        expires: i64,
+        signature: &str,
+        now: Timestamp,
+    ) -> bool {
+        let Ok(given) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        let is_ours = bool::from(self.link_mac(purpose, thing, expires).ct_eq(given.as_slice()));
+        let left = expires.saturating_sub(now.as_seconds());
+        is_ours && (1..=i64::from(LONGEST_TTL)).contains(&left)
+    }
+
+    fn link_mac(&self, purpose: LinkPurpose, thing: &str, expires: i64) -> [u8; 32] {
+        hmac(&self.links, &[purpose.as_str().as_bytes(), thing.as_bytes(), &expires.to_be_bytes()])
     }
 
     /// A cursor for one list, as `binding` (its filter and order) names it.

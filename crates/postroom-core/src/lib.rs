@@ -25,6 +25,7 @@ pub mod own_id;
 pub mod page;
 pub mod people;
 pub mod ports;
+pub mod signed_link;
 pub mod store;
 pub mod text;
 pub mod threading;

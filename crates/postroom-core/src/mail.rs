@@ -63,14 +63,24 @@ words! {
         DeclineCounter = "declinecounter",
     }
 
-    /// What the receiving server says of the sender (RFC 8601), if it is one we trust.
+    /// What is known of the sender: by the word of a receiving server that the mailbox trusts
+    /// (RFC 8601), or else by the mail's own DKIM signature (RFC 6376).
     pub enum SenderAuth {
-        /// DMARC passed, or an aligned DKIM or SPF did.
+        /// DMARC passed, or DKIM or SPF did for the sender's own organisation.
         Pass = "pass",
-        /// The sender's domain disowns the mail.
+        /// A trusted server says that DMARC failed: the sender's domain disowns the mail. A broken
+        /// signature alone is no such thing, for every mailing list breaks them.
         Fail = "fail",
-        /// Nobody whom we trust said anything.
+        /// Nothing speaks for the sender.
         None = "none",
+    }
+
+    /// How a mail was signed (RFC 8301, RFC 8463).
+    pub enum SignatureAlgorithm {
+        /// RSA with SHA-256.
+        RsaSha256 = "rsa-sha256",
+        /// Ed25519 with SHA-256.
+        Ed25519Sha256 = "ed25519-sha256",
     }
 }
 
@@ -147,6 +157,25 @@ impl TextParts {
     }
 }
 
+/// A DKIM signature that speaks for a mail's sender, if the key in DNS bears it out. What the mail
+/// alone can tell is settled: it is the sender's organisation that signed, From is covered, and the
+/// body is what was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureClaim {
+    /// Where the key lies: `selector._domainkey.example.org.`
+    pub key_name: String,
+    /// How it was signed.
+    pub algorithm: SignatureAlgorithm,
+    /// What was signed, in its canonical form.
+    pub signed: Vec<u8>,
+    /// The signature.
+    pub signature: Vec<u8>,
+    /// It names somebody below its domain, which a key may forbid.
+    pub is_below: bool,
+    /// The second since 1970 at which it ends.
+    pub expires: Option<i64>,
+}
+
 /// A mail after reading: header texts raw where threading reads them itself, the rest decoded.
 ///
 /// Reading never fails: a mail that can't be read has `problem` set and what little was found.
@@ -194,6 +223,8 @@ pub struct Mail {
     pub signals: Vec<String>,
     /// What a trusted server says of the sender.
     pub sender_auth: SenderAuth,
+    /// Signatures that speak for the sender where no trusted server has said anything.
+    pub claims: Vec<SignatureClaim>,
     /// Whole mail forwarded as message/rfc822 and nothing else.
     pub is_wrapped_mail: bool,
     /// X-Postroom-Instance headers: marks of installations this mail went through.
@@ -239,6 +270,7 @@ impl Mail {
             class: Class::Human,
             signals: Vec::new(),
             sender_auth: SenderAuth::None,
+            claims: Vec::new(),
             is_wrapped_mail: false,
             instance_marks: Vec::new(),
             about_ids: Vec::new(),

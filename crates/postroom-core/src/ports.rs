@@ -3,9 +3,11 @@
 //! that may.
 
 use crate::authorization::{Ask, Client, DeviceCode, Page, Tokens};
-use crate::mail::{Composed, Mail, Outgoing};
+use crate::mail::{Composed, Mail, Outgoing, SignatureClaim};
 use crate::mailbox::{Credential, Delivery, Source};
+use crate::word::words;
 use serde::Serialize;
+use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -43,12 +45,48 @@ pub struct ReadContext {
 }
 
 /// HTML made safe, and what was taken out of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SafeHtml {
     /// A fragment that may be put into a page: no script, no style, nothing fetched.
     pub html: String,
     /// How many remote images were dropped.
     pub remote_images: usize,
+    /// Where they lie: each address once, the first hundred.
+    pub remote_urls: Vec<String>,
+    /// Links that may lead elsewhere than they seem to, the first hundred.
+    pub misleading_links: Vec<MisleadingLink>,
+}
+
+words! {
+    /// Why a link may mislead.
+    pub enum LinkFault {
+        /// Its text names a place of somebody else's.
+        OtherPlace = "other_place",
+        /// Its host mixes scripts whose letters look alike (UTS 39 section 5.2).
+        MixedScripts = "mixed_scripts",
+        /// What stands before an @ in the address looks like the place, and is not.
+        UserInfo = "user_info",
+    }
+}
+
+/// A link that may lead elsewhere than it seems to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MisleadingLink {
+    /// Where it leads.
+    pub href: String,
+    /// What it shows; at most 200 characters.
+    pub text: String,
+    /// Why it may mislead.
+    pub reason: LinkFault,
+}
+
+/// How HTML is to be shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShowHtml {
+    /// Keep images that a browser fetches from other sites over https.
+    pub remote_images: bool,
+    /// Where the pictures lie that the mail brought along, by Content-ID. Others are left out.
+    pub pictures: HashMap<String, String>,
 }
 
 /// Reads raw mail.
@@ -57,14 +95,20 @@ pub trait ReadMail: Send + Sync {
     fn read(&self, raw: &[u8], context: &ReadContext) -> Mail;
 
     /// The HTML of a mail made safe to show; plain text becomes paragraphs.
-    /// `remote_images` keeps images that a browser would fetch.
-    fn html(&self, raw: &[u8], remote_images: bool) -> SafeHtml;
+    fn html(&self, raw: &[u8], how: &ShowHtml) -> SafeHtml;
 
     /// Plain text as safe HTML, links made clickable: for messages that never were mail.
     fn text_as_html(&self, text: &str) -> SafeHtml;
 
     /// The decoded bytes of one part, as [`crate::mail::Part::part`] names it.
     fn part(&self, raw: &[u8], part: i32) -> Option<Vec<u8>>;
+}
+
+/// Asks the keys of mail signatures whether they bear them out.
+pub trait CheckSender: Send + Sync {
+    /// For each mail, whether one of its claims is true. May ask the network, all questions
+    /// together for a few seconds at most; what was not answered is not borne out.
+    fn check(&self, mails: &[Vec<&SignatureClaim>]) -> Vec<bool>;
 }
 
 /// Writes mail.
@@ -138,6 +182,8 @@ pub trait Authorize: Send + Sync {
 pub struct Ports {
     /// Reads raw mail.
     pub reader: Arc<dyn ReadMail>,
+    /// Checks who signed mails.
+    pub senders: Arc<dyn CheckSender>,
     /// Writes mail.
     pub composer: Arc<dyn ComposeMail>,
     /// Keeps large blobs.

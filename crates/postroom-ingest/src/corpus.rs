@@ -4,7 +4,7 @@
 use crate::corpus_table::table;
 use crate::reader::Reader;
 use postroom_core::mail::{Mail, SenderAuth};
-use postroom_core::ports::{ReadContext, ReadMail};
+use postroom_core::ports::{ReadContext, ReadMail, ShowHtml};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -92,15 +92,15 @@ fn line_ends_make_no_difference() {
 #[test]
 fn html_is_safe_in_every_mail() {
     for (name, raw) in corpus() {
-        let safe = Reader::default().html(&raw, false).html;
+        let safe = Reader::default().html(&raw, &ShowHtml::default()).html;
         for bad in ["<script", "<style", "<title", "style=", "onclick", "https://tracker", "class=", "<o:p"] {
             assert!(!safe.contains(bad), "{name}: {safe}");
         }
     }
     let newsletter = corpus().remove("newsletter").expect("is there");
     let reader = Reader::default();
-    assert_eq!(reader.html(&newsletter, false).remote_images, 2);
-    let shown = reader.html(&newsletter, true);
+    assert_eq!(reader.html(&newsletter, &ShowHtml::default()).remote_images, 2);
+    let shown = reader.html(&newsletter, &ShowHtml { remote_images: true, ..ShowHtml::default() });
     assert_eq!(shown.remote_images, 0);
     assert!(shown.html.contains("src=\"https://deals.example/logo.png\""));
 }
@@ -253,7 +253,7 @@ fn damaged_mail_never_stumbles() {
         let mail = reader.read(&raw, &context);
         let stumbled = mail.problem.as_deref().is_some_and(|problem| problem.contains("stumbled"));
         assert!(!stumbled, "{}", String::from_utf8_lossy(&raw));
-        reader.html(&raw, false);
+        reader.html(&raw, &ShowHtml::default());
         for part in mail.parts {
             let size = reader.part(&raw, part.part).map(|bytes| bytes.len() as i64);
             assert_eq!(size, Some(part.size), "{}", String::from_utf8_lossy(&raw));

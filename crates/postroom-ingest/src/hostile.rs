@@ -4,7 +4,7 @@ use crate::reader::Reader;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use postroom_core::mail::{Class, Mail};
-use postroom_core::ports::{ReadContext, ReadMail};
+use postroom_core::ports::{ReadContext, ReadMail, ShowHtml};
 
 fn read(raw: &[u8]) -> Mail {
     // A thread of the size that a worker has: recursion would show as a crash.
@@ -12,7 +12,7 @@ fn read(raw: &[u8]) -> Mail {
     let reading = std::thread::Builder::new().stack_size(512 * 1024).spawn(move || {
         let reader = Reader::default();
         let mail = reader.read(&raw, &ReadContext { trusted_authserv_ids: vec!["mx.example".into()] });
-        reader.html(&raw, true);
+        reader.html(&raw, &ShowHtml { remote_images: true, ..ShowHtml::default() });
         assert_eq!(reader.part(&raw, i32::MAX), None);
         mail
     });

@@ -4,10 +4,10 @@
 use crate::html_cost;
 use crate::limits::Limits;
 use ammonia::{Builder, UrlRelative};
+use postroom_core::ports::ShowHtml;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What may stand in shown HTML. No styles, no classes, no ids: mail must not be able to look
 /// like the page around it.
@@ -62,14 +62,35 @@ const PIXELS: u32 = 2000;
 /// The longest word that becomes a link.
 const LINK_BYTES: usize = 2000;
 
-/// The safe form of one HTML text and the number of remote images that were taken out; `None`
-/// where it is too long or too deep to be sanitised in bearable time.
-pub(crate) fn sanitised(html: &str, remote_images: bool, limits: &Limits) -> Option<(String, usize)> {
+/// The most addresses of dropped images that are kept, and the longest of them in bytes.
+pub(crate) const URLS: usize = 100;
+
+/// Images of other sites that were taken out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// How many.
+    pub(crate) count: usize,
+    /// Where they lie, each once.
+    pub(crate) urls: Vec<String>,
+}
+
+impl Dropped {
+    fn note(&mut self, url: &str) {
+        self.count += 1;
+        if self.urls.len() < URLS && url.len() <= LINK_BYTES && !self.urls.iter().any(|known| known == url) {
+            self.urls.push(url.to_owned());
+        }
+    }
+}
+
+/// The safe form of one HTML text and the remote images that were taken out; `None` where it is
+/// too long or too deep to be sanitised in bearable time.
+pub(crate) fn sanitised(html: &str, how: &Arc<ShowHtml>, limits: &Limits) -> Option<(String, Dropped)> {
     if html.len() > limits.html_bytes || !html_cost::is_bearable(html, limits.html_depth) {
         return None;
     }
-    let dropped = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&dropped);
+    let dropped = Arc::new(Mutex::new(Dropped::default()));
+    let (noting, how) = (Arc::clone(&dropped), Arc::clone(how));
     let attributes = |names: &[&'static str]| names.iter().copied().collect::<HashSet<_>>();
     let cell = ["colspan", "rowspan"];
     let mut builder = Builder::empty();
@@ -84,32 +105,39 @@ pub(crate) fn sanitised(html: &str, remote_images: bool, limits: &Limits) -> Opt
             ("th", attributes(&cell)),
         ]))
         .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "cid"]))
-        .url_relative(UrlRelative::Deny)
+        // Only the links that `kept` puts in itself are relative.
+        .url_relative(UrlRelative::PassThrough)
         .link_rel(Some(REL))
         .set_tag_attribute_value("a", "target", TARGET)
-        .attribute_filter(move |element, attribute, value| {
-            kept(element, attribute, value, remote_images, &count).then_some(Cow::Borrowed(value))
-        });
+        .attribute_filter(move |element, attribute, value| kept(element, attribute, value, &how, &noting));
     let html = builder.clean(html).to_string();
-    Some((html, dropped.load(Ordering::Relaxed)))
+    let dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Some((html, dropped))
 }
 
-/// Whether an attribute that is allowed as such keeps this value.
-fn kept(element: &str, attribute: &str, value: &str, remote_images: bool, dropped: &AtomicUsize) -> bool {
-    let scheme = value.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+/// What is left of the value of an attribute that is allowed as such.
+fn kept<'v>(
+    element: &str,
+    attribute: &str,
+    value: &'v str,
+    how: &ShowHtml,
+    dropped: &Mutex<Dropped>,
+) -> Option<Cow<'v, str>> {
     let number = |max: u32| value.trim().parse::<u32>().is_ok_and(|n| n <= max);
-    match (element, attribute) {
-        ("a", "href") => scheme != "cid",
+    let stays = match (element, attribute) {
+        ("a", "href") => matches!(scheme(value).as_str(), "http" | "https" | "mailto" | "tel"),
         // The sanitiser puts these in itself, before it asks.
         ("a", "rel") => value == REL,
         ("a", "target") => value == TARGET,
-        ("img", "src") if scheme == "cid" => true,
+        ("img", "src") if scheme(value) == "cid" => {
+            return how.pictures.get(&content_id(value)).map(|link| Cow::Owned(link.clone()));
+        }
         ("img", "src") => {
-            let is_kept = remote_images && (scheme == "https" || scheme == "http");
-            if !is_kept {
-                dropped.fetch_add(1, Ordering::Relaxed);
+            let stays = how.remote_images && scheme(value) == "https";
+            if !stays {
+                dropped.lock().unwrap_or_else(PoisonError::into_inner).note(value.trim());
             }
-            is_kept
+            stays
         }
         ("img", "alt") => true,
         ("img", "width" | "height") => number(PIXELS),
@@ -117,7 +145,31 @@ fn kept(element: &str, attribute: &str, value: &str, remote_images: bool, droppe
         (_, "dir") => matches!(value.to_ascii_lowercase().as_str(), "ltr" | "rtl" | "auto"),
         (_, "lang") => value.len() <= 35 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
         _ => false,
+    };
+    stays.then_some(Cow::Borrowed(value))
+}
+
+/// The scheme of an address; empty where there is none.
+fn scheme(value: &str) -> String {
+    value.split_once(':').map(|(scheme, _)| scheme.trim().to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// The Content-ID that a `cid:` address names (RFC 2392 section 2).
+fn content_id(value: &str) -> String {
+    let id = value.split_once(':').map_or("", |(_, id)| id).trim();
+    let mut bytes = Vec::with_capacity(id.len());
+    let mut rest = id.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let hex = |at: usize| behind.get(at).and_then(|b| char::from(*b).to_digit(16));
+        if let (b'%', Some(high), Some(low)) = (first, hex(0), hex(1)) {
+            bytes.push((high * 16 + low) as u8);
+            rest = &behind[2..];
+        } else {
+            bytes.push(*first);
+            rest = behind;
+        }
     }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Plain text as HTML: paragraphs, line breaks, and links on `http` and `https` addresses.

@@ -10,6 +10,8 @@ mod corpus;
 #[cfg(test)]
 mod corpus_table;
 mod decode;
+mod dkim;
+mod domains;
 mod encoded_words;
 pub mod error;
 mod fields;
@@ -21,6 +23,7 @@ mod headers;
 mod hostile;
 mod html;
 mod html_cost;
+mod html_links;
 #[cfg(test)]
 mod html_tests;
 mod html_text;
@@ -43,6 +46,7 @@ pub mod reader;
 #[cfg(test)]
 mod replies;
 mod sender_auth;
+pub mod sender_check;
 pub mod shield;
 mod signature;
 mod sns;

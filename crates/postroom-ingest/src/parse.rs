@@ -7,7 +7,7 @@ use crate::fingerprint::Fingerprint;
 use crate::headers::{Headers, line_at, unfolded};
 use crate::limits::Limits;
 use crate::mime::{self, Tree};
-use crate::{bounce, fields, files, quote, quote_html, sender_auth};
+use crate::{bounce, dkim, fields, files, quote, quote_html, sender_auth};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
@@ -86,7 +86,12 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
             mail.parts_of_text = TextParts { signature: parts.signature, quoted: parts.quoted };
         }
     }
-    mail.sender_auth = sender_auth::judge(headers, mail.sender().map(|a| a.email.as_str()), context);
+    let author = sender_auth::author_domain(headers, &mail.from);
+    match (sender_auth::judge(headers, author.as_deref(), context), author) {
+        (Some(word), _) => mail.sender_auth = word,
+        (None, Some(author)) => mail.claims = dkim::claims(raw, headers, &author, limits),
+        (None, None) => {}
+    }
     if raw.trim_ascii().is_empty() {
         problems.push("it is empty".to_owned());
     } else if headers.is_empty() {

@@ -3,11 +3,12 @@
 
 use crate::headers::Headers;
 use crate::limits::Limits;
-use crate::{body, html, mime, parse};
+use crate::{body, html, html_links, mime, parse};
 use postroom_core::mail::Mail;
-use postroom_core::ports::{ReadContext, ReadMail, SafeHtml};
+use postroom_core::ports::{ReadContext, ReadMail, SafeHtml, ShowHtml};
 use postroom_core::text::{TEXT_BYTES, many_lines};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Reads raw mail within [`Limits`].
 #[derive(Debug, Clone, Default)]
@@ -22,20 +23,22 @@ impl Reader {
     }
 
     /// All HTML of a mail made safe, plain parts between it included.
-    fn safe_html(&self, raw: &[u8], remote_images: bool) -> SafeHtml {
+    fn safe_html(&self, raw: &[u8], how: &ShowHtml) -> SafeHtml {
+        let how = Arc::new(how.clone());
         let raw = parse::normalised(raw);
         let tree = mime::read(&raw, &self.limits);
         let roles = body::roles(&tree, &self.limits);
-        let mut safe = SafeHtml { html: String::new(), remote_images: 0 };
+        let mut safe = SafeHtml::default();
         for &index in &roles.html {
             let node = &tree.nodes[index];
             let decoded = node.text(&self.limits);
             let sanitised = (node.media.kind == "text/html")
-                .then(|| html::sanitised(&decoded, remote_images, &self.limits))
+                .then(|| html::sanitised(&decoded, &how, &self.limits))
                 .flatten();
             let shown = match sanitised {
                 Some((shown, dropped)) => {
-                    safe.remote_images += dropped;
+                    safe.remote_images += dropped.count;
+                    safe.remote_urls.extend(dropped.urls);
                     shown
                 }
                 // Plain text, or HTML that nobody can afford to show.
@@ -49,6 +52,8 @@ impl Reader {
                 break;
             }
         }
+        safe.remote_urls.truncate(html::URLS);
+        safe.misleading_links = html_links::misleading(&safe.html);
         safe
     }
 }
@@ -78,13 +83,13 @@ impl ReadMail for Reader {
             .unwrap_or_else(|| unreadable(raw, &self.limits))
     }
 
-    fn html(&self, raw: &[u8], remote_images: bool) -> SafeHtml {
-        guarded(|| self.safe_html(raw, remote_images))
-            .unwrap_or_else(|| SafeHtml { html: String::new(), remote_images: 0 })
+    fn html(&self, raw: &[u8], how: &ShowHtml) -> SafeHtml {
+        guarded(|| self.safe_html(raw, how)).unwrap_or_default()
     }
 
     fn text_as_html(&self, text: &str) -> SafeHtml {
-        SafeHtml { html: html::from_text(text), remote_images: 0 }
+        let html = html::from_text(text);
+        SafeHtml { misleading_links: html_links::misleading(&html), html, ..SafeHtml::default() }
     }
 
     fn part(&self, raw: &[u8], part: i32) -> Option<Vec<u8>> {
@@ -134,7 +139,7 @@ mod tests {
     #[test]
     fn html_of_all_kinds_is_shown() {
         let reader = Reader::default();
-        let show = |raw: &str| reader.html(raw.as_bytes(), false).html;
+        let show = |raw: &str| reader.html(raw.as_bytes(), &ShowHtml::default()).html;
         assert_eq!(show("A: b\n\na <b> & c\n\nd\n"), "<p>a &lt;b&gt; &amp; c</p>\n<p>d</p>\n");
         assert_eq!(show("Content-Type: text/html\n\n<p onclick=x>a"), "<p>a</p>");
         let mixed = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nplain\n--b\nContent-Type: text/html\n\n<i>x\n--b--\n";
@@ -146,10 +151,16 @@ mod tests {
     fn html_over_the_limits_is_shown_as_text() {
         let reader = Reader::default();
         let deep = format!("Content-Type: text/html\n\n{}a &lt;b&gt;", "<div>".repeat(20_000));
-        assert_eq!(reader.html(deep.as_bytes(), false).html, "<p>a &lt;b&gt;</p>\n");
+        assert_eq!(reader.html(deep.as_bytes(), &ShowHtml::default()).html, "<p>a &lt;b&gt;</p>\n");
         let limits = Limits { html_bytes: 12, ..Limits::default() };
         let reader = Reader::new(limits);
-        assert_eq!(reader.html(b"Content-Type: text/html\n\n<p><b>a</b> b", false).html, "<p>a b</p>\n");
-        assert_eq!(reader.html(b"Content-Type: text/html\n\n<p><b>a</b> ", false).html, "<p><b>a</b> </p>");
+        assert_eq!(
+            reader.html(b"Content-Type: text/html\n\n<p><b>a</b> b", &ShowHtml::default()).html,
+            "<p>a b</p>\n"
+        );
+        assert_eq!(
+            reader.html(b"Content-Type: text/html\n\n<p><b>a</b> ", &ShowHtml::default()).html,
+            "<p><b>a</b> </p>"
+        );
     }
 }

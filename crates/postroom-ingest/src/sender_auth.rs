@@ -1,19 +1,29 @@
 //! What the receiving server says of the sender: Authentication-Results (RFC 8601), and of those
-//! only the topmost that a trusted server wrote. Anybody can write one into a mail.
+//! only the topmost that a trusted server wrote. Anybody can write one into a mail; section 5 has a
+//! server take out those that bear its own name, and trusting it means that it does.
 
+use crate::domains;
 use crate::headers::{Headers, unfolded};
-use postroom_core::mail::SenderAuth;
+use postroom_core::mail::{Address, SenderAuth};
 use postroom_core::ports::ReadContext;
-use postroom_core::text;
 
 /// Bytes of the header that are looked at: real ones have a few hundred.
 const VALUE_BYTES: usize = 16 * 1024;
 
-/// Judges the sender by the domain of the first From address.
-pub(crate) fn judge(headers: &Headers<'_>, from: Option<&str>, context: &ReadContext) -> SenderAuth {
-    let Some(from) = from else { return SenderAuth::None };
-    let folded = text::fold_address(from);
-    let domain = text::domain_of(&folded);
+/// The domain of the one author of a mail, in the form that DNS has. A mail with two From headers,
+/// or two addresses in one, has nobody whom anything could speak for: what is judged and what is
+/// shown could be different people.
+pub(crate) fn author_domain(headers: &Headers<'_>, from: &[Address]) -> Option<String> {
+    let [author] = from else { return None };
+    if headers.all("From").count() != 1 {
+        return None;
+    }
+    domains::ascii(author.email.rsplit_once('@')?.1)
+}
+
+/// What a trusted server says of an author at `from`; `None` where there is none, or it says of
+/// DMARC, DKIM and SPF nothing at all.
+pub(crate) fn judge(headers: &Headers<'_>, from: Option<&str>, context: &ReadContext) -> Option<SenderAuth> {
     let trusted = |id: &str| context.trusted_authserv_ids.iter().any(|t| t.trim().eq_ignore_ascii_case(id));
     for value in headers.all("Authentication-Results") {
         let value = unfolded(&value[..value.len().min(VALUE_BYTES)]);
@@ -21,10 +31,10 @@ pub(crate) fn judge(headers: &Headers<'_>, from: Option<&str>, context: &ReadCon
         // The first statement is the server's name, a version may follow it.
         let id = statements.first().and_then(|words| words.first());
         if id.is_some_and(|id| trusted(id)) {
-            return verdict(&statements[1..], domain);
+            return verdict(&statements[1..], from);
         }
     }
-    SenderAuth::None
+    None
 }
 
 /// The words of a header so far, one list for each statement between semicolons.
@@ -100,8 +110,9 @@ fn statements(value: &str) -> Vec<Vec<String>> {
 }
 
 /// What the statements of one server come to.
-fn verdict(statements: &[Vec<String>], from: &str) -> SenderAuth {
-    let mut passes = false;
+fn verdict(statements: &[Vec<String>], from: Option<&str>) -> Option<SenderAuth> {
+    let mut word = None;
+    let is_aligned = |domain: &str| from.is_some_and(|from| is_aligned(domain, from));
     for words in statements {
         let Some((method, result)) = words.first().and_then(|word| word.split_once('=')) else { continue };
         // A method may carry a version: `dkim/1=pass`.
@@ -112,39 +123,36 @@ fn verdict(statements: &[Vec<String>], from: &str) -> SenderAuth {
                 key.eq_ignore_ascii_case(name).then_some(value)
             })
         };
-        let is_pass = result.eq_ignore_ascii_case("pass");
-        match method.as_str() {
-            // A server that judged another From than ours said nothing of our sender.
-            "dmarc" if property("header.from").is_none_or(|d| is_aligned(d, from)) => {
-                if is_pass {
-                    passes = true;
-                } else if result.eq_ignore_ascii_case("fail") {
-                    return SenderAuth::Fail;
-                }
-            }
-            "dkim" if is_pass => {
-                let signer = property("header.d").or_else(|| property("header.i"));
-                passes |= signer.is_some_and(|d| is_aligned(d, from));
-            }
-            "spf" if is_pass => passes |= property("smtp.mailfrom").is_some_and(|d| is_aligned(d, from)),
-            _ => {}
+        if !matches!(method.as_str(), "dmarc" | "dkim" | "spf") {
+            continue;
         }
+        let is_pass = result.eq_ignore_ascii_case("pass");
+        let vouches = match method.as_str() {
+            // A server that judged another From than ours said nothing of our sender.
+            "dmarc" => {
+                let is_ours = from.is_none() || property("header.from").is_none_or(is_aligned);
+                if is_ours && result.eq_ignore_ascii_case("fail") {
+                    return Some(SenderAuth::Fail);
+                }
+                is_pass && is_ours && from.is_some()
+            }
+            "dkim" => {
+                is_pass && property("header.d").or_else(|| property("header.i")).is_some_and(is_aligned)
+            }
+            _ => is_pass && property("smtp.mailfrom").is_some_and(is_aligned),
+        };
+        if vouches {
+            word = Some(SenderAuth::Pass);
+        }
+        word = word.or(Some(SenderAuth::None));
     }
-    if passes { SenderAuth::Pass } else { SenderAuth::None }
+    word
 }
 
-/// Whether two domains are of one organisation, by one being the other or standing under it
-/// (RFC 7489 section 3.1, without a list of public suffixes: a domain of one label counts for
-/// nothing).
+/// Whether a domain, or an address's, is of one organisation with the author's.
 fn is_aligned(domain_or_address: &str, from: &str) -> bool {
-    let folded =
-        text::fold_address(&format!("x@{}", domain_or_address.rsplit('@').next().unwrap_or_default()));
-    let domain = text::domain_of(&folded).trim_end_matches('.');
-    let under = |low: &str, high: &str| {
-        high.contains('.')
-            && low.strip_suffix(high).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    !from.is_empty() && (under(domain, from) || under(from, domain))
+    let domain = domain_or_address.rsplit('@').next().unwrap_or_default();
+    domains::ascii(domain).is_some_and(|domain| domains::are_of_one(&domain, from))
 }
 
 #[cfg(test)]
@@ -160,7 +168,7 @@ mod tests {
             .concat();
         let (headers, _) = Headers::read(raw.as_bytes(), 0, true, &Limits::default());
         let context = ReadContext { trusted_authserv_ids: vec!["mx.example.org".into()] };
-        judge(&headers, Some("Ada@Mail.Shop.example"), &context)
+        judge(&headers, Some("mail.shop.example"), &context).unwrap_or(SenderAuth::None)
     }
 
     #[test]
@@ -178,7 +186,47 @@ mod tests {
     fn nothing_is_trusted_by_default() {
         let raw = b"Authentication-Results: ; dmarc=pass\n";
         let (headers, _) = Headers::read(raw, 0, true, &Limits::default());
-        assert_eq!(judge(&headers, Some("a@b.example"), &ReadContext::default()), SenderAuth::None);
+        assert_eq!(judge(&headers, Some("b.example"), &ReadContext::default()), None);
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_leaves_the_question_open() {
+        let word = |value: &str| {
+            let raw = format!("Authentication-Results: {value}\n");
+            let (headers, _) = Headers::read(raw.as_bytes(), 0, true, &Limits::default());
+            let context = ReadContext { trusted_authserv_ids: vec!["mx.example.org".into()] };
+            judge(&headers, Some("shop.example"), &context)
+        };
+        assert_eq!(word("mx.example.org; none"), None);
+        assert_eq!(word("mx.example.org; iprev=pass policy.iprev=192.0.2.1"), None);
+        assert_eq!(word("evil.example; dmarc=pass"), None);
+        assert_eq!(word("mx.example.org; dkim=fail header.d=shop.example"), Some(SenderAuth::None));
+        assert_eq!(word("mx.example.org; dkim=none"), Some(SenderAuth::None));
+        assert_eq!(word("mx.example.org; spf=none; dkim=pass header.d=shop.example"), Some(SenderAuth::Pass));
+    }
+
+    #[test]
+    fn one_author_alone_can_be_vouched_for() {
+        let domain = |raw: &str, from: &[&str]| {
+            let (headers, _) = Headers::read(raw.as_bytes(), 0, true, &Limits::default());
+            let from: Vec<Address> =
+                from.iter().map(|email| Address { name: None, email: (*email).to_owned() }).collect();
+            author_domain(&headers, &from)
+        };
+        assert_eq!(domain("From: a\n", &["a@Shop.example"]).as_deref(), Some("shop.example"));
+        assert_eq!(domain("From: a\n", &["a@bücher.example"]).as_deref(), Some("xn--bcher-kva.example"));
+        assert_eq!(domain("From: a\nFrom: b\n", &["a@shop.example"]), None);
+        assert_eq!(domain("From: a, b\n", &["a@shop.example", "b@shop.example"]), None);
+        assert_eq!(domain("From: a\n", &[]), None);
+        assert_eq!(domain("From: a\n", &["a"]), None);
+        // A word of a trusted server does not help such a mail either.
+        let context = ReadContext { trusted_authserv_ids: vec!["mx.example.org".into()] };
+        let raw = b"Authentication-Results: mx.example.org; dmarc=pass\n";
+        let (headers, _) = Headers::read(raw, 0, true, &Limits::default());
+        assert_eq!(judge(&headers, None, &context), Some(SenderAuth::None));
+        let raw = b"Authentication-Results: mx.example.org; dmarc=fail header.from=shop.example\n";
+        let (headers, _) = Headers::read(raw, 0, true, &Limits::default());
+        assert_eq!(judge(&headers, None, &context), Some(SenderAuth::Fail));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Config {
     pub log: Log,
     /// What is too much.
     pub limits: Limits,
+    /// How mail comes in.
+    pub ingest: Ingest,
     /// How long things stay.
     pub keep: Keep,
     /// Providers that mailboxes are authorized by.
@@ -227,6 +229,16 @@ pub struct Limits {
     pub ingest_tries: i32,
 }
 
+/// How mail comes in.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// Check the DKIM signature of a mail of whose sender no trusted server says anything.
+    pub check_dkim: bool,
+    /// The DNS server that is asked for keys; those of the system if not set.
+    pub dns_server: Option<SocketAddr>,
+}
+
 /// How long things stay.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -276,6 +288,12 @@ impl Default for Log {
 impl Default for Limits {
     fn default() -> Self {
         Self { mail_mib: 64, upload_mib: 25, ingest_tries: 5 }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { check_dkim: true, dns_server: None }
     }
 }
 

@@ -9,7 +9,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use postroom_core::mailbox::{Credential, Delivery, Source};
-use postroom_core::ports::{KeepBlob, PortError, Ports, Probe, ProbeMailbox};
+use postroom_core::ports::{CheckSender, KeepBlob, PortError, Ports, Probe, ProbeMailbox};
+use postroom_ingest::sender_check::{AskNobody, DnsKeys};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -18,11 +19,26 @@ use tokio::runtime::Handle;
 pub fn ports(config: &Config) -> anyhow::Result<Ports> {
     Ok(Ports {
         reader: Arc::new(postroom_ingest::reader::Reader::default()),
+        senders: senders(config),
         composer: Arc::new(postroom_outbound::Composer),
         keeper: Arc::new(keeper(config)?),
         prober: Arc::new(Prober),
         authorizer: Arc::new(TokenServers::new(config.oauth.custom.clone())?),
     })
+}
+
+/// Who checks the signatures of mails. Without a resolver there is mail all the same.
+fn senders(config: &Config) -> Arc<dyn CheckSender> {
+    if !config.ingest.check_dkim {
+        return Arc::new(AskNobody);
+    }
+    match DnsKeys::new(config.ingest.dns_server) {
+        Ok(keys) => Arc::new(keys),
+        Err(error) => {
+            tracing::warn!(%error, "signatures of mails are not checked");
+            Arc::new(AskNobody)
+        }
+    }
 }
 
 /// Large files in a folder or a bucket, each under its hash.

@@ -2,6 +2,7 @@
 
 use crate::answer::{self, Answer};
 use crate::body;
+use crate::body::Body;
 use crate::disposition;
 use crate::extract::{Caller, Id};
 use crate::problem::{Problem, ProblemDocument};
@@ -9,6 +10,7 @@ use crate::query::Query;
 use crate::range::{self, Wanted};
 use crate::shapes::binary::Binary;
 use crate::shapes::message::AttachmentView;
+use crate::signed_link::{self, NewLinkBody, Proof, SignedLinkView};
 use crate::state::Api;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -16,12 +18,18 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use postroom_core::id::AttachmentId;
+use postroom_core::signed_link::LinkPurpose;
 use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(create_attachment).service(get_attachment).service(get_attachment_content);
+    config
+        .service(create_attachment)
+        .service(get_attachment)
+        .service(get_attachment_content)
+        .service(link_attachment);
 }
 
 /// What an upload is called.
@@ -68,12 +76,56 @@ async fn get_attachment(api: Data<Api>, caller: Caller, id: Id<AttachmentId>) ->
     Ok(HttpResponse::Ok().json(AttachmentView::new(file, &api.links)))
 }
 
+/// Make a link to a file
+///
+/// A link that a browser can follow without a token, for ten minutes at most. Whether the caller
+/// may see the file is asked now: a right that is taken away later ends with the link's time.
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "attachments", params(Id<AttachmentId>),
+    request_body(content = NewLinkBody, description = "How long it is to hold.", example = json!({"ttl": 300})),
+    responses((status = OK, body = SignedLinkView, description = "The link.")))]
+#[post("/attachments/{id}/link")]
+async fn link_attachment(
+    api: Data<Api>,
+    caller: Caller,
+    body: Body<NewLinkBody>,
+    id: Id<AttachmentId>,
+) -> Answer {
+    let link = api.desk.link_to_file(&caller, &id.0, body.0.ttl).await?;
+    Ok(HttpResponse::Ok().json(SignedLinkView::new(&link, &api)))
+}
+
+/// What a signed link to a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum FilePurpose {
+    /// A picture inside a message's page: nothing but a picture is shown.
+    Inline,
+    /// A file to be kept.
+    Download,
+}
+
+/// What a signed link carries.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FileQuery {
+    /// Part of a signed link: what it is for.
+    #[param(inline)]
+    purpose: Option<FilePurpose>,
+    /// Part of a signed link: the second since 1970 at which its time ends.
+    expires: Option<i64>,
+    /// Part of a signed link, in place of a token.
+    signature: Option<String>,
+}
+
 /// Read a file
 ///
 /// Always as a download, and as bytes without a type unless it is a PNG, JPEG, GIF or WebP image:
-/// no browser runs it. One `Range` at a time. Needs `conversations:read`.
-#[utoipa::path(tag = "attachments",
-    params(Id<AttachmentId>, ("Range" = Option<String>, Header, description = "One range of bytes: `bytes=0-1023`.")),
+/// no browser runs it. One `Range` at a time. Needs `conversations:read`, or a signed link:
+/// `POST /attachments/{id}/link` makes one, and a message's page has them for its pictures, which
+/// are shown only where they are one of those images, whatever they are called.
+#[utoipa::path(tag = "attachments", security(("bearer" = []), ("signed_link" = [])),
+    params(Id<AttachmentId>, FileQuery, ("Range" = Option<String>, Header, description = "One range of bytes: `bytes=0-1023`.")),
     responses(
         (status = OK, content_type = "application/octet-stream", body = Binary, description = "The file."),
         (status = PARTIAL_CONTENT, content_type = "application/octet-stream", body = Binary, description = "The part that was asked for.",
@@ -83,11 +135,22 @@ async fn get_attachment(api: Data<Api>, caller: Caller, id: Id<AttachmentId>) ->
 #[get("/attachments/{id}/content")]
 async fn get_attachment_content(
     api: Data<Api>,
-    caller: Caller,
+    caller: Option<Caller>,
     id: Id<AttachmentId>,
+    query: Query<FileQuery>,
     req: HttpRequest,
 ) -> Answer {
-    let (file, content) = api.desk.attachment_content(&caller, &id.0).await?;
+    let query = query.0;
+    let purpose = match query.purpose {
+        Some(FilePurpose::Inline) => LinkPurpose::Inline,
+        Some(FilePurpose::Download) | None => LinkPurpose::Download,
+    };
+    let proof = Proof { expires: query.expires, signature: query.signature.as_deref() };
+    let visitor = signed_link::visitor(&api, caller, purpose, &id.0.0, proof)?;
+    let (file, content) = api.desk.attachment_content(&visitor, &id.0).await?;
+    if purpose == LinkPurpose::Inline {
+        return picture(content);
+    }
     // A file never changes, so its id is its version.
     let etag = format!("\"{}\"", file.id);
     let asked = req.headers().get(header::RANGE).and_then(|value| value.to_str().ok());
@@ -108,6 +171,19 @@ async fn get_attachment_content(
             .body(content[first..=last].to_vec())),
         Wanted::Nothing => Err(out_of_range(size)),
     }
+}
+
+/// A picture inside a page. The page's sandbox gives it no origin, so that its pictures come from
+/// elsewhere in the eyes of a browser: the signature is what keeps others out.
+fn picture(content: Vec<u8>) -> Answer {
+    let kind = disposition::picture_type(&content)
+        .ok_or_else(|| Problem::not_found("there is no such picture: the file is none"))?;
+    Ok(HttpResponse::Ok()
+        .content_type(kind)
+        .insert_header((header::CONTENT_DISPOSITION, "inline"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+        .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"))
+        .body(content))
 }
 
 fn out_of_range(size: usize) -> Problem {

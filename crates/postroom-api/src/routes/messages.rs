@@ -1,6 +1,7 @@
 //! Messages: read, written, and looked at from all sides.
 
 use crate::answer::{self, Answer};
+use crate::body::Body;
 use crate::disposition;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
@@ -10,6 +11,8 @@ use crate::problem::{Problem, ProblemDocument};
 use crate::protect::frame_ancestors;
 use crate::query::Query;
 use crate::shapes::message::{self, DeliveryView, MessageView, NewMessageBody};
+use crate::shapes::message_page::{HtmlLinkView, NewHtmlLinkBody};
+use crate::signed_link::{self, Proof};
 use crate::state::Api;
 use actix_web::http::header;
 use actix_web::web::Data;
@@ -20,6 +23,7 @@ use postroom_core::id::{ConversationId, MessageId};
 use postroom_core::operations::idempotency::{self, Made, Once};
 use postroom_core::operations::messages::MessageCard;
 use postroom_core::operations::{conversations, messages};
+use postroom_core::signed_link::{LinkPurpose, message_thing};
 use postroom_core::threading::{Decision, SenderClass};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -34,6 +38,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_message)
         .service(get_raw_message)
         .service(get_message_html)
+        .service(link_message_html)
         .service(get_threading)
         .service(get_delivery);
 }
@@ -71,6 +76,10 @@ struct HtmlQuery {
     /// being read.
     #[param(default = false)]
     remote_images: Option<bool>,
+    /// Part of a signed link: the second since 1970 at which its time ends.
+    expires: Option<i64>,
+    /// Part of a signed link, in place of a token.
+    signature: Option<String>,
 }
 
 /// List a conversation's messages
@@ -179,20 +188,27 @@ async fn get_raw_message(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> A
 /// Show a message as a page
 ///
 /// The mail's HTML, or its text, made harmless: no script, no style, no form; images of other
-/// sites are left out unless asked for, and the header `X-Dropped-Images` counts them. Meant for
-/// a sandboxed frame. Needs `conversations:read`.
-#[utoipa::path(tag = "messages", params(Id<MessageId>, HtmlQuery),
+/// sites are left out unless asked for, and then those stay that come over https; the header
+/// `X-Dropped-Images` counts what is left out. Pictures that came with the mail are shown by links
+/// that hold for ten minutes. Meant for a frame; a browser can't send a token from there, so
+/// `POST /messages/{id}/html/link` makes a link that needs none. Needs `conversations:read`, or
+/// such a link.
+#[utoipa::path(tag = "messages", security(("bearer" = []), ("signed_link" = [])), params(Id<MessageId>, HtmlQuery),
     responses((status = OK, content_type = "text/html", body = String, description = "The page.",
         headers(("X-Dropped-Images" = i64, description = "How many images of other sites were left out.")))))]
 #[get("/messages/{id}/html")]
 async fn get_message_html(
     api: Data<Api>,
-    caller: Caller,
+    caller: Option<Caller>,
     id: Id<MessageId>,
     query: Query<HtmlQuery>,
 ) -> Answer {
-    let remote_images = query.0.remote_images.unwrap_or_default();
-    let safe = api.desk.message_html(&caller, id.0, remote_images).await?;
+    let query = query.0;
+    let remote_images = query.remote_images.unwrap_or_default();
+    let purpose = if remote_images { LinkPurpose::PageWithImages } else { LinkPurpose::Page };
+    let proof = Proof { expires: query.expires, signature: query.signature.as_deref() };
+    let visitor = signed_link::visitor(&api, caller, purpose, &message_thing(id.0), proof)?;
+    let safe = api.desk.message_html(&visitor, id.0, remote_images, api.links.base()).await?;
     let page = format!(
         "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>Message {}</title></head>\n<body>\n{}\n</body></html>\n",
         id.0, safe.html
@@ -205,9 +221,36 @@ async fn get_message_html(
         .body(page))
 }
 
+/// Make a link to a message's page
+///
+/// For the `src` of a frame: it holds for ten minutes at most and needs no token. What is to be
+/// said beside the frame comes with it: the images of other sites that were left out, and links
+/// that may lead elsewhere than they seem to. Whether the caller may see the message is asked now:
+/// a right that is taken away later ends with the link's time. Needs `conversations:read`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>),
+    request_body(content = NewHtmlLinkBody, description = "How it is to be shown, and how long.",
+        example = json!({"ttl": 300, "remote_images": false})),
+    responses((status = OK, body = HtmlLinkView, description = "The link.")))]
+#[post("/messages/{id}/html/link")]
+async fn link_message_html(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MessageId>,
+    body: Body<NewHtmlLinkBody>,
+) -> Answer {
+    let NewHtmlLinkBody { ttl, remote_images } = body.0;
+    let (link, safe) = api.desk.link_to_page(&caller, id.0, remote_images, ttl).await?;
+    Ok(HttpResponse::Ok().json(HtmlLinkView::new(&link, safe, &api)))
+}
+
 /// What a page that shows mail may do: show images of ours, open links in a window of their own.
+/// Our origin is named besides `'self'`, which not every browser grants a page without an origin.
 fn page_policy(api: &Api, remote_images: bool) -> String {
-    let images = if remote_images { "'self' https: http:" } else { "'self'" };
+    let mut images = "'self'".to_owned();
+    for more in api.links.origin().into_iter().chain(remote_images.then_some("https:")) {
+        images.push(' ');
+        images.push_str(more);
+    }
     format!(
         "default-src 'none'; img-src {images}; style-src 'none'; form-action 'none'; base-uri 'none'; \
          frame-ancestors {}; sandbox allow-popups",

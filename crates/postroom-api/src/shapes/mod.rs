@@ -5,3 +5,4 @@ pub mod binary;
 pub mod event;
 pub mod grant;
 pub mod message;
+pub mod message_page;

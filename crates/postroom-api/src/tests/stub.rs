@@ -1,11 +1,11 @@
 //! The outside, as small as it can be: mail is headers, an empty line and text.
 
 use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
-use postroom_core::mail::{Address, Composed, Mail, Outgoing};
+use postroom_core::mail::{Address, Composed, Mail, Outgoing, SignatureClaim};
 use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::ports::{
-    Authorize, AuthorizeError, ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox, ReadContext,
-    ReadMail, SafeHtml,
+    Authorize, AuthorizeError, CheckSender, ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox,
+    ReadContext, ReadMail, SafeHtml, ShowHtml,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,10 +13,19 @@ use std::sync::{Arc, Mutex};
 pub fn ports() -> Ports {
     Ports {
         reader: Arc::new(Reader),
+        senders: Arc::new(Senders),
         composer: Arc::new(Composer),
         keeper: Arc::new(Keeper::default()),
         prober: Arc::new(Prober),
         authorizer: Arc::new(Prober),
+    }
+}
+
+struct Senders;
+
+impl CheckSender for Senders {
+    fn check(&self, mails: &[Vec<&SignatureClaim>]) -> Vec<bool> {
+        vec![false; mails.len()]
     }
 }
 
@@ -43,12 +52,13 @@ impl ReadMail for Reader {
         }
     }
 
-    fn html(&self, _: &[u8], remote_images: bool) -> SafeHtml {
-        SafeHtml { html: "<p>its own</p>".to_owned(), remote_images: usize::from(!remote_images) }
+    fn html(&self, _: &[u8], how: &ShowHtml) -> SafeHtml {
+        let remote_images = usize::from(!how.remote_images);
+        SafeHtml { html: "<p>its own</p>".to_owned(), remote_images, ..SafeHtml::default() }
     }
 
     fn text_as_html(&self, text: &str) -> SafeHtml {
-        SafeHtml { html: format!("<p>{}</p>", text.replace('<', "&lt;")), remote_images: 0 }
+        SafeHtml { html: format!("<p>{}</p>", text.replace('<', "&lt;")), ..SafeHtml::default() }
     }
 
     fn part(&self, _: &[u8], _: i32) -> Option<Vec<u8>> {

@@ -9,6 +9,7 @@ use crate::error::Faults;
 use crate::id::AttachmentId;
 use crate::message::Attachment;
 use crate::ports::PortError;
+use crate::signed_link::{self, LinkPurpose, SignedLink};
 use crate::{Error, store};
 
 /// A file that the caller may see: one of a message that they may see, or their own upload.
@@ -82,6 +83,19 @@ impl Desk {
     pub async fn attachment(&self, actor: &Actor, id: &AttachmentId) -> Result<Attachment, Error> {
         let id = id.clone();
         self.read(actor, move |cx| find(cx, &id)).await
+    }
+
+    /// A link to a file that needs no token. Whether the caller may see it is asked now, not when
+    /// the link is used.
+    pub async fn link_to_file(
+        &self,
+        actor: &Actor,
+        id: &AttachmentId,
+        ttl: u32,
+    ) -> Result<SignedLink, Error> {
+        let lives = signed_link::lifetime(ttl)?;
+        let file = self.attachment(actor, id).await?;
+        Ok(signed_link::to_file(self.keys(), &file.id, LinkPurpose::Download, self.now(), lives))
     }
 
     /// A file and its bytes.

@@ -26,6 +26,7 @@ mod desk;
 mod known;
 mod ledger;
 mod people;
+mod senders;
 use known::Known;
 use ledger::Ledger;
 

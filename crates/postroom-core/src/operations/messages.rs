@@ -14,11 +14,14 @@ use crate::mail::{Address, Class, OutgoingFile, SenderAuth, TextParts};
 use crate::mailbox::Mailbox;
 use crate::message::{Attachment, AuthorType, Message, MessageKind, Outbound, Recipients};
 use crate::page::{Page, PageRequest};
-use crate::ports::SafeHtml;
+use crate::ports::{SafeHtml, ShowHtml};
+use crate::signed_link::{self, LONGEST_TTL, LinkPurpose, SignedLink};
 use crate::store::messages::NewMessage as Row;
 use crate::store::types::Json;
 use crate::text::TEXT_BYTES;
 use crate::{Error, store};
+use std::collections::HashMap;
+use std::time::Duration;
 
 mod reply;
 
@@ -343,14 +346,17 @@ impl Desk {
         }
     }
 
-    /// A message as HTML that may be shown. Remote images are dropped unless asked for.
+    /// A message as HTML that may be shown. Remote images are dropped unless asked for; pictures
+    /// that came with it get signed links under `base`.
     pub async fn message_html(
         &self,
         actor: &Actor,
         id: MessageId,
         remote_images: bool,
+        base: &str,
     ) -> Result<SafeHtml, Error> {
         let card = self.read(actor, move |cx| find(cx, id)).await?;
+        let how = ShowHtml { remote_images, pictures: self.pictures(&card.attachments, base) };
         let raw = match (&card.message.raw_hash, card.message.has_html) {
             (Some(hash), true) => Some(self.load(hash.clone()).await?),
             _ => None,
@@ -359,11 +365,35 @@ impl Desk {
         let text = card.message.content;
         crate::desk::off_thread(move || {
             Ok(match raw {
-                Some(raw) => reader.html(&raw, remote_images),
+                Some(raw) => reader.html(&raw, &how),
                 None => reader.text_as_html(&text),
             })
         })
         .await
+    }
+
+    /// Links by Content-ID to files that may be pictures inside the text; what a file truly is
+    /// shows when it is asked for.
+    fn pictures(&self, files: &[Attachment], base: &str) -> HashMap<String, String> {
+        let (now, lives) = (self.now(), Duration::from_secs(u64::from(LONGEST_TTL)));
+        let link = |file: &Attachment| {
+            let link = signed_link::to_file(self.keys(), &file.id, LinkPurpose::Inline, now, lives);
+            format!("{base}{}", link.path)
+        };
+        files.iter().filter_map(|file| Some((file.content_id.clone()?, link(file)))).collect()
+    }
+
+    /// A link to the page of a message, for a frame, and what is to be said beside that frame.
+    pub async fn link_to_page(
+        &self,
+        actor: &Actor,
+        id: MessageId,
+        remote_images: bool,
+        ttl: u32,
+    ) -> Result<(SignedLink, SafeHtml), Error> {
+        let lives = signed_link::lifetime(ttl)?;
+        let safe = self.message_html(actor, id, remote_images, "").await?;
+        Ok((signed_link::to_page(self.keys(), id, remote_images, self.now(), lives), safe))
     }
 
     /// Reads the uploads that a message is to carry.

@@ -17,6 +17,8 @@ impl Desk {
     /// the ledger.
     pub fn receive_here(&self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
         let system = Actor::system();
+        let checked = self.with_senders_checked(batch);
+        let batch = checked.as_ref();
         let failed = match self.receive_once(batch) {
             Ok(receipts) => return Ok(receipts),
             Err(error) => error,
