@@ -130,7 +130,8 @@ fn fill(desk: &Desk, count: usize) {
     for numbers in numbers.chunks(BATCH) {
         let arrivals = numbers.iter().map(|number| arrival(desk, *number)).collect();
         let folder = "push".to_owned();
-        desk.receive_here(&Batch { mailbox_id, folder, uidvalidity: None, arrivals }).expect("mail comes in");
+        desk.receive_here(&Batch { mailbox_id, lease: None, folder, uidvalidity: None, arrivals })
+            .expect("mail comes in");
     }
 }
 

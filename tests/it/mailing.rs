@@ -1,6 +1,9 @@
 //! What the tests of mail have in common: mailboxes on real servers, and questions to the API in
 //! a word.
 
+use diesel::RunQueryDsl;
+use postroom::Config;
+use postroom_core::store::conn::{self, Conn};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::desk::TestDesk;
@@ -206,4 +209,19 @@ pub fn noise(length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// The database itself, to do what only the passing of time or another host would do.
+pub fn database(config: &Config) -> Conn {
+    conn::open(&config.database_url().expect("the configuration is sound")).expect("the database is there")
+}
+
+/// Runs a statement on a desk's database.
+pub fn sql(config: &Config, statement: &str) {
+    let conn = &mut database(config);
+    let done = match conn {
+        Conn::Postgres(conn) => diesel::sql_query(statement).execute(conn),
+        Conn::Sqlite(conn) => diesel::sql_query(statement).execute(conn),
+    };
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
 }

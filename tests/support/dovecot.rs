@@ -140,6 +140,11 @@ impl Dovecot {
         sessions.len()
     }
 
+    /// How many clients are logged in.
+    pub fn sessions(&self) -> usize {
+        leash::descendants(self.leash.pid()).iter().filter(|(_, name)| name == "imap").count()
+    }
+
     /// Ends the server and all its sessions at once, as a crash would. The ports are closed then;
     /// [`start_again`](Self::start_again) brings it back on the same ones.
     pub fn kill(&mut self) {

@@ -263,7 +263,9 @@ impl From<Error> for Problem {
                     .with(Extras { existing_id, ..Extras::default() })
             }
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),
-            Error::StateConflict(_) => Self::new(StatusCode::CONFLICT, "state_conflict", detail),
+            Error::StateConflict(_) | Error::LeaseLost => {
+                Self::new(StatusCode::CONFLICT, "state_conflict", detail)
+            }
             Error::MissingScope(scope) => Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
                 .with(Extras { required_scope: Some(scope.to_string()), ..Extras::default() }),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),

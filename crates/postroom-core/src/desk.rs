@@ -35,6 +35,10 @@ pub struct Settings {
     pub ingest_tries: i32,
     /// How long an answer is tried before it is given up.
     pub send_for: Duration,
+    /// How long a mailbox fails before that is made known.
+    pub error_after: Duration,
+    /// The name of the mailbox that notices to the administrators leave from.
+    pub notices_mailbox: Option<String>,
 }
 
 impl Default for Settings {
@@ -49,6 +53,8 @@ impl Default for Settings {
             mail_bytes: 64 * 1024 * 1024,
             ingest_tries: 5,
             send_for: Duration::from_secs(2 * DAY),
+            error_after: Duration::from_mins(15),
+            notices_mailbox: None,
         }
     }
 }

@@ -72,6 +72,9 @@ pub enum Error {
     /// More than is taken at once.
     #[error("{0}")]
     TooLarge(String),
+    /// Another daemon has taken the mailbox over: what this one still writes no longer counts.
+    #[error("another daemon has this mailbox now")]
+    LeaseLost,
     /// Everything is busy just now; the caller may try again.
     #[error("the database is busy")]
     Busy,

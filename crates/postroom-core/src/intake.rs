@@ -1,6 +1,7 @@
 //! Mail on its way in: where it was found, and what became of it.
 
 use crate::id::{ConversationId, MailboxId, MessageId};
+use crate::lease::Lease;
 use crate::mail::Mail;
 use crate::time::Timestamp;
 use crate::word::words;
@@ -58,6 +59,9 @@ pub struct Arrival {
 pub struct Batch {
     /// The mailbox.
     pub mailbox_id: MailboxId,
+    /// The right to take it in, for what a poll has fetched: without it the batch is refused.
+    /// `None`: it was handed in from outside, and no other daemon could have it as well.
+    pub lease: Option<Lease>,
     /// The folder.
     pub folder: String,
     /// The folder's generation, for what waits under its numbers.

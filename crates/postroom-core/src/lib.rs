@@ -8,6 +8,7 @@
 pub mod access;
 pub mod actor;
 pub mod authorization;
+pub mod backoff;
 pub mod blobs;
 pub mod conversation;
 pub mod cx;
@@ -17,6 +18,7 @@ pub mod event;
 pub mod id;
 pub mod intake;
 pub mod keys;
+pub mod lease;
 pub mod mail;
 pub mod mailbox;
 pub mod message;

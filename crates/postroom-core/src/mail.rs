@@ -314,6 +314,8 @@ pub struct Outgoing {
     pub date: Timestamp,
     /// The value of X-Postroom-Instance.
     pub instance_mark: String,
+    /// No person wrote it: it says so (RFC 3834), and asks for no automatic answer.
+    pub is_automatic: bool,
     /// The files, in order.
     pub files: Vec<OutgoingFile>,
 }

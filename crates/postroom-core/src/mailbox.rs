@@ -41,6 +41,16 @@ words! {
         Append = "append",
     }
 
+    /// Whose trouble it is that a mailbox can't be read.
+    pub enum Trouble {
+        /// Its own: a folder is missing, a setting is wrong.
+        Mailbox = "mailbox",
+        /// The server's: it can't be reached, hangs up, or says "not now".
+        Server = "server",
+        /// The login's: the server does not let this user in.
+        Login = "login",
+    }
+
     /// How a mailbox is doing.
     pub enum MailboxState {
         /// The last poll went well, or there was none yet.
@@ -268,6 +278,21 @@ pub struct FolderCursor {
     pub last_uid: i64,
 }
 
+/// How many mailboxes are doing how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Tally {
+    /// Their last poll went well, or there was none yet.
+    pub ok: usize,
+    /// They work, but some mail or some folder could not be fetched.
+    pub degraded: usize,
+    /// Their last poll failed.
+    pub failing: usize,
+    /// They wait for somebody to authorize them.
+    pub needs_authorization: usize,
+    /// They are at rest.
+    pub paused: usize,
+}
+
 /// How a mailbox is doing, in figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MailboxStatus {
@@ -279,6 +304,10 @@ pub struct MailboxStatus {
     pub last_attempt_at: Option<Timestamp>,
     /// What went wrong last, in words; `null` once a poll went well.
     pub last_error: Option<String>,
+    /// Since when no poll went well; `null` while they do.
+    pub failing_since: Option<Timestamp>,
+    /// When it is tried next, after one that failed; asking for a poll does it at once.
+    pub retry_at: Option<Timestamp>,
     /// A poll is asked for or under way.
     pub syncing: bool,
     /// Mail that is known to be there and not yet here.

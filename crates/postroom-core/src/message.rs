@@ -173,8 +173,8 @@ pub struct RecipientResult {
 pub struct Outbound {
     /// Its number.
     pub id: OutboxId,
-    /// The message it carries.
-    pub message_id: MessageId,
+    /// The message it carries; `None` is a notice to the administrators.
+    pub message_id: Option<MessageId>,
     /// The mailbox it leaves from.
     pub mailbox_id: MailboxId,
     /// How far it has got.

@@ -1,8 +1,10 @@
 //! Mail from an IMAP server (RFC 3501), through the `imap` crate behind the shield.
 
+mod idle;
 mod login;
 mod words;
 
+pub use idle::{Hangup, News};
 pub use login::{connect, connect_within};
 
 use crate::error::SourceError;
@@ -13,6 +15,7 @@ use imap::types::{Fetch, Fetches, Flag};
 use jiff::civil::Date;
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
+use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use words::{quoted, uid_set, wire_name};
@@ -40,6 +43,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub struct ImapSession {
     place: Place,
     session: Session,
+    /// The same connection once more, for who ends it from another thread.
+    line: TcpStream,
     shelf: Shelf,
     deadline: Deadline,
     timeouts: Timeouts,
@@ -47,6 +52,7 @@ pub struct ImapSession {
     is_writable: bool,
     can_move: bool,
     can_expunge: bool,
+    can_idle: bool,
     is_over: bool,
 }
 
@@ -113,23 +119,36 @@ impl ImapSession {
         what: &str,
         command: impl FnOnce(&mut Session) -> imap::Result<T>,
     ) -> Result<T, SourceError> {
+        self.ask_within(what, self.timeouts.command, command)
+    }
+
+    /// As [`ask`](Self::ask), with a time limit of its own.
+    fn ask_within<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        command: impl FnOnce(&mut Session) -> imap::Result<T>,
+    ) -> Result<T, SourceError> {
         if self.is_over {
             return Err(self.place.lost("the session is over"));
         }
         self.shelf.clear();
-        self.deadline.set(self.timeouts.command);
+        self.deadline.set(limit);
         let outcome = guard(|| command(&mut self.session));
         // News about other mails that came along; we ask for what we want to know.
         drop(self.session.take_all_unsolicited());
-        outcome.map_err(|failure| {
-            let error = failure.explain(&self.place, &self.shelf, what);
-            if error.drops_session() {
-                self.is_over = true;
-                // What is still to be written at drop must not wait for a server that is gone.
-                self.deadline.set(Duration::ZERO);
-            }
-            error
-        })
+        outcome.map_err(|failure| self.failed(failure, what))
+    }
+
+    /// What went wrong, in words. The session is over unless the server only said no.
+    fn failed(&mut self, failure: Failure, what: &str) -> SourceError {
+        let error = failure.explain(&self.place, &self.shelf, what);
+        if error.drops_session() {
+            self.is_over = true;
+            // What is still to be written at drop must not wait for a server that is gone.
+            self.deadline.set(Duration::ZERO);
+        }
+        error
     }
 
     /// Covers all numbers from one on: at once in a folder of at most `width` mails, otherwise in

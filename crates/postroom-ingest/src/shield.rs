@@ -56,6 +56,7 @@ struct Contents {
     answered: usize,
     last_line: Vec<u8>,
     farewell: Option<Vec<u8>>,
+    has_grown: bool,
 }
 
 impl Shelf {
@@ -70,6 +71,7 @@ impl Shelf {
         contents.literals.clear();
         contents.answered = 0;
         contents.last_line.clear();
+        contents.has_grown = false;
     }
 
     /// The bytes that a string in an answer stands for. A literal can be taken once; the second
@@ -82,6 +84,11 @@ impl Shelf {
         self.lock().literals.get_mut(number)?.take()
     }
 
+    /// The server said `EXISTS` (RFC 3501 section 7.3.1) since the last command was begun.
+    pub fn has_grown(&self) -> bool {
+        self.lock().has_grown
+    }
+
     /// The last line the server sent, as it was but for its end, at most 1,024 bytes of it.
     pub fn last_line(&self) -> Vec<u8> {
         self.lock().last_line.clone()
@@ -91,6 +98,14 @@ impl Shelf {
     pub fn farewell(&self) -> Option<String> {
         self.lock().farewell.as_deref().map(clean)
     }
+}
+
+/// `* 23 EXISTS`.
+fn is_growth(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| *byte == b' ');
+    words.next() == Some(b"*")
+        && words.next().is_some_and(|count| !count.is_empty() && count.iter().all(u8::is_ascii_digit))
+        && words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"EXISTS"))
 }
 
 /// Undoes the escapes of a quoted string, which the crate leaves in place.
@@ -184,6 +199,7 @@ impl<S> Shield<S> {
             contents.last_line.clear();
             let text = self.line.trim_ascii_end();
             contents.last_line.extend_from_slice(&text[..text.len().min(QUOTED)]);
+            contents.has_grown |= is_growth(text);
             match untagged_status(&self.line) {
                 // A warning, or greetings at the wrong time.
                 Some(b"no" | b"bad" | b"preauth") => {
@@ -260,7 +276,11 @@ impl<S: Read> Shield<S> {
 impl<S: Read> Read for Shield<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.given == self.ready.len() {
-            self.advance().inspect_err(|_| self.is_over = true)?;
+            // What was late may still come, where somebody only waited for news.
+            let is_late = |error: &io::Error| {
+                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            };
+            self.advance().inspect_err(|error| self.is_over |= !is_late(error))?;
         }
         let ready = &self.ready[self.given..];
         let now = ready.len().min(buf.len());

@@ -107,6 +107,8 @@ pub(crate) struct Timed {
     usual: Duration,
     /// The longest that one may take now.
     limit: Duration,
+    /// When what is waited for without asking must have come.
+    until: Option<Instant>,
     /// What the socket is set to.
     set: Duration,
 }
@@ -116,12 +118,15 @@ impl Timed {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(usual))?;
         tcp.set_write_timeout(Some(usual))?;
-        Ok(Self { tcp, deadline, usual, limit: usual, set: usual })
+        Ok(Self { tcp, deadline, usual, limit: usual, until: None, set: usual })
     }
 
     /// Makes sure that the next call ends by the deadline.
     fn hurry(&mut self) -> io::Result<()> {
-        let left = self.deadline.left();
+        let mut left = self.deadline.left();
+        if let Some(until) = self.until {
+            left = left.min(until.saturating_duration_since(Instant::now()));
+        }
         if left.is_zero() {
             return Err(io::Error::from(io::ErrorKind::TimedOut));
         }
@@ -161,6 +166,11 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
+    /// The connection once more.
+    pub fn line(&mut self) -> io::Result<TcpStream> {
+        self.timed().tcp.try_clone()
+    }
+
     fn timed(&mut self) -> &mut Timed {
         match self {
             Self::Plain(timed) => timed,
@@ -194,11 +204,13 @@ impl Write for Wire {
     }
 }
 
-/// The crate takes the time limit away after IDLE: there is always one.
+/// The crate asks for a limit when it begins to wait for news and takes it away afterwards: there is
+/// always one. What it asks for counts from now on, and not anew with every line that comes.
 impl imap::extensions::idle::SetReadTimeout for Shield<Wire> {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> imap::Result<()> {
         let timed = self.stream().timed();
         timed.limit = timeout.unwrap_or(timed.usual);
+        timed.until = timeout.map(|limit| Instant::now() + limit);
         Ok(())
     }
 }

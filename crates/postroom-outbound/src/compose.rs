@@ -22,13 +22,19 @@ pub const MAX_RECIPIENTS: usize = 50;
 /// The end of the year 9999: the last second that RFC 5322 can write.
 const LAST_SECOND: u64 = 253_402_300_799;
 
+/// What mail says that no person wrote (RFC 3834 section 5, and what Exchange and others go by), so
+/// that no machine answers it.
+const AUTOMATIC: &str =
+    "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\nPrecedence: auto_reply\r\n";
+
 /// Writes mail.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Composer;
 
 impl ComposeMail for Composer {
     /// Date, From, To, Cc, Subject, Message-ID, In-Reply-To, References, X-Postroom-Instance,
-    /// MIME-Version and Content-Type, in this order; empty ones are left out but for Subject.
+    /// for automatic mail Auto-Submitted, X-Auto-Response-Suppress and Precedence, MIME-Version and
+    /// Content-Type, in this order; empty ones are left out but for Subject.
     ///
     /// Fails where an address can't be written to, where there is no recipient or more than
     /// [`MAX_RECIPIENTS`], and where Message-ID, instance mark or date can't stand in a header.
@@ -57,6 +63,9 @@ impl ComposeMail for Composer {
         }
         raw.push_str(&subject(&mail.subject));
         raw.push_str(&own_ids(mail)?);
+        if mail.is_automatic {
+            raw.push_str(AUTOMATIC);
+        }
         raw.push_str("MIME-Version: 1.0\r\n");
 
         let mut raw = raw.into_bytes();

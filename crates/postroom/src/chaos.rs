@@ -81,9 +81,10 @@ fn delete(session: &mut dyn MailSource, batch: &Batch) -> Result<(), String> {
 
 /// Forgets all that waits in the folder; its cursor stays behind it.
 fn forget(desk: &Desk, batch: &Batch) -> Result<(), String> {
-    let Some(uidvalidity) = batch.uidvalidity else { return Ok(()) };
+    let (Some(uidvalidity), Some(lease)) = (batch.uidvalidity, &batch.lease) else { return Ok(()) };
     let (mailbox_id, name): (MailboxId, &str) = (batch.mailbox_id, &batch.folder);
-    let folder = |uidvalidity| Folder { mailbox_id, name: name.to_owned(), uidvalidity };
+    let folder =
+        |uidvalidity| Folder { mailbox_id, lease: lease.clone(), name: name.to_owned(), uidvalidity };
     let forgotten = desk.write_here(&Actor::system(), |cx| {
         let last = fetching::cursor(cx, mailbox_id, name)?.map_or(0, |cursor| cursor.last_uid);
         // What waits under an older generation of numbers is dropped with it.

@@ -31,6 +31,8 @@ pub struct Config {
     pub keep: Keep,
     /// Providers that mailboxes are authorized by.
     pub oauth: Oauth,
+    /// What the desk itself writes to those who run it.
+    pub notices: Notices,
     /// Mailboxes that are set up here rather than through the API.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<ConfiguredMailbox>,
@@ -237,6 +239,12 @@ pub struct Ingest {
     pub check_dkim: bool,
     /// The DNS server that is asked for keys; those of the system if not set.
     pub dns_server: Option<SocketAddr>,
+    /// Wait for news where the server tells them, besides polling.
+    pub idle: bool,
+    /// Folders of a mailbox that are watched at the most.
+    pub watched_folders: usize,
+    /// Minutes that a mailbox fails before that is made known.
+    pub error_after_minutes: u32,
 }
 
 /// How long things stay.
@@ -293,13 +301,28 @@ impl Default for Limits {
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { check_dkim: true, dns_server: None }
+        Self { check_dkim: true, dns_server: None, idle: true, watched_folders: 5, error_after_minutes: 15 }
     }
 }
 
 impl Default for Keep {
     fn default() -> Self {
         Self { events_days: 90, uploads_hours: 24, reopen_days: 30, send_hours: 48 }
+    }
+}
+
+/// What the desk itself writes to those who run it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notices {
+    /// The name of the mailbox that it leaves from; without one it is any that works.
+    pub mailbox: Option<String>,
+}
+
+impl Ingest {
+    /// Folders of a mailbox that are watched.
+    pub(crate) fn watched_folders(&self) -> usize {
+        if self.idle { self.watched_folders } else { 0 }
     }
 }
 
@@ -350,6 +373,8 @@ impl Config {
         range("keep.uploads_hours", self.keep.uploads_hours as usize, 1, 24 * 30)?;
         range("keep.reopen_days", self.keep.reopen_days as usize, 0, 3_650)?;
         range("keep.send_hours", self.keep.send_hours as usize, 1, 24 * 14)?;
+        range("ingest.watched_folders", self.ingest.watched_folders, 1, 20)?;
+        range("ingest.error_after_minutes", self.ingest.error_after_minutes as usize, 1, 24 * 60)?;
         range("database.connections", self.database.connections as usize, 0, 100)?;
         for origin in &server.cors_origins {
             let is_origin = url::Url::parse(origin).is_ok_and(|url| {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use postroom_api::{Api, ApiState};
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
-use postroom_core::operations::{mailboxes, outbox};
+use postroom_core::operations::{leases, mailboxes, outbox};
 use postroom_core::store::conn::DatabaseUrl;
 use postroom_core::time::Clock;
 use rustls::pki_types::pem::PemObject;
@@ -66,7 +66,7 @@ impl Daemon {
         let handle = server.handle();
         Ok(Self {
             address,
-            workers: work::start(&desk, &stopping),
+            workers: work::start(&desk, &config.ingest, &stopping),
             desk,
             server: handle,
             serving: tokio::spawn(server),
@@ -110,6 +110,9 @@ async fn prepare(desk: &Desk, config: &Config, alone: bool) -> anyhow::Result<()
     desk.write(&Actor::system(), move |cx| mailboxes::configure(cx, &configured)).await.map_err(|error| {
         anyhow::anyhow!("mailboxes in the configuration: {}", crate::commands::sentence(&error))
     })?;
+    if alone {
+        desk.write(&Actor::system(), leases::release_all).await?;
+    }
     let recovered = desk
         .write(&Actor::system(), move |cx| if alone { outbox::recover_all(cx) } else { outbox::recover(cx) })
         .await?;

@@ -83,5 +83,7 @@ fn settings(config: &Config) -> Settings {
         mail_bytes: config.limits.mail_mib * 1024 * 1024,
         ingest_tries: config.limits.ingest_tries,
         send_for: hours(config.keep.send_hours),
+        notices_mailbox: config.notices.mailbox.clone(),
+        error_after: Duration::from_secs(u64::from(config.ingest.error_after_minutes) * 60),
     }
 }

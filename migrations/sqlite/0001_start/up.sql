@@ -95,9 +95,23 @@ CREATE TABLE mailbox_states (
   last_error TEXT,
   failing_since INTEGER,
   sync_requested_at INTEGER,
+  polled_version INTEGER,
+  failures INTEGER NOT NULL,
+  trouble TEXT CHECK (trouble IN ('mailbox', 'server', 'login')),
+  retry_at INTEGER,
+  error_raised_at INTEGER,
   accepted INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
   failed INTEGER NOT NULL
+) STRICT;
+
+-- Which daemon polls a mailbox, until when by the database's clock. The fence rises whenever
+-- another one takes it, and what is written under a lower one is refused.
+CREATE TABLE leases (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  owner TEXT,
+  fence INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE folders (
@@ -367,10 +381,11 @@ CREATE TABLE conversation_tags (
 ) STRICT;
 CREATE INDEX conversation_tags_tag ON conversation_tags (tag_id, conversation_id);
 
--- Mail on its way out. The bytes under `raw_hash` are final.
+-- Mail on its way out. The bytes under `raw_hash` are final. Without a message it is a notice to
+-- the administrators.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  message_id INTEGER NOT NULL UNIQUE REFERENCES messages (id) ON DELETE CASCADE,
+  message_id INTEGER UNIQUE REFERENCES messages (id) ON DELETE CASCADE,
   mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id),
   state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'deferred', 'uncertain', 'failed')),
   raw_hash TEXT NOT NULL,

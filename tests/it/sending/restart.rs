@@ -74,7 +74,8 @@ async fn a_worker_that_dies_is_replaced() {
         claim_and_die(&desk, mailbox, bytes_went).await;
         delivered(&desk, &answer, "sending").await;
         // The claim runs out.
-        pass(&desk, Duration::from_secs(6 * 60 * 60 + 1)).await;
+        sql(desk.config(), "UPDATE outbox SET claimed_until = claimed_until - 1801000000");
+        pass(&desk, Duration::from_secs(1)).await;
         let expected = if bytes_went { "uncertain" } else { "sent" };
         delivered(&desk, &answer, expected).await;
         let next = reply(&desk, conversation, "Did you get it?").await;

@@ -7,7 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use postroom_core::actor::Actor;
-use postroom_core::operations::events;
+use postroom_core::mailbox::Tally;
+use postroom_core::operations::mailboxes;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -23,6 +24,16 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 struct Health {
     /// `ok`.
     status: &'static str,
+}
+
+/// That the daemon can work, and how its mailboxes are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "ok", "mailboxes": {"ok": 3, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}}))]
+struct Ready {
+    /// `ok`.
+    status: &'static str,
+    /// How many mailboxes are doing how. One that fails makes nothing unready.
+    mailboxes: Tally,
 }
 
 /// Which daemon answers.
@@ -48,21 +59,22 @@ async fn get_live() -> HttpResponse {
 
 /// Tell whether the daemon can work
 ///
-/// Asks the database. Send no requests here while this fails. Public.
+/// Asks the database. Send no requests here while this fails. It also counts the mailboxes by how they
+/// are doing: one that can't be read keeps nobody from working. Public.
 #[utoipa::path(tag = "health", security(()),
     responses(
-        (status = OK, body = Health, description = "It can work."),
+        (status = OK, body = Ready, description = "It can work."),
         (status = SERVICE_UNAVAILABLE, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
          description = "`not_ready`: it can't; `reasons` says why.")))]
 #[get("/health/ready")]
 async fn get_ready(api: Data<Api>) -> Answer {
     let mut reasons = (api.readiness)();
-    if let Err(error) = api.desk.read(&Actor::system(), events::last_seq).await {
+    let tally = api.desk.read(&Actor::system(), mailboxes::tally).await.map_err(|error| {
         tracing::warn!(%error, "not ready: the database does not answer");
         reasons.push("the database does not answer".to_owned());
-    }
-    if reasons.is_empty() {
-        return Ok(HttpResponse::Ok().json(Health { status: "ok" }));
+    });
+    if let (Ok(mailboxes), true) = (tally, reasons.is_empty()) {
+        return Ok(HttpResponse::Ok().json(Ready { status: "ok", mailboxes }));
     }
     let told = format!("not ready: {}", reasons.join("; "));
     let extras = Extras { reasons: Some(reasons), ..Extras::default() };

@@ -1,15 +1,20 @@
 //! What a poll of a mailbox keeps track of: how far each folder was read, what waits to be
 //! fetched, what was tried in vain, and what is still to be done on the server.
+//!
+//! Every write begins with [`leases::hold`]: a daemon that lost the mailbox to another changes
+//! nothing any more.
 
+use super::{leases, notices};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::MailboxId;
 use crate::intake::Verdict;
+use crate::lease::Lease;
 use crate::mailbox::FolderCursor;
 use crate::store::ledger::{MailAction, NewEntry, Pending};
-use crate::store::mailboxes::{PollEnd, PollState};
+use crate::store::mailboxes::{AfterPoll, PollEnd, PollState};
 use crate::time::Timestamp;
-use crate::{Error, store};
+use crate::{Error, backoff, store};
 use std::collections::HashSet;
 
 /// A folder of a mailbox in one generation of its numbers.
@@ -17,6 +22,8 @@ use std::collections::HashSet;
 pub struct Folder {
     /// The mailbox.
     pub mailbox_id: MailboxId,
+    /// The right to poll it: every write below asks for it.
+    pub lease: Lease,
     /// The folder's name.
     pub name: String,
     /// The generation.
@@ -35,27 +42,112 @@ pub fn states(cx: &mut Cx<'_>) -> Result<Vec<PollState>, Error> {
     Ok(store::mailboxes::states(cx.conn)?)
 }
 
-/// Notes that a poll begins. Returns when.
-pub fn begin_poll(cx: &mut Cx<'_>, id: MailboxId) -> Result<Timestamp, Error> {
-    store::mailboxes::begin_poll(cx.conn, id, cx.now)?;
-    Ok(cx.now)
+/// A poll that has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// The request that it answers, if there was one. One that comes later is another, whatever
+    /// the clock of the host says on which it was made.
+    asked: Option<Timestamp>,
 }
 
-/// Notes how a poll ended, and tells when a mailbox stops working or works again.
-pub fn end_poll(cx: &mut Cx<'_>, id: MailboxId, began: Timestamp, end: &PollEnd) -> Result<(), Error> {
+/// Notes that a poll begins.
+pub fn begin_poll(cx: &mut Cx<'_>, lease: &Lease) -> Result<Begun, Error> {
+    leases::hold(cx, lease)?;
+    let id = lease.mailbox_id;
+    let mailbox = store::mailboxes::find(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
+    let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
+    store::mailboxes::begin_poll(cx.conn, id, mailbox.version, cx.now)?;
+    Ok(Begun { asked: state.sync_requested_at })
+}
+
+/// Notes how a poll ended, and when the mailbox is tried again if it failed. That it works again
+/// is told where it was told that it did not.
+pub fn end_poll(cx: &mut Cx<'_>, lease: &Lease, begun: Begun, end: &PollEnd) -> Result<(), Error> {
+    leases::hold(cx, lease)?;
+    let id = lease.mailbox_id;
     let Some(before) = store::mailboxes::state(cx.conn, id)? else { return Ok(()) };
-    store::mailboxes::end_poll(cx.conn, &before, began, end, cx.now)?;
-    let about = About { mailbox_id: Some(id), ..About::default() };
-    match end {
-        PollEnd::Failed(why) if before.failing_since.is_none() => {
-            cx.tell(NewEvent::new(EventType::MailboxError, about).with("error", why.clone()));
+    let sync_requested_at = before.sync_requested_at.filter(|asked| Some(*asked) != begun.asked);
+    let after = match end.failure() {
+        Some((trouble, why)) => {
+            let failures = before.failures.saturating_add(1);
+            let pause = backoff::pause(trouble, failures, rand::random());
+            AfterPoll {
+                last_success_at: before.last_success_at,
+                last_error: Some(why.to_owned()),
+                failing_since: before.failing_since.or(Some(cx.now)),
+                sync_requested_at,
+                failures,
+                trouble: Some(trouble),
+                retry_at: Some(cx.now.plus(pause)),
+                error_raised_at: before.error_raised_at,
+            }
         }
-        PollEnd::Well | PollEnd::Partly(_) if before.failing_since.is_some() => {
-            cx.tell(NewEvent::new(EventType::MailboxRecovered, about));
-        }
-        _ => {}
+        None => AfterPoll {
+            last_success_at: Some(cx.now),
+            last_error: if let PollEnd::Partly(why) = end { Some(why.clone()) } else { None },
+            failing_since: None,
+            sync_requested_at,
+            failures: 0,
+            trouble: None,
+            retry_at: None,
+            error_raised_at: None,
+        },
+    };
+    store::mailboxes::end_poll(cx.conn, id, &after)?;
+    if before.error_raised_at.is_some() && after.error_raised_at.is_none() {
+        let about = About { mailbox_id: Some(id), ..About::default() };
+        cx.tell(NewEvent::new(EventType::MailboxRecovered, about));
+        tell_recovered(cx, id, &before)?;
     }
     Ok(())
+}
+
+/// Whether a mailbox fails for so long that it is to be made known, and was not yet.
+pub fn is_error_due(cx: &Cx<'_>, state: &PollState) -> bool {
+    let long_ago = cx.now.minus(cx.settings.error_after);
+    state.error_raised_at.is_none() && state.failing_since.is_some_and(|since| since <= long_ago)
+}
+
+/// Makes it known, once, that a mailbox fails for long.
+pub fn raise_error(cx: &mut Cx<'_>, lease: &Lease) -> Result<(), Error> {
+    leases::hold(cx, lease)?;
+    let id = lease.mailbox_id;
+    let Some(state) = store::mailboxes::state(cx.conn, id)? else { return Ok(()) };
+    if !is_error_due(cx, &state) || !store::mailboxes::raise_error(cx.conn, id, cx.now)? {
+        return Ok(());
+    }
+    let about = About { mailbox_id: Some(id), ..About::default() };
+    let event = NewEvent::new(EventType::MailboxError, about)
+        .with("error", state.last_error.clone())
+        .with("failing_since", state.failing_since.map(|since| since.to_string()));
+    cx.tell(event);
+    tell_error(cx, id, &state)
+}
+
+fn tell_error(cx: &mut Cx<'_>, id: MailboxId, state: &PollState) -> Result<(), Error> {
+    let Some(mailbox) = store::mailboxes::find(cx.conn, id)? else { return Ok(()) };
+    let since = state.failing_since.map(|since| since.to_string()).unwrap_or_default();
+    let why = state.last_error.as_deref().unwrap_or_default();
+    let subject = format!("The mailbox {} can't be read", mailbox.name);
+    let text = format!(
+        "The mailbox {} ({}) can't be read since {since}:\n\n{why}\n\n\
+         Its mail waits where it is, and postroom goes on trying. How it is doing stands at\n\
+         GET /api/v1/mailboxes/{id}/status, or ask: postroom mailbox list\n",
+        mailbox.name, mailbox.address
+    );
+    notices::mail_about(cx, &mailbox, &subject, &text)
+}
+
+fn tell_recovered(cx: &mut Cx<'_>, id: MailboxId, before: &PollState) -> Result<(), Error> {
+    let Some(mailbox) = store::mailboxes::find(cx.conn, id)? else { return Ok(()) };
+    let since = before.failing_since.map(|since| since.to_string()).unwrap_or_default();
+    let subject = format!("The mailbox {} can be read again", mailbox.name);
+    let text = format!(
+        "The mailbox {} ({}) can be read again since {}. It could not since {since}; what came in the \
+         meantime is being fetched.\n",
+        mailbox.name, mailbox.address, cx.now
+    );
+    notices::mail_about(cx, &mailbox, &subject, &text)
 }
 
 /// How far a folder was read; `None` if never.
@@ -66,6 +158,7 @@ pub fn cursor(cx: &mut Cx<'_>, mailbox: MailboxId, folder: &str) -> Result<Optio
 /// Begins a folder, or a new generation of it, behind `last_uid`. What waited under older
 /// numbers is forgotten: they mean nothing any more.
 pub fn begin_folder(cx: &mut Cx<'_>, folder: &Folder, last_uid: i64) -> Result<(), Error> {
+    leases::hold(cx, &folder.lease)?;
     let cursor = FolderCursor { name: folder.name.clone(), uidvalidity: folder.uidvalidity, last_uid };
     store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?;
     Ok(store::ledger::delete_old_pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity)?)
@@ -74,6 +167,7 @@ pub fn begin_folder(cx: &mut Cx<'_>, folder: &Folder, last_uid: i64) -> Result<(
 /// Notes mail that the server listed, and moves the cursor behind it: from now on every one of
 /// them is in the ledger or waiting.
 pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(), Error> {
+    leases::hold(cx, &folder.lease)?;
     let Some(last_uid) = listed.iter().map(|(uid, _)| *uid).max() else { return Ok(()) };
     let locations: Vec<String> = listed.iter().map(|(uid, _)| folder.location(*uid)).collect();
     let borrowed: Vec<&str> = locations.iter().map(String::as_str).collect();
@@ -107,6 +201,7 @@ pub fn waiting(cx: &mut Cx<'_>, folder: &Folder, limit: i64) -> Result<Vec<Pendi
 /// Notes that mail was tried in vain. What was tried often enough is put aside, so that it
 /// blocks nothing: it stands in the ledger as quarantined and on the server as it was.
 pub fn missed(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64], why: &str) -> Result<(), Error> {
+    leases::hold(cx, &folder.lease)?;
     let why = crate::text::one_line(why, 500);
     store::ledger::note_attempt(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids, &why)?;
     let tries = cx.settings.ingest_tries;
@@ -131,6 +226,7 @@ fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdi
     if mails.is_empty() {
         return Ok(());
     }
+    leases::hold(cx, &folder.lease)?;
     let entries: Vec<NewEntry> = mails
         .iter()
         .map(|mail| NewEntry {
@@ -184,5 +280,6 @@ pub fn due_actions(cx: &mut Cx<'_>, folder: &Folder) -> Result<Vec<MailAction>, 
 
 /// These were done.
 pub fn actions_done(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64]) -> Result<(), Error> {
+    leases::hold(cx, &folder.lease)?;
     Ok(store::ledger::delete_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids)?)
 }

@@ -2,6 +2,7 @@
 //! events. Whatever dies, a mail is there with all that belongs to it, or not at all.
 
 use super::conversations::{self, about, set_status, tell_changes};
+use super::leases;
 use crate::conversation::{Channel, Conversation, LinkReason, Priority, Status, WaitingOn};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
@@ -53,6 +54,7 @@ struct Read<'a> {
 /// Takes a batch in. Mails that are in the ledger already are left as they are; the receipts
 /// are those of the others, in their order.
 pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
+    hold(cx, batch)?;
     let here = circumstances(cx, batch.mailbox_id)?;
     store::conn::lock_group(cx.conn, &here.mailbox.group)?;
     let locations: Vec<&str> = batch.arrivals.iter().map(|a| a.location.as_str()).collect();
@@ -71,6 +73,11 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
     }
     known.write(cx)?;
     ledger.write(cx, &here.mailbox)
+}
+
+/// What a poll fetched counts only as long as the mailbox is its daemon's.
+fn hold(cx: &mut Cx<'_>, batch: &Batch) -> Result<(), Error> {
+    batch.lease.as_ref().map_or(Ok(()), |lease| leases::hold(cx, lease))
 }
 
 fn circumstances(cx: &mut Cx<'_>, id: MailboxId) -> Result<Circumstances, Error> {
@@ -351,6 +358,7 @@ fn tell(cx: &mut Cx<'_>, read: &Read<'_>, conversation: &Conversation, message: 
 
 /// Puts a mail aside that could not be taken in: kept, listed, in nobody's way.
 pub fn quarantine(cx: &mut Cx<'_>, batch: &Batch, arrival: &Arrival, why: &str) -> Result<(), Error> {
+    hold(cx, batch)?;
     let mailbox = store::mailboxes::find(cx.conn, batch.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
     store::blobs::insert(cx.conn, &[crate::blobs::row(&arrival.raw, cx.now)])?;
     let mut ledger = Ledger::new(batch, cx.now);

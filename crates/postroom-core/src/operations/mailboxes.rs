@@ -8,12 +8,14 @@ use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
 use crate::intake::Verdict;
-use crate::mailbox::{Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, Source, Strangers};
+use crate::mailbox::{
+    Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, Source, Strangers, Tally,
+};
 use crate::operations::authorizations::NoLogin;
 use crate::page::{Page, PageRequest};
 use crate::ports::Probe;
 use crate::store::ledger::Entry;
-use crate::store::mailboxes::MailboxValues;
+use crate::store::mailboxes::{MailboxValues, PollState};
 use crate::{Error, store};
 
 mod check;
@@ -338,22 +340,13 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
     let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
     let (pending, stuck) = store::mailboxes::pending(cx.conn, id)?;
     let needed = super::authorizations::what_is_needed(cx, &mailbox)?;
-    let word = if mailbox.paused {
-        MailboxState::Paused
-    } else if needed.is_some() {
-        MailboxState::NeedsAuthorization
-    } else if state.failing_since.is_some() {
-        MailboxState::Failing
-    } else if state.last_error.is_some() || stuck > 0 {
-        MailboxState::Degraded
-    } else {
-        MailboxState::Ok
-    };
     Ok(MailboxStatus {
-        state: word,
+        state: word(&mailbox, &state, needed.is_some(), stuck > 0),
         last_success_at: state.last_success_at,
         last_attempt_at: state.last_attempt_at,
         last_error: state.last_error.or(needed),
+        failing_since: state.failing_since,
+        retry_at: state.retry_at,
         syncing: state.sync_requested_at.is_some(),
         pending,
         accepted: state.accepted,
@@ -361,6 +354,39 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
         failed: state.failed,
         folders: store::mailboxes::folders(cx.conn, id)?,
     })
+}
+
+fn word(mailbox: &Mailbox, state: &PollState, needs_somebody: bool, is_stuck: bool) -> MailboxState {
+    if mailbox.paused {
+        MailboxState::Paused
+    } else if needs_somebody {
+        MailboxState::NeedsAuthorization
+    } else if state.failing_since.is_some() {
+        MailboxState::Failing
+    } else if state.last_error.is_some() || is_stuck {
+        MailboxState::Degraded
+    } else {
+        MailboxState::Ok
+    }
+}
+
+/// How many mailboxes are doing how: no names, since anybody may ask.
+pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
+    let states = store::mailboxes::states(cx.conn)?;
+    let stuck = store::mailboxes::stuck(cx.conn)?;
+    let mut tally = Tally::default();
+    for mailbox in store::mailboxes::list(cx.conn)? {
+        let Some(state) = states.iter().find(|state| state.mailbox_id == mailbox.id) else { continue };
+        let needs_somebody = super::authorizations::what_is_needed(cx, &mailbox)?.is_some();
+        *match word(&mailbox, state, needs_somebody, stuck.contains(&mailbox.id)) {
+            MailboxState::Ok => &mut tally.ok,
+            MailboxState::Degraded => &mut tally.degraded,
+            MailboxState::Failing => &mut tally.failing,
+            MailboxState::NeedsAuthorization => &mut tally.needs_authorization,
+            MailboxState::Paused => &mut tally.paused,
+        } += 1;
+    }
+    Ok(tally)
 }
 
 /// One page of a mailbox's ledger: every mail that was ever seen there and what became of it,

@@ -57,14 +57,16 @@ pub enum Outcome {
     Uncertain(String),
 }
 
-/// Takes mails that are due to send them: each is claimed by one worker alone.
+/// Takes mails that are due to send them: each is claimed by one worker alone. How long goes by the
+/// database's clock, which is one for all daemons.
 pub fn claim(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<Outbound>, Error> {
+    let until = store::leases::now(cx.conn)?.plus(CLAIM);
     let mut claimed = Vec::new();
     for before in store::outbox::due(cx.conn, cx.now, limit)? {
         let after = Outbound {
             state: DeliveryState::Sending,
             attempts: before.attempts + 1,
-            claimed_until: Some(cx.now.plus(CLAIM)),
+            claimed_until: Some(until),
             data_sent_at: None,
             ..before.clone()
         };
@@ -192,7 +194,17 @@ fn end(cx: &Cx<'_>, after: &mut Outbound, state: DeliveryState, error: Option<&s
 }
 
 fn tell(cx: &mut Cx<'_>, kind: EventType, outbound: &Outbound) -> Result<(), Error> {
-    let message = store::messages::find(cx.conn, outbound.message_id)?.ok_or(Error::NotFound("message"))?;
+    let Some(message_id) = outbound.message_id else {
+        let why = outbound.last_error.as_deref().unwrap_or_default();
+        match outbound.state {
+            DeliveryState::Failed | DeliveryState::Uncertain => {
+                tracing::error!(outbox = %outbound.id, why, "a notice to the administrators may not arrive");
+            }
+            state => tracing::info!(outbox = %outbound.id, %state, why, "a notice to the administrators"),
+        }
+        return Ok(());
+    };
+    let message = store::messages::find(cx.conn, message_id)?.ok_or(Error::NotFound("message"))?;
     let found = store::conversations::find_many(cx.conn, &[message.conversation_id])?;
     let conversation = found.get(&message.conversation_id).ok_or(Error::NotFound("conversation"))?;
     let about = About { message_id: Some(message.id), ..conversations::about(conversation) };
@@ -205,10 +217,23 @@ fn tell(cx: &mut Cx<'_>, kind: EventType, outbound: &Outbound) -> Result<(), Err
     Ok(())
 }
 
+/// Lets go of a mail whose bytes have not gone, so that another daemon need not wait for the claim to
+/// run out. The attempt was none.
+pub fn give_back(cx: &mut Cx<'_>, claimed: &Outbound) -> Result<(), Error> {
+    let queued = Outbound {
+        state: DeliveryState::Queued,
+        claimed_until: None,
+        attempts: claimed.attempts - 1,
+        ..claimed.clone()
+    };
+    store::outbox::update(cx.conn, claimed, &queued)?.map(drop).ok_or_else(lost_claim)
+}
+
 /// Settles mails whose worker died over them: one whose bytes had not gone is tried again, one
 /// whose bytes had may have arrived, and is not sent blindly a second time.
 pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
-    let abandoned = store::outbox::abandoned(cx.conn, cx.now)?;
+    let now = store::leases::now(cx.conn)?;
+    let abandoned = store::outbox::abandoned(cx.conn, now)?;
     for claimed in &abandoned {
         if claimed.data_sent_at.is_some() {
             let why = "the daemon stopped while the mail was going out; it may or may not have arrived";
@@ -228,6 +253,7 @@ pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
 
 /// Lets go of every claim at once: for a daemon that starts and knows itself alone.
 pub fn recover_all(cx: &mut Cx<'_>) -> Result<usize, Error> {
-    store::outbox::expire_claims(cx.conn, cx.now.minus(Duration::from_secs(1)))?;
+    let now = store::leases::now(cx.conn)?;
+    store::outbox::expire_claims(cx.conn, now.minus(Duration::from_secs(1)))?;
     recover(cx)
 }

@@ -70,9 +70,11 @@ pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
     match url {
         DatabaseUrl::Postgres(url) => {
             let mut conn = PgConnection::establish(url).map_err(without_url)?;
+            // A daemon that stands still in the midst of a transaction lets go of its locks before its
+            // leases run out (30 s), so that another can take them.
             conn.batch_execute(
                 "SET synchronous_commit = on; SET client_min_messages = warning; \
-                 SET idle_in_transaction_session_timeout = '60s'",
+                 SET idle_in_transaction_session_timeout = '25s'",
             )
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
             Ok(Conn::Postgres(conn))

@@ -1,7 +1,7 @@
 //! Mailboxes, their sealed passwords, and how each is doing.
 
 use crate::id::MailboxId;
-use crate::mailbox::{Delivery, End, FolderCursor, Mailbox, Source, Strangers};
+use crate::mailbox::{Delivery, End, FolderCursor, Mailbox, Source, Strangers, Trouble};
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::{folders, ledger, mailbox_states, mailboxes, pending_mails};
 use crate::store::types::Json;
@@ -154,11 +154,13 @@ pub fn insert(
     diesel::insert_into(mailbox_states::table)
         .values((
             mailbox_states::mailbox_id.eq(row.id),
+            mailbox_states::failures.eq(0),
             mailbox_states::accepted.eq(0_i64),
             mailbox_states::duplicates.eq(0_i64),
             mailbox_states::failed.eq(0_i64),
         ))
         .execute(conn)?;
+    crate::store::leases::insert(conn, row.id)?;
     let mut mailbox = Mailbox::from(row);
     if group.is_none() {
         mailbox.group = format!("mailbox {}", mailbox.id);
@@ -232,6 +234,16 @@ pub struct PollState {
     pub failing_since: Option<Timestamp>,
     /// When somebody last asked for one.
     pub sync_requested_at: Option<Timestamp>,
+    /// The version of the mailbox that was last polled: a changed one is polled at once.
+    pub polled_version: Option<i64>,
+    /// How often polls failed since one last went well.
+    pub failures: i32,
+    /// Whose trouble it is, as long as polls fail.
+    pub trouble: Option<Trouble>,
+    /// Not before, unless somebody asks for it.
+    pub retry_at: Option<Timestamp>,
+    /// When the failure was made known; once each time that a mailbox fails for long.
+    pub error_raised_at: Option<Timestamp>,
     /// Mail taken in.
     pub accepted: i64,
     /// Copies.
@@ -261,10 +273,10 @@ pub fn request_sync(conn: &mut Conn, id: MailboxId, now: Timestamp) -> Result<()
     Ok(())
 }
 
-/// Notes that a poll begins.
-pub fn begin_poll(conn: &mut Conn, id: MailboxId, now: Timestamp) -> Result<(), StoreError> {
+/// Notes that a poll of a mailbox in this version begins.
+pub fn begin_poll(conn: &mut Conn, id: MailboxId, version: i64, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(mailbox_states::table.find(id))
-        .set(mailbox_states::last_attempt_at.eq(now))
+        .set((mailbox_states::last_attempt_at.eq(now), mailbox_states::polled_version.eq(version)))
         .execute(conn)?;
     Ok(())
 }
@@ -276,36 +288,58 @@ pub enum PollEnd {
     Well,
     /// Some mail or some folder could not be read; why.
     Partly(String),
-    /// Nothing could be read; why.
+    /// Nothing could be read for a reason of this mailbox alone, such as a folder that is missing.
     Failed(String),
+    /// The server can't be reached, hangs up, or says "not now": that holds for the whole account.
+    Unreachable(String),
+    /// The server does not let this user in: that holds for the whole account.
+    LoginRefused(String),
 }
 
-/// Notes how a poll ended. A request that came before the poll began is answered by it.
-pub fn end_poll(
-    conn: &mut Conn,
-    before: &PollState,
-    began: Timestamp,
-    end: &PollEnd,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (success, error) = match end {
-        PollEnd::Well => (Some(now), None),
-        PollEnd::Partly(why) => (Some(now), Some(why.as_str())),
-        PollEnd::Failed(why) => (before.last_success_at, Some(why.as_str())),
-    };
-    let failing_since = match end {
-        PollEnd::Failed(_) => before.failing_since.or(Some(now)),
-        _ => None,
-    };
-    diesel::update(mailbox_states::table.find(before.mailbox_id))
-        .set((
-            mailbox_states::last_success_at.eq(success),
-            mailbox_states::last_error.eq(error),
-            mailbox_states::failing_since.eq(failing_since),
-            mailbox_states::sync_requested_at.eq(before.sync_requested_at.filter(|asked| *asked > began)),
-        ))
-        .execute(conn)?;
+impl PollEnd {
+    /// Whose trouble it is and why, where nothing could be read.
+    pub fn failure(&self) -> Option<(Trouble, &str)> {
+        match self {
+            Self::Well | Self::Partly(_) => None,
+            Self::Failed(why) => Some((Trouble::Mailbox, why)),
+            Self::Unreachable(why) => Some((Trouble::Server, why)),
+            Self::LoginRefused(why) => Some((Trouble::Login, why)),
+        }
+    }
+}
+
+/// How a mailbox stands after a poll.
+#[derive(Debug, AsChangeset)]
+#[diesel(table_name = mailbox_states, treat_none_as_null = true)]
+pub struct AfterPoll {
+    /// When one last went well.
+    pub last_success_at: Option<Timestamp>,
+    /// What went wrong.
+    pub last_error: Option<String>,
+    /// Since when nothing went well.
+    pub failing_since: Option<Timestamp>,
+    /// What somebody asked for meanwhile.
+    pub sync_requested_at: Option<Timestamp>,
+    /// How often in a row it failed.
+    pub failures: i32,
+    /// Whose trouble that is.
+    pub trouble: Option<Trouble>,
+    /// Not before.
+    pub retry_at: Option<Timestamp>,
+    /// When that was made known.
+    pub error_raised_at: Option<Timestamp>,
+}
+
+/// Notes how a mailbox stands after a poll.
+pub fn end_poll(conn: &mut Conn, id: MailboxId, after: &AfterPoll) -> Result<(), StoreError> {
+    diesel::update(mailbox_states::table.find(id)).set(after).execute(conn)?;
     Ok(())
+}
+
+/// Notes that a failure is made known. `false`: it was before.
+pub fn raise_error(conn: &mut Conn, id: MailboxId, now: Timestamp) -> Result<bool, StoreError> {
+    let quiet = mailbox_states::table.find(id).filter(mailbox_states::error_raised_at.is_null());
+    Ok(diesel::update(quiet).set(mailbox_states::error_raised_at.eq(now)).execute(conn)? == 1)
 }
 
 /// Adds to the figures of a mailbox.
@@ -366,6 +400,15 @@ pub fn pending(conn: &mut Conn, id: MailboxId) -> Result<(i64, i64), StoreError>
     let all = of.count().get_result(conn)?;
     let failed = of.filter(pending_mails::attempts.gt(0)).count().get_result(conn)?;
     Ok((all, failed))
+}
+
+/// The mailboxes with mail that was tried in vain and waits.
+pub fn stuck(conn: &mut Conn) -> Result<Vec<MailboxId>, StoreError> {
+    Ok(pending_mails::table
+        .filter(pending_mails::attempts.gt(0))
+        .select(pending_mails::mailbox_id)
+        .distinct()
+        .load(conn)?)
 }
 
 /// Whether anything ever came into a mailbox.

@@ -11,6 +11,7 @@ pub mod customers;
 pub mod doctor;
 pub mod events;
 pub mod idempotency;
+pub mod leases;
 pub mod ledger;
 pub mod mailboxes;
 pub mod messages;

@@ -14,8 +14,8 @@ use std::collections::HashMap;
 #[derive(Debug, Insertable)]
 #[diesel(table_name = outbox, treat_none_as_default_value = false)]
 pub struct NewOutbound<'a> {
-    /// The message it carries.
-    pub message_id: MessageId,
+    /// The message it carries; `None` is a notice to the administrators.
+    pub message_id: Option<MessageId>,
     /// Where it leaves from.
     pub mailbox_id: MailboxId,
     /// `queued`.
@@ -54,7 +54,7 @@ pub fn of_messages(
     }
     let rows: Vec<Outbound> =
         outbox::table.filter(outbox::message_id.eq_any(messages)).select(Outbound::as_select()).load(conn)?;
-    Ok(rows.into_iter().map(|row| (row.message_id, row)).collect())
+    Ok(rows.into_iter().filter_map(|row| Some((row.message_id?, row))).collect())
 }
 
 /// The mails that are due, of mailboxes that are not paused, oldest first.

@@ -102,9 +102,23 @@ diesel::table! {
         last_error -> Nullable<Text>,
         failing_since -> Nullable<BigInt>,
         sync_requested_at -> Nullable<BigInt>,
+        polled_version -> Nullable<BigInt>,
+        failures -> Integer,
+        trouble -> Nullable<Text>,
+        retry_at -> Nullable<BigInt>,
+        error_raised_at -> Nullable<BigInt>,
         accepted -> BigInt,
         duplicates -> BigInt,
         failed -> BigInt,
+    }
+}
+
+diesel::table! {
+    leases (mailbox_id) {
+        mailbox_id -> BigInt,
+        owner -> Nullable<Text>,
+        fence -> BigInt,
+        expires_at -> BigInt,
     }
 }
 
@@ -380,7 +394,7 @@ diesel::table! {
 diesel::table! {
     outbox (id) {
         id -> BigInt,
-        message_id -> BigInt,
+        message_id -> Nullable<BigInt>,
         mailbox_id -> BigInt,
         state -> Text,
         raw_hash -> Text,
@@ -435,6 +449,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     authorization_flows,
     login_refusals,
     mailbox_states,
+    leases,
     folders,
     pending_mails,
     mail_actions,

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use imap::types::Capabilities;
 use postroom_core::mailbox::{Credential, Source};
 use std::cell::Cell;
+use std::net::TcpStream;
 
 /// Logs in to the IMAP server of a mailbox; blocks, at most for the time limits.
 ///
@@ -34,7 +35,8 @@ pub fn connect_within(
         return Err(SourceError::NotImap);
     };
     let place = Place { host: host.clone(), port: *port };
-    let (wire, deadline) = transport::open(&place, *security, ca_file.as_deref(), timeouts)?;
+    let (mut wire, deadline) = transport::open(&place, *security, ca_file.as_deref(), timeouts)?;
+    let line = wire.line().map_err(|error| place.broken(error))?;
     let shelf = Shelf::default();
     let mut client = imap::Client::new(Shield::new(wire, limits, shelf.clone()));
     // The transport has read it: before STARTTLS nobody else could.
@@ -44,7 +46,7 @@ pub fn connect_within(
     let way = entry.way(&mut client)?;
     shelf.clear();
     let session = entry.log_in(client, way)?;
-    ImapSession::start(place, session, shelf, deadline, timeouts)
+    ImapSession::start(place, (session, line), shelf, deadline, timeouts)
 }
 
 type Client = imap::Client<Shield<Wire>>;
@@ -168,7 +170,7 @@ impl ImapSession {
     /// Asks what the server can do, which may be more than before the login.
     fn start(
         place: Place,
-        session: Session,
+        (session, line): (Session, TcpStream),
         shelf: Shelf,
         deadline: Deadline,
         timeouts: &Timeouts,
@@ -176,6 +178,7 @@ impl ImapSession {
         let mut this = Self {
             place,
             session,
+            line,
             shelf,
             deadline,
             timeouts: *timeouts,
@@ -183,11 +186,13 @@ impl ImapSession {
             is_writable: false,
             can_move: false,
             can_expunge: false,
+            can_idle: false,
             is_over: false,
         };
         let can = this.ask("tell what it can do", imap::Session::capabilities)?;
         this.can_move = can.has_str("MOVE");
         this.can_expunge = can.has_str("UIDPLUS");
+        this.can_idle = can.has_str("IDLE");
         Ok(this)
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod changes;
 mod entry;
+mod idle;
 mod server;
 mod shield;
 mod xoauth2;

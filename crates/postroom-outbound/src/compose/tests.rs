@@ -22,6 +22,7 @@ fn outgoing() -> Outgoing {
         references: Vec::new(),
         date: Timestamp::parse("2026-11-22T08:00:01.999Z").unwrap(),
         instance_mark: "1.0123456789abcdef".to_owned(),
+        is_automatic: false,
         files: Vec::new(),
     }
 }
@@ -302,5 +303,18 @@ proptest! {
             "</p>", "<br>", "</a>", "</body>", "</html>", "<a href=\"http"];
         let known: usize = tags.iter().map(|tag| html.matches(tag).count()).sum();
         prop_assert_eq!(html.matches('<').count(), known);
+    }
+}
+
+#[test]
+fn only_automatic_mail_says_that_it_is() {
+    for is_automatic in [false, true] {
+        let composed = Composer.compose(&Outgoing { is_automatic, ..outgoing() }).expect("it is composed");
+        let text = String::from_utf8_lossy(&composed.raw).into_owned();
+        for field in
+            ["Auto-Submitted: auto-generated\r\n", "X-Auto-Response-Suppress: All\r\n", "Precedence: "]
+        {
+            assert_eq!(text.contains(field), is_automatic, "{field:?}");
+        }
     }
 }

@@ -1,117 +1,231 @@
-//! Polls every mailbox, each at its own interval, each on a thread of its own: one that hangs
-//! holds up nobody.
+//! Polls the mailboxes that are this daemon's, each when its time has come and on a thread of its
+//! own: one that hangs holds up nobody.
 
-use super::{maildir, poll, rest};
+use super::lease::Leases;
+use super::news::{Bell, Place, Watches, watched};
+use super::{due, maildir, poll, rest};
+use postroom_core::Error;
 use postroom_core::actor::Actor;
+use postroom_core::backoff;
 use postroom_core::desk::Desk;
 use postroom_core::id::MailboxId;
+use postroom_core::lease::Lease;
 use postroom_core::mailbox::{Mailbox, Source};
-use postroom_core::operations::{fetching, mailboxes};
+use postroom_core::operations::{fetching, leases, mailboxes};
 use postroom_core::store::mailboxes::{PollEnd, PollState};
-use postroom_core::time::Timestamp;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
-/// Looks for due mailboxes at least this often: a command may have added one.
+/// Looks for due mailboxes at least this often: a command may have added one, or another daemon
+/// may be gone.
 const LOOK: Duration = Duration::from_secs(2);
-/// The longest pause between two attempts at a mailbox that fails.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// How long polls may take to end when the daemon stops. What one writes later is refused.
+const LAST_POLLS: Duration = Duration::from_secs(5);
 
-/// The mailboxes that are being polled right now.
-type Busy = Arc<Mutex<HashSet<MailboxId>>>;
-
-/// Runs until the daemon stops.
-pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
-    let busy = Busy::default();
-    let mut changes = desk.changes();
+/// Runs until the daemon stops. Of every mailbox, so many folders are watched.
+pub async fn run(desk: Desk, watched_folders: usize, mut stopping: watch::Receiver<bool>) {
+    let bell = Bell::default();
+    let mut fetcher = Fetcher {
+        watches: Watches::new(bell.clone()),
+        watched_folders,
+        bell: bell.clone(),
+        leases: Leases::new(),
+        busy: HashSet::new(),
+        polls: JoinSet::new(),
+        stopping: stopping.clone(),
+        desk,
+    };
+    let mut changes = fetcher.desk.changes();
     loop {
-        match due(&desk, &busy).await {
-            Ok(due) => {
-                for id in due {
-                    start(&desk, &busy, id, &stopping);
+        if let Err(error) = fetcher.look().await {
+            tracing::error!(error = ?error, "the mailboxes can't be looked through");
+        }
+        tokio::select! {
+            goes_on = rest(&mut changes, &mut stopping, LOOK) => {
+                if !goes_on {
+                    break;
                 }
             }
-            Err(error) => tracing::error!(error = ?error, "the mailboxes can't be looked through"),
-        }
-        if !rest(&mut changes, &mut stopping, LOOK).await {
-            return;
+            () = bell.rung() => {}
+            Some(ended) = fetcher.polls.join_next() => fetcher.note(ended),
         }
     }
+    fetcher.end().await;
 }
 
-async fn due(desk: &Desk, busy: &Busy) -> Result<Vec<MailboxId>, postroom_core::Error> {
-    let now = desk.now();
-    let (mailboxes, states) =
-        desk.read(&Actor::system(), |cx| Ok((mailboxes::list(cx)?, fetching::states(cx)?))).await?;
-    let busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_due = |mailbox: &&Mailbox| {
-        let state = states.iter().find(|state| state.mailbox_id == mailbox.id);
-        !busy.contains(&mailbox.id) && state.is_some_and(|state| is_due(mailbox, state, now))
-    };
-    Ok(mailboxes.iter().filter(is_due).map(|mailbox| mailbox.id).collect())
+/// What the store says of all mailboxes.
+struct Sight {
+    mailboxes: Vec<Mailbox>,
+    states: Vec<PollState>,
+    /// Those that no daemon has.
+    free: Vec<MailboxId>,
+    /// Those that fail for so long that it is to be made known.
+    overdue: Vec<MailboxId>,
 }
 
-/// Whether a mailbox's time has come. One that fails is left alone for as long as it has failed
-/// already, within bounds: often at first, seldom later.
-fn is_due(mailbox: &Mailbox, state: &PollState, now: Timestamp) -> bool {
-    if mailbox.paused || matches!(mailbox.source, Source::Push {}) {
-        return false;
-    }
-    let Some(last) = state.last_attempt_at else { return true };
-    if state.sync_requested_at.is_some_and(|asked| asked >= last) || mailbox.updated_at > last {
-        return true;
-    }
-    let interval = Duration::from_secs(u64::from(mailbox.poll_interval_seconds.unsigned_abs()));
-    let failed_for = state.failing_since.map_or(0, |since| last.0.saturating_sub(since.0));
-    let pause = Duration::from_micros(failed_for.unsigned_abs()).min(LONGEST_PAUSE).max(interval);
-    // A clock that was set back must not stop the polls.
-    now >= last.plus(pause) || now < last
+struct Fetcher {
+    desk: Desk,
+    leases: Leases,
+    watches: Watches,
+    watched_folders: usize,
+    bell: Bell,
+    /// The mailboxes that are being polled right now.
+    busy: HashSet<MailboxId>,
+    polls: JoinSet<(MailboxId, Noted)>,
+    stopping: watch::Receiver<bool>,
 }
 
-fn start(desk: &Desk, busy: &Busy, id: MailboxId, stopping: &watch::Receiver<bool>) {
-    busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    let (desk, busy, stopping) = (desk.clone(), busy.clone(), stopping.clone());
-    tokio::task::spawn_blocking(move || {
-        let _done = Done { busy, id };
-        if let Err(error) = poll_once(&desk, id, &stopping) {
-            tracing::error!(mailbox = %id, error = ?error, "a poll could not be written down");
+impl Fetcher {
+    /// Starts every poll that is due.
+    async fn look(&mut self) -> Result<(), Error> {
+        while let Some(ended) = self.polls.try_join_next() {
+            self.note(ended);
         }
-    });
-}
+        let sight = self.desk.read(&Actor::system(), sight).await?;
+        let wanted: Vec<MailboxId> =
+            sight.mailboxes.iter().filter(|mailbox| is_polled(mailbox)).map(|mailbox| mailbox.id).collect();
+        let busy = &self.busy;
+        self.leases.settle(&self.desk, &wanted, &sight.free, |id| busy.contains(&id)).await?;
+        let now = self.desk.now();
+        let mut places = Vec::new();
+        for mailbox in &sight.mailboxes {
+            let Some(state) = sight.states.iter().find(|state| state.mailbox_id == mailbox.id) else {
+                continue;
+            };
+            let Some(held) = self.leases.held(mailbox.id) else { continue };
+            if is_polled(mailbox) && held.went_well && state.failing_since.is_none() {
+                places.extend(watched(mailbox, self.watched_folders).into_iter().map(|folder| Place {
+                    mailbox_id: mailbox.id,
+                    version: mailbox.version,
+                    folder,
+                }));
+            }
+            let has_news = self.bell.has_news(mailbox.id);
+            let gate = due::gate(mailbox, &sight.mailboxes, &sight.states);
+            if is_polled(mailbox)
+                && !self.busy.contains(&mailbox.id)
+                && due::is_due(mailbox, state, gate, held, has_news, now)
+            {
+                held.last_poll = Some(Instant::now());
+                self.bell.heard(mailbox.id);
+                let (desk, lease, stopping) = (self.desk.clone(), held.lease.clone(), self.stopping.clone());
+                self.busy.insert(mailbox.id);
+                self.polls.spawn_blocking(move || (lease.mailbox_id(), poll_noted(&desk, &lease, &stopping)));
+            }
+        }
+        self.watches.settle(&self.desk, places);
+        for id in sight.overdue {
+            if let Some(held) = self.leases.held(id) {
+                let lease = held.lease.clone();
+                self.desk.write(&Actor::system(), move |cx| fetching::raise_error(cx, &lease)).await?;
+            }
+        }
+        Ok(())
+    }
 
-/// Takes a mailbox off the list however its poll ends, a panic included.
-struct Done {
-    busy: Busy,
-    id: MailboxId,
-}
+    /// A poll has ended.
+    fn note(&mut self, ended: Result<(MailboxId, Noted), JoinError>) {
+        // No poll panics: what could is caught within.
+        let Ok((id, noted)) = ended else { return };
+        self.busy.remove(&id);
+        if noted == Noted::Lost {
+            self.leases.forget(id);
+        }
+        if let Some(held) = self.leases.held(id) {
+            held.went_well |= noted == Noted::Well;
+            held.hold_off = (noted == Noted::Not).then(|| Instant::now() + backoff::SHORTEST);
+        }
+    }
 
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    /// Waits a moment for the polls that are under way, and gives the mailboxes back.
+    async fn end(mut self) {
+        self.watches.settle(&self.desk, Vec::new());
+        let ended =
+            tokio::time::timeout(LAST_POLLS, async { while self.polls.join_next().await.is_some() {} });
+        if ended.await.is_err() {
+            tracing::warn!(left = self.polls.len(), "some polls hang; what they still write is refused");
+        }
+        self.polls.detach_all();
+        if let Err(error) = self.leases.give_back(&self.desk).await {
+            tracing::warn!(error = ?error, "the mailboxes can't be given back; another daemon takes them in time");
+        }
     }
 }
 
-fn poll_once(
-    desk: &Desk,
-    id: MailboxId,
-    stopping: &watch::Receiver<bool>,
-) -> Result<(), postroom_core::Error> {
+fn is_polled(mailbox: &Mailbox) -> bool {
+    !mailbox.paused && !matches!(mailbox.source, Source::Push {})
+}
+
+fn sight(cx: &mut postroom_core::cx::Cx<'_>) -> Result<Sight, Error> {
+    let states = fetching::states(cx)?;
+    let overdue = states.iter().filter(|state| fetching::is_error_due(cx, state));
+    Ok(Sight {
+        overdue: overdue.map(|state| state.mailbox_id).collect(),
+        mailboxes: mailboxes::list(cx)?,
+        free: leases::free(cx)?,
+        states,
+    })
+}
+
+/// What came of a poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// It is written down, and something could be read.
+    Well,
+    /// It is written down, and nothing could be read.
+    Failed,
+    /// It could not be written down.
+    Not,
+    /// The mailbox is another daemon's now.
+    Lost,
+}
+
+fn poll_noted(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Noted {
+    let mailbox = lease.mailbox_id();
+    match poll_once(desk, lease, stopping) {
+        Ok(noted) => noted,
+        Err(Error::LeaseLost) => {
+            tracing::info!(%mailbox, "another daemon has this mailbox now; this poll ends");
+            Noted::Lost
+        }
+        Err(error) => {
+            tracing::error!(%mailbox, error = ?error, "a poll could not be written down");
+            Noted::Not
+        }
+    }
+}
+
+fn poll_once(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Result<Noted, Error> {
     let system = Actor::system();
-    let began = desk.write_here(&system, |cx| fetching::begin_poll(cx, id))?;
-    let end = match desk.read_here(&system, |cx| mailboxes::connection(cx, id)) {
-        Ok(connection) => match &connection.mailbox.source {
-            Source::Imap { .. } => poll::imap(desk, &connection, stopping),
-            Source::Maildir { path } => maildir::poll(desk, &connection.mailbox, path, stopping),
-            Source::Push {} => PollEnd::Well,
-        },
-        Err(error) => PollEnd::Failed(error.to_string()),
-    };
+    let id = lease.mailbox_id();
+    let begun = desk.write_here(&system, |cx| fetching::begin_poll(cx, lease))?;
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(desk, lease, stopping)));
+    // The panic itself is in the log already.
+    let end =
+        polled.unwrap_or_else(|_| PollEnd::Failed("the poll made the daemon panic; see its log".to_owned()));
     match &end {
         PollEnd::Well => tracing::debug!(mailbox = %id, "polled"),
         PollEnd::Partly(why) => tracing::warn!(mailbox = %id, why, "polled in part"),
-        PollEnd::Failed(why) => tracing::warn!(mailbox = %id, why, "the poll failed"),
+        PollEnd::Failed(why) | PollEnd::Unreachable(why) | PollEnd::LoginRefused(why) => {
+            tracing::warn!(mailbox = %id, why, "the poll failed");
+        }
     }
-    desk.write_here(&system, |cx| fetching::end_poll(cx, id, began, &end))
+    desk.write_here(&system, |cx| fetching::end_poll(cx, lease, begun, &end))?;
+    Ok(if end.failure().is_none() { Noted::Well } else { Noted::Failed })
+}
+
+fn poll(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> PollEnd {
+    let id = lease.mailbox_id();
+    match desk.read_here(&Actor::system(), |cx| mailboxes::connection(cx, id)) {
+        Ok(connection) => match &connection.mailbox.source {
+            Source::Imap { .. } => poll::imap(desk, &connection, lease, stopping),
+            Source::Maildir { path } => maildir::poll(desk, &connection.mailbox, lease, path, stopping),
+            Source::Push {} => PollEnd::Well,
+        },
+        Err(error) => PollEnd::Failed(error.to_string()),
+    }
 }

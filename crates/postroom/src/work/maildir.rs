@@ -4,6 +4,7 @@ use super::batch::{BATCH_BYTES, BATCH_MAILS};
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Arrival, Batch};
+use postroom_core::lease::Lease;
 use postroom_core::mailbox::Mailbox;
 use postroom_core::operations::fetching;
 use postroom_core::ports::ReadContext;
@@ -17,8 +18,14 @@ const FOLDER: &str = "maildir";
 const HEAD_BYTES: usize = 64 * 1024;
 
 /// Takes in what is new.
-pub fn poll(desk: &Desk, mailbox: &Mailbox, path: &str, stopping: &watch::Receiver<bool>) -> PollEnd {
-    match read(desk, mailbox, path, stopping) {
+pub fn poll(
+    desk: &Desk,
+    mailbox: &Mailbox,
+    lease: &Lease,
+    path: &str,
+    stopping: &watch::Receiver<bool>,
+) -> PollEnd {
+    match read(desk, mailbox, lease, path, stopping) {
         Ok(None) => PollEnd::Well,
         Ok(Some(why)) => PollEnd::Partly(why),
         Err(why) => PollEnd::Failed(why),
@@ -28,6 +35,7 @@ pub fn poll(desk: &Desk, mailbox: &Mailbox, path: &str, stopping: &watch::Receiv
 fn read(
     desk: &Desk,
     mailbox: &Mailbox,
+    lease: &Lease,
     path: &str,
     stopping: &watch::Receiver<bool>,
 ) -> Result<Option<String>, String> {
@@ -44,7 +52,7 @@ fn read(
     while !rest.is_empty() && !*stopping.borrow() {
         let (batch, others) = rest.split_at(batch_length(rest));
         rest = others;
-        if let Some(why) = take_in(desk, mailbox, &maildir, batch)? {
+        if let Some(why) = take_in(desk, mailbox, lease, &maildir, batch)? {
             fault = Some(why);
         }
     }
@@ -64,6 +72,7 @@ fn batch_length(entries: &[Entry]) -> usize {
 fn take_in(
     desk: &Desk,
     mailbox: &Mailbox,
+    lease: &Lease,
     maildir: &Maildir,
     batch: &[Entry],
 ) -> Result<Option<String>, String> {
@@ -94,7 +103,13 @@ fn take_in(
             oversized,
         });
     }
-    let batch = Batch { mailbox_id: mailbox.id, folder: FOLDER.to_owned(), uidvalidity: None, arrivals };
+    let batch = Batch {
+        mailbox_id: mailbox.id,
+        lease: Some(lease.clone()),
+        folder: FOLDER.to_owned(),
+        uidvalidity: None,
+        arrivals,
+    };
     super::batch::receive(desk, None, batch).map_err(|error| error.to_string())?;
     Ok(fault)
 }

@@ -3,21 +3,25 @@
 
 mod authorize;
 mod batch;
+mod due;
 mod fetch;
 mod keep;
+mod lease;
 mod maildir;
+mod news;
 mod poll;
 mod send;
 
+use crate::config::Ingest;
 use postroom_core::desk::Desk;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Starts all of them. They end when `stopping` says so.
-pub fn start(desk: &Desk, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     vec![
-        tokio::spawn(fetch::run(desk.clone(), stopping.clone())),
+        tokio::spawn(fetch::run(desk.clone(), ingest.watched_folders(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),

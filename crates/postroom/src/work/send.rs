@@ -1,7 +1,7 @@
 //! Sends what is due. Each mail is claimed by one worker alone, and what came of it is written
 //! down before the next attempt.
 
-use super::rest;
+use super::{ended, rest};
 use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
@@ -12,6 +12,8 @@ use postroom_core::operations::mailboxes;
 use postroom_core::operations::outbox::{self, Outcome, Refusal};
 use postroom_core::store::StoreError;
 use postroom_outbound::{Envelope, Timeouts};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -22,7 +24,8 @@ const AT_ONCE: usize = 8;
 /// Looks for due mails at least this often.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Runs until the daemon stops; then what is being sent is finished.
+/// Runs until the daemon stops; then what is on its way is finished, and what has not gone yet is
+/// given back.
 pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
     let mut changes = desk.changes();
     let mut sending = JoinSet::new();
@@ -33,7 +36,7 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
             match claim(&desk, free).await {
                 Ok(claimed) => {
                     for mail in claimed {
-                        sending.spawn(send(desk.clone(), mail));
+                        sending.spawn(send(desk.clone(), mail, stopping.clone()));
                     }
                 }
                 Err(error) => tracing::error!(error = ?error, "the outbox can't be looked through"),
@@ -73,10 +76,29 @@ async fn pause(desk: &Desk) -> Duration {
     }
 }
 
-async fn send(desk: Desk, claimed: Outbound) {
+async fn send(desk: Desk, claimed: Outbound, mut stopping: watch::Receiver<bool>) {
     let id = claimed.id;
-    let current = Arc::new(Mutex::new(claimed));
-    let outcome = attempt(&desk, &current).await.unwrap_or_else(|error| {
+    let current = Arc::new(Mutex::new(claimed.clone()));
+    let bytes_go = AtomicBool::new(false);
+    let mut attempt = pin!(attempt(&desk, &current, &bytes_go));
+    let tried = tokio::select! {
+        biased;
+        tried = &mut attempt => Some(tried),
+        () = ended(&mut stopping) => None,
+    };
+    let tried = match tried {
+        Some(tried) => tried,
+        // Whether it arrives is known only at the end.
+        None if bytes_go.load(Ordering::Relaxed) => attempt.await,
+        None => {
+            let given = desk.write(&Actor::system(), move |cx| outbox::give_back(cx, &claimed)).await;
+            if let Err(error) = given {
+                tracing::error!(outbox = %id, error = ?error, "a mail could not be given back");
+            }
+            return;
+        }
+    };
+    let outcome = tried.unwrap_or_else(|error| {
         tracing::error!(outbox = %id, error = ?error, "a mail could not be sent for a reason of our own");
         Outcome::Deferred {
             reason: "the daemon could not read what it needs; see its log".to_owned(),
@@ -90,7 +112,12 @@ async fn send(desk: Desk, claimed: Outbound) {
     }
 }
 
-async fn attempt(desk: &Desk, current: &Arc<Mutex<Outbound>>) -> Result<Outcome, Error> {
+/// `bytes_go` is set before it is noted that they go.
+async fn attempt(
+    desk: &Desk,
+    current: &Arc<Mutex<Outbound>>,
+    bytes_go: &AtomicBool,
+) -> Result<Outcome, Error> {
     let claimed = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mailbox_id = claimed.mailbox_id;
     let connection = desk.read(&Actor::system(), move |cx| mailboxes::connection(cx, mailbox_id)).await?;
@@ -110,7 +137,8 @@ async fn attempt(desk: &Desk, current: &Arc<Mutex<Outbound>>) -> Result<Outcome,
         };
         let credential = access.credential;
         let delivery = &connection.mailbox.delivery;
-        let outcome = hand_over(desk, current, delivery, credential.as_ref(), &envelope, &raw).await;
+        let outcome =
+            hand_over(desk, current, delivery, credential.as_ref(), &envelope, &raw, bytes_go).await;
         let is_by_token = matches!(credential, Some(Credential::Bearer(_)));
         match &outcome {
             // A token is renewed once. Refused again, the login is left alone for a while.
@@ -144,8 +172,10 @@ async fn hand_over(
     credential: Option<&Credential>,
     envelope: &Envelope,
     raw: &[u8],
+    bytes_go: &AtomicBool,
 ) -> postroom_outbound::Outcome {
     let note = async || {
+        bytes_go.store(true, Ordering::Relaxed);
         let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let noted = desk.write(&Actor::system(), move |cx| outbox::data_goes(cx, &latest)).await?;
         *current.lock().unwrap_or_else(PoisonError::into_inner) = noted;

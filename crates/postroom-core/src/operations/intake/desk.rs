@@ -92,6 +92,7 @@ impl Desk {
             };
             let batch = Batch {
                 mailbox_id: mailbox.id,
+                lease: None,
                 folder: "push".to_owned(),
                 uidvalidity: None,
                 arrivals: vec![arrival],
@@ -102,11 +103,11 @@ impl Desk {
     }
 }
 
-/// Whether the store is at fault rather than a mail.
+/// Whether the store is at fault, or the mailbox no longer ours, rather than a mail.
 fn is_stores(error: &Error) -> bool {
     use crate::store::StoreError;
     match error {
-        Error::Busy => true,
+        Error::Busy | Error::LeaseLost => true,
         Error::Store { source, .. } => {
             !matches!(source, StoreError::Database(_)) || store::is_unreachable(source)
         }

@@ -64,6 +64,7 @@ pub(super) fn write(
         message_id: message_id.clone(),
         date: cx.now,
         instance_mark: cx.keys.signer().instance_mark(),
+        is_automatic: false,
         files: new.files.iter().map(outgoing).collect(),
     };
     let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
@@ -89,7 +90,7 @@ pub(super) fn write(
         response: None,
     });
     let queued = NewOutbound {
-        message_id: id,
+        message_id: Some(id),
         mailbox_id: mailbox.id,
         state: DeliveryState::Queued,
         raw_hash: &raw.hash,

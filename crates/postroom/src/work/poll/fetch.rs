@@ -178,6 +178,7 @@ impl FolderPoll<'_> {
         }
         let batch = Batch {
             mailbox_id: folder.mailbox_id,
+            lease: Some(folder.lease.clone()),
             folder: folder.name.clone(),
             uidvalidity: Some(folder.uidvalidity),
             arrivals,

@@ -7,6 +7,7 @@ mod plan;
 
 use crate::login;
 use postroom_core::desk::Desk;
+use postroom_core::lease::Lease;
 use postroom_core::mailbox::{AfterIngest, Mailbox, Source};
 use postroom_core::operations::fetching::Folder;
 use postroom_core::operations::mailboxes::Connection;
@@ -43,25 +44,47 @@ impl Stopped {
             Self::Date(_) => false,
         }
     }
+
+    /// The server is at fault, for now: no other mailbox of this account need try it either.
+    fn is_servers(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_transient())
+    }
+}
+
+/// Why there was no session, and whose trouble that is.
+fn no_session(error: &SourceError) -> PollEnd {
+    match error {
+        SourceError::LoginRefused { for_now: false, .. } => PollEnd::LoginRefused(error.to_string()),
+        // Nobody was asked; somebody must give us something to log in with.
+        SourceError::NoLogin { .. } => PollEnd::Failed(error.to_string()),
+        _ => PollEnd::Unreachable(error.to_string()),
+    }
 }
 
 /// Polls all folders of a mailbox. One folder that is missing does not keep the others waiting.
-pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<bool>) -> PollEnd {
+pub fn imap(
+    desk: &Desk,
+    connection: &Connection,
+    lease: &Lease,
+    stopping: &watch::Receiver<bool>,
+) -> PollEnd {
     let Source::Imap { folders, after_ingest, .. } = &connection.mailbox.source else {
         return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
     };
     let connect = || login::imap(desk, connection, &Timeouts::default());
     let mut session = match connect() {
         Ok(session) => session,
-        Err(error) => return PollEnd::Failed(error.to_string()),
+        Err(error) => return no_session(&error),
     };
     let mut faults = Vec::new();
     let mut read = 0;
+    let mut is_servers = false;
     let mut connections_left = RECONNECTS;
     for name in folders {
         let mut poll = FolderPoll {
             desk,
             mailbox: &connection.mailbox,
+            lease,
             writable: *after_ingest != AfterIngest::Leave,
             stopping,
             tried: HashSet::new(),
@@ -81,6 +104,7 @@ pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<boo
             let is_expired = error.is_token_expired() && connections_left > 0 && !*stopping.borrow();
             if !is_expired {
                 faults.push(format!("folder {name}: {error}"));
+                is_servers |= error.is_servers();
             }
             if !error.drops_session() {
                 break;
@@ -89,25 +113,26 @@ pub fn imap(desk: &Desk, connection: &Connection, stopping: &watch::Receiver<boo
             // tried; the others need not wait for the next poll.
             let goes_on = std::mem::take(&mut poll.broke_over_mail) || is_expired;
             if !goes_on || connections_left == 0 || *stopping.borrow() {
-                return end(read, &faults);
+                return end(read, &faults, is_servers);
             }
             connections_left -= 1;
             match connect() {
                 Ok(again) => session = again,
                 Err(error) => {
                     faults.push(error.to_string());
-                    return end(read, &faults);
+                    return end(read, &faults, is_servers);
                 }
             }
         }
     }
     session.logout();
-    end(read, &faults)
+    end(read, &faults, is_servers)
 }
 
-fn end(read: usize, faults: &[String]) -> PollEnd {
+fn end(read: usize, faults: &[String], is_servers: bool) -> PollEnd {
     match (read, faults.first()) {
         (_, None) => PollEnd::Well,
+        (0, Some(first)) if is_servers => PollEnd::Unreachable(first.clone()),
         (0, Some(first)) => PollEnd::Failed(first.clone()),
         (_, Some(first)) => PollEnd::Partly(first.clone()),
     }
@@ -117,6 +142,7 @@ fn end(read: usize, faults: &[String]) -> PollEnd {
 struct FolderPoll<'a> {
     desk: &'a Desk,
     mailbox: &'a Mailbox,
+    lease: &'a Lease,
     writable: bool,
     stopping: &'a watch::Receiver<bool>,
     /// What was tried in vain in this poll, and is left for the next.
@@ -133,6 +159,7 @@ impl FolderPoll<'_> {
         let state = session.select(name, self.writable)?;
         let folder = Folder {
             mailbox_id: self.mailbox.id,
+            lease: self.lease.clone(),
             name: name.to_owned(),
             uidvalidity: i64::from(state.uidvalidity),
         };

@@ -1,0 +1,116 @@
+//! What the desk itself writes to those who run it: that a mailbox can't be read, and that it can
+//! again. It leaves through the outbox like an answer, and belongs to no conversation.
+
+use crate::access::Role;
+use crate::blobs;
+use crate::cx::Cx;
+use crate::id::MailboxId;
+use crate::mail::{Address, Outgoing};
+use crate::mailbox::{Delivery, Mailbox};
+use crate::message::{DeliveryState, RecipientResult, RecipientState};
+
+use crate::store::outbox::NewOutbound;
+use crate::store::types::Json;
+use crate::text::{address_fault, domain_of, fold_address};
+use crate::{Error, store};
+
+/// The most administrators that a notice goes to: no mail has more recipients.
+const ADMINISTRATORS: usize = 50;
+
+/// Writes to the administrators about a mailbox. Where that can't be done the log says so and why:
+/// the event and the mailbox's status stand in any case.
+pub(super) fn mail_about(cx: &mut Cx<'_>, about: &Mailbox, subject: &str, text: &str) -> Result<(), Error> {
+    let administrators = administrators(cx)?;
+    if administrators.is_empty() {
+        tracing::warn!(mailbox = %about.id, subject, "nobody is told by mail: there is no owner or admin");
+        return Ok(());
+    }
+    let Some(carrier) = carrier(cx, about.id)? else {
+        tracing::warn!(mailbox = %about.id, subject, "nobody is told by mail: no mailbox can send");
+        return Ok(());
+    };
+    let mut random = [0_u8; 16];
+    rand::fill(&mut random);
+    let folded = fold_address(&carrier.address);
+    let outgoing = Outgoing {
+        from: Address { name: Some("postroom".to_owned()), email: carrier.address.clone() },
+        to: administrators,
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        subject: crate::text::one_line(subject, crate::text::SUBJECT_CHARS),
+        text: text.to_owned(),
+        message_id: format!("<n.{}@{}>", crate::keys::sha256_hex(&random), domain_of(&folded)),
+        in_reply_to: None,
+        references: Vec::new(),
+        date: cx.now,
+        instance_mark: cx.keys.signer().instance_mark(),
+        is_automatic: true,
+        files: Vec::new(),
+    };
+    let composed = match cx.ports.composer.compose(&outgoing) {
+        Ok(composed) => composed,
+        Err(error) => {
+            tracing::error!(mailbox = %about.id, subject, %error, "nobody is told by mail");
+            return Ok(());
+        }
+    };
+    let raw = blobs::for_database(&composed.raw)?;
+    store::blobs::insert(cx.conn, &[blobs::row(&raw, cx.now)])?;
+    let waiting = composed.envelope_to.iter().map(|email| RecipientResult {
+        email: email.clone(),
+        state: RecipientState::Waiting,
+        response: None,
+    });
+    let queued = NewOutbound {
+        message_id: None,
+        mailbox_id: carrier.id,
+        state: DeliveryState::Queued,
+        raw_hash: &raw.hash,
+        envelope_from: &composed.envelope_from,
+        recipients: Json::new(waiting.collect()),
+        attempts: 0,
+        next_attempt_at: cx.now,
+        captured: false,
+        version: 1,
+        created_at: cx.now,
+    };
+    store::outbox::insert(cx.conn, &queued)?;
+    cx.wake();
+    Ok(())
+}
+
+/// Owners and admins who can be written to and are not disabled.
+fn administrators(cx: &mut Cx<'_>) -> Result<Vec<Address>, Error> {
+    let agents = store::people::agents(cx.conn)?.into_iter();
+    let running = agents.filter(|agent| {
+        agent.disabled_at.is_none()
+            && matches!(agent.role, Role::Owner | Role::Admin)
+            && address_fault(&agent.email).is_none()
+    });
+    let addresses = running.map(|agent| Address { name: Some(agent.name), email: agent.email });
+    Ok(addresses.take(ADMINISTRATORS).collect())
+}
+
+/// The mailbox that a notice leaves from: the one that the settings name; else another that works;
+/// else the one that it is about, since its way out may work where its way in does not.
+fn carrier(cx: &mut Cx<'_>, about: MailboxId) -> Result<Option<Mailbox>, Error> {
+    let mut able = store::mailboxes::list(cx.conn)?;
+    able.retain(|mailbox| !mailbox.paused && matches!(mailbox.delivery, Delivery::Smtp { .. }));
+    let states = store::mailboxes::states(cx.conn)?;
+    let works = |mailbox: &Mailbox| {
+        states.iter().any(|state| state.mailbox_id == mailbox.id && state.failing_since.is_none())
+    };
+    let named = cx.settings.notices_mailbox.as_deref();
+    if let Some(name) = named
+        && !able.iter().any(|mailbox| mailbox.name == name)
+    {
+        tracing::warn!(name, "notices.mailbox names no mailbox that can send; another one is taken");
+    }
+    let rank = |mailbox: &&Mailbox| match mailbox {
+        mailbox if named == Some(mailbox.name.as_str()) => 0,
+        mailbox if mailbox.id != about && works(mailbox) => 1,
+        mailbox if mailbox.id == about => 2,
+        _ => 3,
+    };
+    Ok(able.iter().min_by_key(rank).cloned())
+}
