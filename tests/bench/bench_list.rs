@@ -7,7 +7,7 @@ use postroom_core::conversation::{ConversationFilter, ConversationSort, Status};
 use postroom_core::desk::Desk;
 use postroom_core::id::{CustomerId, MailboxId};
 use postroom_core::intake::{Arrival, Batch};
-use postroom_core::mailbox::{Delivery, Source, Strangers};
+use postroom_core::mailbox::{Delivery, FolderRole, Source, Strangers};
 use postroom_core::operations::conversations;
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::page::{PageRequest, Position};
@@ -130,8 +130,15 @@ fn fill(desk: &Desk, count: usize) {
     for numbers in numbers.chunks(BATCH) {
         let arrivals = numbers.iter().map(|number| arrival(desk, *number)).collect();
         let folder = "push".to_owned();
-        desk.receive_here(&Batch { mailbox_id, lease: None, folder, uidvalidity: None, arrivals })
-            .expect("mail comes in");
+        desk.receive_here(&Batch {
+            mailbox_id,
+            lease: None,
+            folder,
+            role: FolderRole::Inbox,
+            uidvalidity: None,
+            arrivals,
+        })
+        .expect("mail comes in");
     }
 }
 
@@ -149,6 +156,7 @@ fn arrival(desk: &Desk, number: usize) -> Arrival {
         mail: desk.ports().reader.read(&raw, &ReadContext::default()),
         raw: desk.keep_here(&raw).expect("bytes can be compressed"),
         oversized: false,
+        is_history: false,
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod after;
 mod faults;
+mod numbers;
 mod odd;
+mod special;
 
 use crate::mailing::*;
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! Mail that is pushed: which mail is which, what happens to its conversation, and who is who.
 
 mod content;
+mod sameness;
 
 use crate::mailing::*;
 use serde_json::{Value, json};

@@ -11,10 +11,12 @@ use postroom_core::desk::Desk;
 use postroom_core::id::MailboxId;
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::lease::{Lease, Owner};
-use postroom_core::operations::fetching::{self, Folder};
+use postroom_core::mailbox::FolderRole;
+use postroom_core::operations::fetching::{self, Folder, Renumbered};
 use postroom_core::operations::leases;
 use postroom_core::ports::ReadContext;
 use postroom_core::store::conn::Conn;
+use postroom_core::time::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::database;
@@ -103,11 +105,13 @@ fn batch(desk: &Desk, lease: &Lease) -> Batch {
         mail: desk.ports().reader.read(&raw, &ReadContext::default()),
         raw: desk.keep_here(&raw).expect("it is kept"),
         oversized: false,
+        is_history: false,
     };
     Batch {
         mailbox_id: lease.mailbox_id(),
         lease: Some(lease.clone()),
         folder: "INBOX".to_owned(),
+        role: FolderRole::Inbox,
         uidvalidity: Some(7),
         arrivals: vec![arrival],
     }
@@ -123,11 +127,13 @@ async fn whatever_a_daemon_writes_too_late_is_refused() {
         lease: late.clone(),
         name: "INBOX".to_owned(),
         uidvalidity: 7,
+        generation: 0,
     };
     let begun = {
         let (lease, folder) = (late.clone(), folder.clone());
         desk.write(move |cx| {
-            fetching::begin_folder(cx, &folder, 0)?;
+            let now = cx.now;
+            fetching::begin_folder(cx, &folder, 0, None, now)?;
             fetching::plan(cx, &folder, &[(1, 100)])?;
             fetching::begin_poll(cx, &lease)
         })
@@ -142,10 +148,15 @@ async fn whatever_a_daemon_writes_too_late_is_refused() {
     let waiting =
         here.read_here(&Actor::system(), |cx| fetching::waiting(cx, &folder, 10)).expect("it can be read");
     assert_eq!(waiting.len(), 1);
+    let cursor = here.read_here(&Actor::system(), |cx| fetching::cursor(cx, folder.mailbox_id, "INBOX"));
+    let cursor = cursor.expect("it can be read").expect("it was begun");
     let end = postroom_core::store::mailboxes::PollEnd::Failed("too late".to_owned());
     let refused: Vec<Result<(), Error>> = vec![
         here.receive_here(&batch(&here, &late)).map(drop),
-        here.write_here(&Actor::system(), |cx| fetching::begin_folder(cx, &folder, 5)),
+        here.write_here(&Actor::system(), |cx| fetching::begin_folder(cx, &folder, 5, None, Timestamp(0))),
+        here.write_here(&Actor::system(), |cx| {
+            fetching::renumber(cx, &folder, &cursor, 5, &[], Renumbered::Restored)
+        }),
         here.write_here(&Actor::system(), |cx| fetching::plan(cx, &folder, &[(2, 100)])),
         here.write_here(&Actor::system(), |cx| fetching::missed(cx, &folder, &[1], "late")),
         here.write_here(&Actor::system(), |cx| fetching::gone(cx, &folder, &waiting)),

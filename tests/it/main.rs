@@ -9,6 +9,7 @@ mod browser;
 mod commands;
 mod concurrency;
 mod configuration;
+mod effects;
 mod events;
 mod explain;
 mod fuzz;

@@ -3,6 +3,7 @@
 
 mod gate;
 mod order;
+mod promises;
 
 use crate::mailing::*;
 use serde_json::{Value, json};

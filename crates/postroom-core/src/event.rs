@@ -36,6 +36,10 @@ words! {
         MessageFailed = "message.failed",
         /// An answer came back.
         MessageBounced = "message.bounced",
+        /// Somebody read an answer, and their program says so.
+        MessageRead = "message.read",
+        /// Somebody took an answer for spam, and their provider says so.
+        MessageComplained = "message.complained",
         /// A note was written.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.
@@ -56,6 +60,8 @@ words! {
         MailboxNeedsAuthorization = "mailbox.needs_authorization",
         /// A mailbox was authorized, or a refused login works again.
         MailboxAuthorized = "mailbox.authorized",
+        /// A server gave the mails of a folder other numbers; `doubtful` where much was not known.
+        MailboxRenumbered = "mailbox.renumbered",
         /// A mail could not be taken in and is kept for somebody to look at.
         MailQuarantined = "mail.quarantined",
         /// An agent was added.

@@ -3,6 +3,7 @@
 use crate::id::{ConversationId, MailboxId, MessageId};
 use crate::lease::Lease;
 use crate::mail::Mail;
+use crate::mailbox::FolderRole;
 use crate::time::Timestamp;
 use crate::word::words;
 
@@ -52,6 +53,8 @@ pub struct Arrival {
     pub mail: Mail,
     /// It is larger than what is taken in: `raw` is its beginning.
     pub oversized: bool,
+    /// It was there long before it was found: nothing automatic may follow from it.
+    pub is_history: bool,
 }
 
 /// Mail that came together: one transaction takes it in.
@@ -64,6 +67,8 @@ pub struct Batch {
     pub lease: Option<Lease>,
     /// The folder.
     pub folder: String,
+    /// What its mail is to the desk.
+    pub role: FolderRole,
     /// The folder's generation, for what waits under its numbers.
     pub uidvalidity: Option<i64>,
     /// The mails, in the order they came.

@@ -1,8 +1,10 @@
 //! A mailbox: an address the desk owns, where its mail comes from and how its answers leave.
 
 use crate::id::MailboxId;
+use crate::store::schema::folders;
 use crate::time::Timestamp;
 use crate::word::words;
+use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -49,6 +51,16 @@ words! {
         Server = "server",
         /// The login's: the server does not let this user in.
         Login = "login",
+    }
+
+    /// What the mail of a folder is to the desk.
+    pub enum FolderRole {
+        /// Mail that came in.
+        Inbox = "inbox",
+        /// Mail that agents wrote with other programs.
+        Sent = "sent",
+        /// Mail that the server took for junk.
+        Junk = "junk",
     }
 
     /// How a mailbox is doing.
@@ -121,6 +133,9 @@ pub enum Import {
     },
 }
 
+/// Names the folder that the server itself gives a role (RFC 6154).
+pub const AUTO: &str = "auto";
+
 fn inbox() -> Vec<String> {
     vec!["INBOX".to_owned()]
 }
@@ -151,6 +166,13 @@ pub enum Source {
         /// What of the mail that is there already comes in.
         #[serde(default)]
         import: Import,
+        /// The folder with what agents sent with other programs; `auto`: the one that the server
+        /// names so (RFC 6154). Left out, none is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_folder: Option<String>,
+        /// The folder with what the server took for junk; `auto` as above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        junk_folder: Option<String>,
         /// PEM file of a certificate authority of one's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ca_file: Option<String>,
@@ -268,14 +290,22 @@ impl Mailbox {
 }
 
 /// A folder of a mailbox and how far it has been read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, Queryable, Selectable)]
+#[diesel(table_name = folders)]
 pub struct FolderCursor {
     /// The folder's name.
     pub name: String,
     /// The generation of its numbers (RFC 3501 section 2.3.1.1).
     pub uidvalidity: i64,
+    /// How often the server gave its mails other numbers without saying so: it was restored from a
+    /// backup, most likely. 0 until that happens.
+    pub generation: i32,
     /// Every mail up to this number is in the ledger or waiting.
     pub last_uid: i64,
+    /// Mail that the server got before is not wanted; `null`: as the source's `import` says.
+    pub wanted_since: Option<Timestamp>,
+    /// Mail that the server got before is history: nothing automatic follows from it.
+    pub history_before: Option<Timestamp>,
 }
 
 /// How many mailboxes are doing how.

@@ -43,6 +43,10 @@ pub struct CustomerAddress {
     pub email: String,
     /// When somebody made sure that it is theirs; mail from it then counts as the customer's.
     pub confirmed_at: Option<Timestamp>,
+    /// Since when a bounce says that there is no such address.
+    pub undeliverable_at: Option<Timestamp>,
+    /// When its holder took a mail of ours for spam: they get nothing that no agent wrote.
+    pub complained_at: Option<Timestamp>,
 }
 
 /// One of a customer's telephone numbers.

@@ -8,17 +8,21 @@ pub use idle::{Hangup, News};
 pub use login::{connect, connect_within};
 
 use crate::error::SourceError;
+use crate::headers::{Headers, unfolded};
+use crate::limits::Limits;
 use crate::shield::{Shelf, Shield};
-use crate::source::{Fetched, FolderState, Listed, MailSource};
+use crate::source::{Fetched, FolderState, Listed, MailSource, Mark, SpecialUse};
 use crate::transport::{Deadline, Place, Timeouts, Wire};
 use imap::types::{Fetch, Fetches, Flag};
+use imap_proto::NameAttribute;
 use jiff::civil::Date;
+use postroom_core::threading::keys::own_id;
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use words::{quoted, uid_set, wire_name};
+use words::{folder_name, quoted, uid_set, wire_name};
 
 type Session = imap::Session<Shield<Wire>>;
 
@@ -54,6 +58,13 @@ pub struct ImapSession {
     can_expunge: bool,
     can_idle: bool,
     is_over: bool,
+}
+
+/// The Message-ID in a header, as the desk keeps it.
+fn message_id(head: &[u8]) -> Option<String> {
+    let (headers, _) = Headers::read(head, 0, true, &Limits::default());
+    let written: Vec<String> = headers.all("Message-ID").map(unfolded).filter(|id| !id.is_empty()).collect();
+    own_id(&written)
 }
 
 /// How a call into the crate went wrong.
@@ -281,6 +292,43 @@ impl MailSource for ImapSession {
         listed.sort_unstable_by_key(|mail| mail.uid);
         listed.dedup_by_key(|mail| mail.uid);
         Ok(listed)
+    }
+
+    fn marks(&mut self, uids: &[u32], with_ids: bool) -> Result<Vec<Mark>, SourceError> {
+        let query = if with_ids {
+            "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
+        } else {
+            "(UID INTERNALDATE RFC822.SIZE)"
+        };
+        let mut marks = Vec::with_capacity(uids.len());
+        for uids in uids.chunks(UIDS) {
+            let set = uid_set(uids);
+            let fetches = self.ask("look at mails", |session| session.uid_fetch(&set, query))?;
+            for fetch in fetches.iter() {
+                let (Some(uid), Some(size)) = (fetch.uid, fetch.size) else { continue };
+                let head = fetch.header().and_then(|header| self.shelf.take(header));
+                marks.push(Mark {
+                    uid,
+                    size: u64::from(size),
+                    internal_date: Self::described(fetch, uid).internal_date,
+                    message_id: head.and_then(|head| message_id(&head)),
+                });
+            }
+        }
+        marks.sort_unstable_by_key(|mark| mark.uid);
+        marks.dedup_by_key(|mark| mark.uid);
+        Ok(marks)
+    }
+
+    fn special_folder(&mut self, wanted: SpecialUse) -> Result<Option<String>, SourceError> {
+        let pattern = quoted("*");
+        let names = self.ask("list folders", |session| session.list(None, Some(&pattern)))?;
+        let attribute = match wanted {
+            SpecialUse::Sent => NameAttribute::Sent,
+            SpecialUse::Junk => NameAttribute::Junk,
+        };
+        let named = names.iter().find(|name| name.attributes().contains(&attribute));
+        Ok(named.map(|name| folder_name(name.name())))
     }
 
     fn list_since(&mut self, day: Date) -> Result<Vec<u32>, SourceError> {

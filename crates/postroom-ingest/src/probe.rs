@@ -3,9 +3,9 @@
 use crate::error::SourceError;
 use crate::imap::{ImapSession, connect};
 use crate::maildir::Maildir;
-use crate::source::MailSource;
+use crate::source::{MailSource, SpecialUse};
 use crate::transport::Timeouts;
-use postroom_core::mailbox::{AfterIngest, Credential, Source};
+use postroom_core::mailbox::{AUTO, AfterIngest, Credential, Source};
 use postroom_core::ports::Probe;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -33,14 +33,16 @@ pub fn probe_source(source: &Source, credential: Option<&Credential>) -> Probe {
 }
 
 fn probe_imap(source: &Source, credential: Option<&Credential>) -> Result<String, String> {
-    let Source::Imap { host, port, username, folders, after_ingest, .. } = source else {
+    let Source::Imap { host, port, username, folders, after_ingest, sent_folder, junk_folder, .. } = source
+    else {
         return Err(in_words(&SourceError::NotImap));
     };
     let Some(credential) = credential else {
         return Err("no password is set".to_owned());
     };
     let mut session = connect(source, credential, &TIMEOUTS).map_err(|error| in_words(&error))?;
-    let found = look_around(&mut session, folders, after_ingest).map_err(|error| in_words(&error));
+    let special = [(sent_folder, SpecialUse::Sent), (junk_folder, SpecialUse::Junk)];
+    let found = look_around(&mut session, folders, &special, after_ingest).map_err(|error| in_words(&error));
     session.logout();
     Ok(format!("logged in to {host}:{port} as {username}; {}", found?))
 }
@@ -48,11 +50,21 @@ fn probe_imap(source: &Source, credential: Option<&Credential>) -> Result<String
 fn look_around(
     session: &mut ImapSession,
     folders: &[String],
+    special: &[(&Option<String>, SpecialUse)],
     after_ingest: &AfterIngest,
 ) -> Result<String, SourceError> {
     let mut found = Vec::new();
     for folder in folders {
         let state = session.select(folder, false)?;
+        found.push(format!("{folder} holds {}", mails(state.exists as usize)));
+    }
+    for (name, wanted) in special.iter().filter_map(|(name, wanted)| Some((name.as_ref()?, *wanted))) {
+        let named = if name == AUTO { session.special_folder(wanted)? } else { Some(name.clone()) };
+        let Some(folder) = named else {
+            found.push("it names no folder for \"auto\"".to_owned());
+            continue;
+        };
+        let state = session.select(&folder, false)?;
         found.push(format!("{folder} holds {}", mails(state.exists as usize)));
     }
     let refused = |what: &str, said: &str| SourceError::Refused {

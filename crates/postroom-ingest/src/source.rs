@@ -41,6 +41,28 @@ pub struct Fetched {
     pub raw: Vec<u8>,
 }
 
+/// A mail by what tells it from others, without its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Its number in the folder.
+    pub uid: u32,
+    /// Its size in bytes, as the server reckons it.
+    pub size: u64,
+    /// When the server received it.
+    pub internal_date: Option<Timestamp>,
+    /// Its Message-ID as the desk keeps it; `None` where it has none or it was not asked for.
+    pub message_id: Option<String>,
+}
+
+/// A folder that servers give a role (RFC 6154 section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialUse {
+    /// What was sent.
+    Sent,
+    /// What was taken for junk.
+    Junk,
+}
+
 /// One logged-in session on one server.
 pub trait MailSource {
     /// Opens a folder; `writable` is needed to mark, move or delete, and is refused then where the
@@ -49,6 +71,13 @@ pub trait MailSource {
 
     /// Every mail above a number, in the order of numbers.
     fn list_after(&mut self, last_uid: u32) -> Result<Vec<Listed>, SourceError>;
+
+    /// What tells these mails from others; their Message-IDs only where `with_ids` asks for them.
+    /// Those that are gone are left out.
+    fn marks(&mut self, uids: &[u32], with_ids: bool) -> Result<Vec<Mark>, SourceError>;
+
+    /// The folder that the server gives a role, where it names one.
+    fn special_folder(&mut self, wanted: SpecialUse) -> Result<Option<String>, SourceError>;
 
     /// The numbers of what the server received on a day or later, ascending. The day is the
     /// server's own (RFC 3501 section 6.4.4).

@@ -84,12 +84,12 @@ fn forget(desk: &Desk, batch: &Batch) -> Result<(), String> {
     let (Some(uidvalidity), Some(lease)) = (batch.uidvalidity, &batch.lease) else { return Ok(()) };
     let (mailbox_id, name): (MailboxId, &str) = (batch.mailbox_id, &batch.folder);
     let folder =
-        |uidvalidity| Folder { mailbox_id, lease: lease.clone(), name: name.to_owned(), uidvalidity };
+        Folder { mailbox_id, lease: lease.clone(), name: name.to_owned(), uidvalidity, generation: 0 };
     let forgotten = desk.write_here(&Actor::system(), |cx| {
         let last = fetching::cursor(cx, mailbox_id, name)?.map_or(0, |cursor| cursor.last_uid);
-        // What waits under an older generation of numbers is dropped with it.
-        fetching::begin_folder(cx, &folder(uidvalidity + 1), last)?;
-        fetching::begin_folder(cx, &folder(uidvalidity), last)
+        // What waited under a folder's numbers is dropped where it begins anew.
+        let now = cx.now;
+        fetching::begin_folder(cx, &folder, last, None, now)
     });
     forgotten.map_err(|error| error.to_string())
 }

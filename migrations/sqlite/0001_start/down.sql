@@ -1,4 +1,5 @@
 DROP TABLE idempotency_keys;
+DROP TABLE bursts;
 DROP TABLE events;
 DROP TABLE outbox;
 DROP TABLE conversation_tags;

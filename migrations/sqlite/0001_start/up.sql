@@ -118,7 +118,10 @@ CREATE TABLE folders (
   mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
   name TEXT NOT NULL,
   uidvalidity INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
   last_uid INTEGER NOT NULL,
+  wanted_since INTEGER,
+  history_before INTEGER,
   PRIMARY KEY (mailbox_id, name)
 ) STRICT;
 
@@ -222,6 +225,8 @@ CREATE TABLE customer_addresses (
   email TEXT NOT NULL,
   email_folded TEXT NOT NULL UNIQUE,
   confirmed_at INTEGER,
+  undeliverable_at INTEGER,
+  complained_at INTEGER,
   created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX customer_addresses_customer ON customer_addresses (customer_id);
@@ -420,6 +425,13 @@ CREATE TABLE events (
   created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX events_conversation ON events (conversation_id, seq);
+
+-- How many mails of one sender came since when. Forgotten soon.
+CREATE TABLE bursts (
+  email_folded TEXT NOT NULL PRIMARY KEY,
+  since INTEGER NOT NULL,
+  mails INTEGER NOT NULL
+) STRICT;
 
 -- What was made for which `Idempotency-Key`, written with what was made, so that a request that
 -- is sent again makes nothing again. The ids are NULL only inside of that transaction.

@@ -94,3 +94,33 @@ async fn mail_is_deleted_after_its_days() {
     assert_eq!(conversations(&desk).await.len(), 3);
     desk.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_done_before_the_end_is_done_after_it() {
+    let mut dovecot = Dovecot::start();
+    deliver(&dovecot, 0..3);
+    let mut desk = TestDesk::start().await;
+    let mailbox = add(&desk, and_then(&dovecot, json!({"type": "move", "folder": "Done"})), sink()).await;
+    // It is here and committed; what was to follow on the server could not.
+    assert_eq!(sync(&desk, mailbox).await["state"], "degraded");
+    dovecot.kill();
+    desk.restart().await;
+    assert_eq!(sync(&desk, mailbox).await["state"], "failing");
+    dovecot.start_again();
+    dovecot.make_folder("support", "Done");
+    // One is gone meanwhile: that does not matter to the others.
+    let gone = dovecot.stored("support", "INBOX")[1].name.clone();
+    let folder = dovecot.maildir("support", "INBOX");
+    for part in ["new", "cur"] {
+        for entry in std::fs::read_dir(folder.join(part)).expect("a Maildir has both").flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&gone) {
+                std::fs::remove_file(entry.path()).expect("it is our own");
+            }
+        }
+    }
+    let status = sync(&desk, mailbox).await;
+    assert_eq!((&status["state"], &status["accepted"]), (&json!("ok"), &json!(3)), "{status}");
+    assert!(dovecot.stored("support", "INBOX").is_empty());
+    assert_eq!(dovecot.stored("support", "Done").len(), 2);
+    desk.stop().await;
+}

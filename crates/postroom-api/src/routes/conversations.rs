@@ -23,6 +23,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 mod filter;
 mod shape;
+mod spam;
 
 use filter::ConversationQuery;
 use shape::{ConversationPatch, ConversationView, NewConversationBody, TagsBody};
@@ -35,6 +36,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_conversation)
         .service(update_conversation)
         .service(tag_conversation)
+        .service(spam::mark_spam)
+        .service(spam::mark_not_spam)
         .service(list_activity);
 }
 

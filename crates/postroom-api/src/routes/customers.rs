@@ -54,6 +54,11 @@ struct AddressView {
     confirmed: bool,
     /// When.
     confirmed_at: Option<Timestamp>,
+    /// Since when a bounce (5.1.1) says that there is no such address; `null`: none does.
+    undeliverable_at: Option<Timestamp>,
+    /// When its holder took a mail of ours for spam, as their provider says: they are to get
+    /// nothing that no agent wrote. `null`: they did not.
+    complained_at: Option<Timestamp>,
 }
 
 page_of!(
@@ -125,6 +130,8 @@ impl From<CustomerCard> for CustomerView {
             email: address.email,
             confirmed: address.confirmed_at.is_some(),
             confirmed_at: address.confirmed_at,
+            undeliverable_at: address.undeliverable_at,
+            complained_at: address.complained_at,
         };
         Self {
             id: card.customer.id,

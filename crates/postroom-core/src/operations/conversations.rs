@@ -16,6 +16,9 @@ use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
 use std::collections::HashMap;
 
+mod spam;
+pub use spam::{mark_not_spam, mark_spam};
+
 /// The most tags of one conversation.
 const TAGS: usize = 50;
 

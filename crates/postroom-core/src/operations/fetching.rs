@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 use crate::{Error, backoff, store};
 use std::collections::HashSet;
 
+mod renumbering;
+pub use renumbering::{Described, Renumbered, renumber, sample};
+
 /// A folder of a mailbox in one generation of its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
@@ -26,14 +29,49 @@ pub struct Folder {
     pub lease: Lease,
     /// The folder's name.
     pub name: String,
-    /// The generation.
+    /// The generation, as the server names it.
     pub uidvalidity: i64,
+    /// The generation, as we count them: a server that is restored from a backup may name two
+    /// generations alike.
+    pub generation: i32,
 }
 
 impl Folder {
     /// Where a mail is, as the ledger names it.
     pub fn location(&self, uid: i64) -> String {
-        format!("{}/{uid}", self.uidvalidity)
+        match self.generation {
+            0 => format!("{}/{uid}", self.uidvalidity),
+            generation => format!("{}.{generation}/{uid}", self.uidvalidity),
+        }
+    }
+
+    /// The folder as far as a cursor says that it was read.
+    pub fn of(mailbox_id: MailboxId, lease: Lease, cursor: &FolderCursor) -> Self {
+        let (name, uidvalidity) = (cursor.name.clone(), cursor.uidvalidity);
+        Self { mailbox_id, lease, name, uidvalidity, generation: cursor.generation }
+    }
+
+    fn pending(&self, uid: i64, size: i64) -> Pending {
+        Pending {
+            mailbox_id: self.mailbox_id,
+            folder: self.name.clone(),
+            uidvalidity: self.uidvalidity,
+            uid,
+            size,
+            attempts: 0,
+            last_error: None,
+        }
+    }
+
+    /// Where it is read to; what a cursor says besides stays.
+    fn cursor(&self, last_uid: i64, old: &FolderCursor) -> FolderCursor {
+        FolderCursor {
+            name: self.name.clone(),
+            uidvalidity: self.uidvalidity,
+            generation: self.generation,
+            last_uid,
+            ..old.clone()
+        }
     }
 }
 
@@ -155,13 +193,26 @@ pub fn cursor(cx: &mut Cx<'_>, mailbox: MailboxId, folder: &str) -> Result<Optio
     Ok(store::mailboxes::folder(cx.conn, mailbox, folder)?)
 }
 
-/// Begins a folder, or a new generation of it, behind `last_uid`. What waited under older
-/// numbers is forgotten: they mean nothing any more.
-pub fn begin_folder(cx: &mut Cx<'_>, folder: &Folder, last_uid: i64) -> Result<(), Error> {
+/// Begins a folder behind `last_uid`. Mail that its server got before `wanted_since` is not wanted,
+/// whatever else is; what it got before `history_before` is history.
+pub fn begin_folder(
+    cx: &mut Cx<'_>,
+    folder: &Folder,
+    last_uid: i64,
+    wanted_since: Option<Timestamp>,
+    history_before: Timestamp,
+) -> Result<(), Error> {
     leases::hold(cx, &folder.lease)?;
-    let cursor = FolderCursor { name: folder.name.clone(), uidvalidity: folder.uidvalidity, last_uid };
-    store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?;
-    Ok(store::ledger::delete_old_pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity)?)
+    let cursor = FolderCursor {
+        name: folder.name.clone(),
+        uidvalidity: folder.uidvalidity,
+        generation: folder.generation,
+        last_uid,
+        wanted_since,
+        history_before: Some(history_before),
+    };
+    store::ledger::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
+    Ok(store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?)
 }
 
 /// Notes mail that the server listed, and moves the cursor behind it: from now on every one of
@@ -176,20 +227,12 @@ pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(
         .iter()
         .zip(&locations)
         .filter(|(_, location)| !known.contains(*location))
-        .map(|((uid, size), _)| Pending {
-            mailbox_id: folder.mailbox_id,
-            folder: folder.name.clone(),
-            uidvalidity: folder.uidvalidity,
-            uid: *uid,
-            size: *size,
-            attempts: 0,
-            last_error: None,
-        })
+        .map(|((uid, size), _)| folder.pending(*uid, *size))
         .collect();
     store::ledger::insert_pending(cx.conn, &waiting)?;
     let before = store::mailboxes::folder(cx.conn, folder.mailbox_id, &folder.name)?;
-    let last_uid = before.map_or(last_uid, |cursor| cursor.last_uid.max(last_uid));
-    let cursor = FolderCursor { name: folder.name.clone(), uidvalidity: folder.uidvalidity, last_uid };
+    let before = before.ok_or(Error::NotFound("folder"))?;
+    let cursor = folder.cursor(before.last_uid.max(last_uid), &before);
     Ok(store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?)
 }
 

@@ -1,39 +1,44 @@
 //! Mail comes in: one transaction a batch, with its blobs, ledger, messages, threading and
 //! events. Whatever dies, a mail is there with all that belongs to it, or not at all.
 
-use super::conversations::{self, about, set_status, tell_changes};
 use super::leases;
-use crate::conversation::{Channel, Conversation, LinkReason, Priority, Status, WaitingOn};
+use crate::conversation::{Conversation, LinkReason};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::{MailboxId, MessageId};
 use crate::intake::{Arrival, Batch, Receipt};
 use crate::mail::{Class, Mail};
-use crate::mailbox::{AfterIngest, Mailbox, Source};
-use crate::message::{AuthorType, MessageKind, Recipients};
+use crate::mailbox::{AfterIngest, FolderRole, Mailbox, Source};
 use crate::own_id::Reading;
-use crate::store::conversations::NewConversation;
-use crate::store::messages::NewMessage;
-use crate::store::types::Json;
-use crate::text::{SUBJECT_CHARS, fold_address};
-use crate::threading::decide::{Arriving, customer_address, decide};
-use crate::threading::identity::internal_id;
+use crate::text::fold_address;
+use crate::threading::decide::{Arriving, decide};
 use crate::threading::keys::{self, Keys};
-use crate::threading::{Decision, Flag, Outcome, ParticipantClass, Policy};
+use crate::threading::{Decision, Flag, Outcome, Policy};
 use crate::{Error, store};
 use std::collections::HashSet;
 
+mod bursts;
+mod circles;
 mod desk;
+mod effects;
+mod junk;
 mod known;
 mod ledger;
 mod people;
+mod placing;
+mod reports;
 mod senders;
+mod sent;
+use bursts::Bursts;
+pub use bursts::expire;
 use known::Known;
 use ledger::Ledger;
+use reports::Report;
 
 /// What holds for every mail of a batch.
 struct Circumstances {
     mailbox: Mailbox,
+    role: FolderRole,
     group: Vec<MailboxId>,
     own_addresses: HashSet<String>,
     agent_addresses: HashSet<String>,
@@ -47,6 +52,8 @@ struct Read<'a> {
     class: Class,
     keys: Keys,
     sender: String,
+    /// How many marks of ours it bears.
+    own_marks: usize,
     /// It bears a Message-ID and a mark of ours.
     is_echo: bool,
 }
@@ -55,7 +62,7 @@ struct Read<'a> {
 /// are those of the others, in their order.
 pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
     hold(cx, batch)?;
-    let here = circumstances(cx, batch.mailbox_id)?;
+    let here = circumstances(cx, batch.mailbox_id, batch.role)?;
     store::conn::lock_group(cx.conn, &here.mailbox.group)?;
     let locations: Vec<&str> = batch.arrivals.iter().map(|a| a.location.as_str()).collect();
     let seen = store::ledger::known_locations(cx.conn, batch.mailbox_id, &batch.folder, &locations)?;
@@ -67,11 +74,14 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
         .map(|arrival| read(cx, &here, arrival))
         .collect();
     let mut known = Known::load(cx, &here, &fresh)?;
+    let mut bursts = Bursts::load(cx, &here, &fresh)?;
     let mut ledger = Ledger::new(batch, cx.now);
     for mail in &fresh {
-        take_in(cx, &here, &mut known, &mut ledger, mail)?;
+        let is_flood = bursts.count(cx, &here, mail);
+        take_in(cx, &here, &mut known, &mut ledger, mail, is_flood)?;
     }
     known.write(cx)?;
+    bursts.write(cx)?;
     ledger.write(cx, &here.mailbox)
 }
 
@@ -80,7 +90,7 @@ fn hold(cx: &mut Cx<'_>, batch: &Batch) -> Result<(), Error> {
     batch.lease.as_ref().map_or(Ok(()), |lease| leases::hold(cx, lease))
 }
 
-fn circumstances(cx: &mut Cx<'_>, id: MailboxId) -> Result<Circumstances, Error> {
+fn circumstances(cx: &mut Cx<'_>, id: MailboxId, role: FolderRole) -> Result<Circumstances, Error> {
     let all = store::mailboxes::list(cx.conn)?;
     let mailbox = all.iter().find(|mailbox| mailbox.id == id).ok_or(Error::NotFound("mailbox"))?.clone();
     let policy = Policy {
@@ -94,6 +104,7 @@ fn circumstances(cx: &mut Cx<'_>, id: MailboxId) -> Result<Circumstances, Error>
         own_addresses: all.iter().flat_map(Mailbox::own_addresses).collect(),
         agent_addresses: store::people::agent_addresses(cx.conn, id)?.into_iter().collect(),
         policy,
+        role,
         mailbox,
     })
 }
@@ -105,7 +116,8 @@ fn read<'a>(cx: &Cx<'_>, here: &Circumstances, arrival: &'a Arrival) -> Read<'a>
     let keys = keys::read(mail, &here.own_addresses, signer);
     let has_own_id = keys.message_id.as_deref().is_some_and(|id| matches!(signer.read(id), Reading::Ours(_)));
     Read {
-        class: if own_marks > 2 { Class::Loop } else { mail.class },
+        class: if own_marks > circles::MARKS { Class::Loop } else { mail.class },
+        own_marks,
         is_echo: has_own_id && own_marks > 0,
         keys,
         sender: mail.sender().map(|sender| fold_address(&sender.email)).unwrap_or_default(),
@@ -120,203 +132,82 @@ fn take_in(
     known: &mut Known,
     ledger: &mut Ledger,
     read: &Read<'_>,
+    is_flood: bool,
 ) -> Result<(), Error> {
     if let Some((message, conversation, reason)) = known.same(cx, here, read)? {
         ledger.duplicate(read.arrival, message, conversation, reason);
         known.keep_bytes(read.arrival, cx.now);
+        if here.role == FolderRole::Inbox {
+            junk::moved_out(cx, known, message, conversation)?;
+        }
         return Ok(());
     }
-    let facts = known.facts(cx, here, read)?;
-    let arriving = Arriving {
-        mail: read.mail,
-        keys: &read.keys,
-        sender: &read.sender,
-        from_sent_folder: false,
-        own_addresses: &here.own_addresses,
-        agent_addresses: &here.agent_addresses,
-        now: cx.now,
-    };
-    let mut decision = decide(&arriving, &facts, &here.policy);
-    add_flags(&mut decision, read, known.is_reused(&read.keys));
+    if read.class == Class::Loop {
+        return circles::break_off(cx, here, known, ledger, read);
+    }
+    if here.role == FolderRole::Sent && sent::outside(here, read).next().is_none() {
+        ledger.ignore(read.arrival, "an agent's mail to nobody outside");
+        return Ok(());
+    }
+    let mut decision = place(cx, here, known, read)?;
+    add_flags(&mut decision, read, known.is_reused(&read.keys), is_flood);
     let joined = match (decision.outcome, decision.conversation_id) {
         (Outcome::Append, Some(id)) => Some(known.conversation(cx, id)?),
         _ => None,
     };
     let is_new = joined.is_none();
+    let report = Report::read(cx, known, read)?;
     let conversation = match joined {
         Some(conversation) => conversation,
-        None => begin(cx, here, known, read)?,
+        None => placing::begin(cx, here, known, read)?,
     };
-    let message_id = keep_message(cx, here, known, read, &conversation, &decision)?;
-    let written = touch(cx, read, &conversation, message_id, is_new)?;
-    add_participants(here, known, read, &written, &decision);
+    let message_id = placing::keep_message(cx, here, known, read, &conversation, &decision)?;
+    let written = effects::touch(cx, here, read, &conversation, message_id, is_new, report.as_ref())?;
+    placing::add_participants(here, known, read, &written, &decision);
     link(cx, &written, &decision, message_id)?;
     known.remember(here, read, &decision, &written, message_id);
     ledger.accept(read.arrival, message_id, written.id);
-    tell(cx, read, &written, message_id);
+    effects::tell(cx, here, read, &written, message_id, &decision);
+    reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     known.put(written);
     Ok(())
 }
 
-fn add_flags(decision: &mut Decision, read: &Read<'_>, reused: bool) {
+/// Where a mail belongs.
+fn place(
+    cx: &mut Cx<'_>,
+    here: &Circumstances,
+    known: &mut Known,
+    read: &Read<'_>,
+) -> Result<Decision, Error> {
+    let facts = known.facts(cx, here, read)?;
+    let arriving = Arriving {
+        mail: read.mail,
+        keys: &read.keys,
+        sender: &read.sender,
+        from_sent_folder: here.role == FolderRole::Sent,
+        own_addresses: &here.own_addresses,
+        agent_addresses: &here.agent_addresses,
+        now: cx.now,
+    };
+    let mut decision = decide(&arriving, &facts, &here.policy);
+    if here.role == FolderRole::Junk {
+        junk::turn_away(cx, known, &mut decision)?;
+    }
+    Ok(decision)
+}
+
+fn add_flags(decision: &mut Decision, read: &Read<'_>, reused: bool, is_flood: bool) {
     let more = [
         (reused, Flag::ReusedId),
         (read.mail.problem.is_some(), Flag::Unreadable),
         (read.arrival.oversized, Flag::Oversized),
         (read.mail.is_shortened, Flag::Shortened),
+        (is_flood, Flag::Flood),
     ];
     for (applies, flag) in more {
         if applies && !decision.flags.contains(&flag) {
             decision.flags.push(flag);
-        }
-    }
-}
-
-/// Begins a conversation for a mail that joins none. Automatic mail that answers nothing of
-/// ours begins one that is closed: there for whoever looks for it, and no work for anybody.
-fn begin(
-    cx: &mut Cx<'_>,
-    here: &Circumstances,
-    known: &mut Known,
-    read: &Read<'_>,
-) -> Result<Conversation, Error> {
-    let customer = customer_address(read.mail, &here.policy, &here.own_addresses);
-    let customer_id = known.customer(cx, customer.as_ref())?;
-    let quiet = read.class.is_automatic();
-    let received = read.arrival.internal_date.unwrap_or(cx.now).min(cx.now);
-    let subject = crate::text::one_line(&read.mail.subject, SUBJECT_CHARS);
-    let row = NewConversation {
-        mailbox_id: here.mailbox.id,
-        customer_id,
-        subject: if subject.is_empty() { "(no subject)".to_owned() } else { subject },
-        status: if quiet { Status::Closed } else { Status::Open },
-        priority: Priority::Normal,
-        channel: Channel::Email,
-        assignee_id: None,
-        team_id: None,
-        category_id: None,
-        waiting_on: (!quiet).then_some(WaitingOn::Us),
-        waiting_since: (!quiet).then_some(received),
-        message_count: 0,
-        last_message_at: received,
-        version: 1,
-        created_at: cx.now,
-        updated_at: cx.now,
-        closed_at: quiet.then_some(cx.now),
-    };
-    let conversation = store::conversations::insert(cx.conn, &row)?;
-    conversations::tell_created(cx, &conversation);
-    known.people().begin(&conversation);
-    if let Some(address) = customer {
-        known.people().join(conversation.id, fold_address(&address.email), ParticipantClass::Customer);
-    }
-    Ok(conversation)
-}
-
-fn keep_message(
-    cx: &mut Cx<'_>,
-    here: &Circumstances,
-    known: &mut Known,
-    read: &Read<'_>,
-    conversation: &Conversation,
-    decision: &Decision,
-) -> Result<MessageId, Error> {
-    let mail = read.mail;
-    let sender = mail.sender();
-    let author = known.author(cx, &read.sender)?;
-    let about = known.about(mail, &read.keys);
-    let recipients = Recipients {
-        to: mail.to.clone(),
-        cc: mail.cc.clone(),
-        bcc: Vec::new(),
-        reply_to: mail.reply_to.clone(),
-    };
-    let internal = internal_id(&read.arrival.raw.hash);
-    let row = NewMessage {
-        conversation_id: conversation.id,
-        mailbox_id: here.mailbox.id,
-        kind: MessageKind::Inbound,
-        class: read.class,
-        author_type: if author.is_some() { AuthorType::Customer } else { AuthorType::Unknown },
-        author_id: author.map(|id| id.0),
-        author_name: sender.and_then(|sender| sender.name.as_deref()),
-        sender: sender.cloned().map(Json::new),
-        recipients: Json::new(recipients),
-        subject: &mail.subject,
-        content: &mail.text,
-        reply_content: mail.reply_text.as_deref(),
-        text_parts: Json::new(mail.parts_of_text.clone()),
-        has_html: mail.has_html,
-        internet_message_id: Some(read.keys.message_id.as_deref().unwrap_or(&internal)),
-        fingerprint: Some(&mail.fingerprint),
-        raw_hash: Some(&read.arrival.raw.hash),
-        raw_size: Some(read.arrival.raw.size),
-        sender_auth: mail.sender_auth,
-        flags: Json::new(decision.flags.clone()),
-        signals: Json::new(mail.signals.clone()),
-        threading: Some(Json::new(decision.clone())),
-        failed_recipients: Json::new(mail.failed_recipients.clone()),
-        about_message_id: about,
-        sent_at: mail.date,
-        received_at: Some(read.arrival.internal_date.unwrap_or(cx.now)),
-        version: 1,
-        created_at: cx.now,
-    };
-    let id = store::messages::insert(cx.conn, &row)?;
-    known.keep(read.arrival, id, cx.now);
-    Ok(id)
-}
-
-/// What a message does to its conversation: somebody who wrote reopens and wakes it, a machine
-/// does not.
-fn touch(
-    cx: &mut Cx<'_>,
-    read: &Read<'_>,
-    before: &Conversation,
-    message: MessageId,
-    is_new: bool,
-) -> Result<Conversation, Error> {
-    let mut after = before.clone();
-    let received = read.arrival.internal_date.unwrap_or(cx.now).min(cx.now);
-    after.message_count += 1;
-    after.last_message_id = Some(message);
-    after.last_message_at = before.last_message_at.max(received);
-    if !is_new && matches!(read.class, Class::Human | Class::Calendar) && after.status != Status::Spam {
-        set_status(&mut after, Status::Open, cx.now);
-        if after.waiting_on != Some(WaitingOn::Us) {
-            after.waiting_on = Some(WaitingOn::Us);
-            after.waiting_since = Some(received);
-        }
-    }
-    let written =
-        store::conversations::update(cx.conn, before, &after, cx.now)?.ok_or_else(super::overtaken)?;
-    tell_changes(cx, before, &written);
-    Ok(written)
-}
-
-/// Lets in whom the sender wrote to as well, and the sender: only from a mail that passed the
-/// gate, or begins a conversation of its own.
-fn add_participants(
-    here: &Circumstances,
-    known: &mut Known,
-    read: &Read<'_>,
-    conversation: &Conversation,
-    decision: &Decision,
-) {
-    if decision.flags.contains(&Flag::Suspicious) || read.class != Class::Human {
-        return;
-    }
-    let mut join = |email: String| known.people().join(conversation.id, email, ParticipantClass::Copied);
-    if decision.outcome == Outcome::Append
-        && !here.own_addresses.contains(&read.sender)
-        && !read.sender.is_empty()
-    {
-        join(read.sender.clone());
-    }
-    for address in read.mail.to.iter().chain(&read.mail.cc).take(100) {
-        let folded = fold_address(&address.email);
-        if crate::text::address_fault(&folded).is_none() && !here.own_addresses.contains(&folded) {
-            join(folded);
         }
     }
 }
@@ -340,20 +231,6 @@ fn link(
         store::conversations::insert_link(cx.conn, conversation.id, *other, reason, message, cx.now)?;
     }
     Ok(())
-}
-
-fn tell(cx: &mut Cx<'_>, read: &Read<'_>, conversation: &Conversation, message: MessageId) {
-    let about = About { message_id: Some(message), ..about(conversation) };
-    let name = read.mail.sender().and_then(|sender| sender.name.clone());
-    let mut event = NewEvent::new(EventType::MessageReceived, about).with("class", read.class.as_str());
-    event.by_customer = Some((conversation.customer_id, name));
-    cx.tell(event);
-    if read.class == Class::Bounce {
-        let emails: Vec<&str> = read.mail.failed_recipients.iter().map(|r| r.email.as_str()).collect();
-        cx.tell(
-            NewEvent::new(EventType::MessageBounced, about).with("recipients", serde_json::json!(emails)),
-        );
-    }
 }
 
 /// Puts a mail aside that could not be taken in: kept, listed, in nobody's way.

@@ -67,6 +67,39 @@ pub fn confirm_address(
     Ok(())
 }
 
+/// What a report says of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressFact {
+    /// There is no such address.
+    Undeliverable,
+    /// Who has it took a mail of ours for spam: they get nothing that no agent wrote.
+    Complained,
+}
+
+/// Notes a fact on a customer's address, if somebody has it; the first time counts. `false`:
+/// nobody has, or it was noted before.
+pub fn note_fact(
+    conn: &mut Conn,
+    folded: &str,
+    fact: AddressFact,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let address = customer_addresses::table.filter(customer_addresses::email_folded.eq(folded));
+    let changed = match fact {
+        AddressFact::Undeliverable => {
+            diesel::update(address.filter(customer_addresses::undeliverable_at.is_null()))
+                .set(customer_addresses::undeliverable_at.eq(now))
+                .execute(conn)?
+        }
+        AddressFact::Complained => {
+            diesel::update(address.filter(customer_addresses::complained_at.is_null()))
+                .set(customer_addresses::complained_at.eq(now))
+                .execute(conn)?
+        }
+    };
+    Ok(changed == 1)
+}
+
 /// Writes a customer's telephone numbers over those there are.
 pub fn set_phones(
     conn: &mut Conn,

@@ -6,7 +6,7 @@ use crate::intake::Verdict;
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{folders, ledger, mail_actions, pending_mails};
+use crate::store::schema::{folders, ledger, mail_actions, messages, pending_mails};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::HashSet;
@@ -187,28 +187,85 @@ pub fn delete_pending(
     Ok(())
 }
 
-/// Forgets what waited under the numbers of older generations of a folder.
-pub fn delete_old_pending(
+/// Forgets what waited and what was to be done under the numbers of a folder, which mean nothing
+/// any more.
+pub fn forget_numbers(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<(), StoreError> {
+    let waiting = pending_mails::table.filter(pending_mails::mailbox_id.eq(mailbox));
+    diesel::delete(waiting.filter(pending_mails::folder.eq(folder))).execute(conn)?;
+    let queued = mail_actions::table.filter(mail_actions::mailbox_id.eq(mailbox));
+    diesel::delete(queued.filter(mail_actions::folder.eq(folder))).execute(conn)?;
+    Ok(())
+}
+
+/// What is still to be done in a folder, due or not.
+pub fn actions(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<Vec<MailAction>, StoreError> {
+    Ok(mail_actions::table
+        .filter(mail_actions::mailbox_id.eq(mailbox))
+        .filter(mail_actions::folder.eq(folder))
+        .select(MailAction::as_select())
+        .load(conn)?)
+}
+
+/// A mail that was seen in a place, by what tells it from others without its content.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Seen {
+    /// Where.
+    pub location: String,
+    /// The number it had there.
+    pub uid: Option<i64>,
+    /// Its size in bytes.
+    pub size: i64,
+    /// When the server got it.
+    pub internal_date: Option<Timestamp>,
+    /// The message it is.
+    pub message_id: Option<MessageId>,
+    /// That one's Message-ID.
+    pub message_name: Option<String>,
+    /// Where its bytes are kept.
+    pub raw_hash: Option<String>,
+}
+
+/// Every mail that was seen in a folder and is a message, the oldest first.
+pub fn seen(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<Vec<Seen>, StoreError> {
+    Ok(ledger::table
+        .inner_join(messages::table)
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::folder.eq(folder))
+        .order(ledger::id.asc())
+        .select((
+            ledger::location,
+            ledger::uid,
+            ledger::size,
+            ledger::internal_date,
+            ledger::message_id,
+            messages::internet_message_id,
+            ledger::raw_hash,
+        ))
+        .load(conn)?)
+}
+
+/// What was seen in these places of a folder, as far as it is a message.
+pub fn seen_at(
     conn: &mut Conn,
     mailbox: MailboxId,
     folder: &str,
-    uidvalidity: i64,
-) -> Result<(), StoreError> {
-    diesel::delete(
-        pending_mails::table
-            .filter(pending_mails::mailbox_id.eq(mailbox))
-            .filter(pending_mails::folder.eq(folder))
-            .filter(pending_mails::uidvalidity.ne(uidvalidity)),
-    )
-    .execute(conn)?;
-    diesel::delete(
-        mail_actions::table
-            .filter(mail_actions::mailbox_id.eq(mailbox))
-            .filter(mail_actions::folder.eq(folder))
-            .filter(mail_actions::uidvalidity.ne(uidvalidity)),
-    )
-    .execute(conn)?;
-    Ok(())
+    locations: &[String],
+) -> Result<Vec<Seen>, StoreError> {
+    Ok(ledger::table
+        .inner_join(messages::table)
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::folder.eq(folder))
+        .filter(ledger::location.eq_any(locations))
+        .select((
+            ledger::location,
+            ledger::uid,
+            ledger::size,
+            ledger::internal_date,
+            ledger::message_id,
+            messages::internet_message_id,
+            ledger::raw_hash,
+        ))
+        .load(conn)?)
 }
 
 /// Notes that these were tried in vain.

@@ -362,15 +362,11 @@ pub fn count(
 
 /// How far each folder has been read.
 pub fn folders(conn: &mut Conn, id: MailboxId) -> Result<Vec<FolderCursor>, StoreError> {
-    let rows: Vec<(String, i64, i64)> = folders::table
+    Ok(folders::table
         .filter(folders::mailbox_id.eq(id))
         .order(folders::name.asc())
-        .select((folders::name, folders::uidvalidity, folders::last_uid))
-        .load(conn)?;
-    Ok(rows
-        .into_iter()
-        .map(|(name, uidvalidity, last_uid)| FolderCursor { name, uidvalidity, last_uid })
-        .collect())
+        .select(FolderCursor::as_select())
+        .load(conn)?)
 }
 
 /// How far one folder has been read.
@@ -378,18 +374,20 @@ pub fn folder(conn: &mut Conn, id: MailboxId, name: &str) -> Result<Option<Folde
     Ok(folders(conn, id)?.into_iter().find(|folder| folder.name == name))
 }
 
-/// Moves a folder's cursor; the numbers of an older generation are forgotten with it.
+/// Moves a folder's cursor.
 pub fn set_folder(conn: &mut Conn, id: MailboxId, cursor: &FolderCursor) -> Result<(), StoreError> {
+    let moved = (
+        folders::uidvalidity.eq(cursor.uidvalidity),
+        folders::generation.eq(cursor.generation),
+        folders::last_uid.eq(cursor.last_uid),
+        folders::wanted_since.eq(cursor.wanted_since),
+        folders::history_before.eq(cursor.history_before),
+    );
     each_backend!(conn => diesel::insert_into(folders::table)
-        .values((
-            folders::mailbox_id.eq(id),
-            folders::name.eq(&cursor.name),
-            folders::uidvalidity.eq(cursor.uidvalidity),
-            folders::last_uid.eq(cursor.last_uid),
-        ))
+        .values((folders::mailbox_id.eq(id), folders::name.eq(&cursor.name), moved))
         .on_conflict((folders::mailbox_id, folders::name))
         .do_update()
-        .set((folders::uidvalidity.eq(cursor.uidvalidity), folders::last_uid.eq(cursor.last_uid)))
+        .set(moved)
         .execute(conn))?;
     Ok(())
 }

@@ -101,6 +101,14 @@ pub fn set_raw(
     Ok(())
 }
 
+/// Writes what is to be shown beside a message.
+pub fn set_flags(conn: &mut Conn, id: MessageId, flags: Vec<Flag>) -> Result<(), StoreError> {
+    diesel::update(messages::table.find(id))
+        .set((messages::flags.eq(Json::new(flags)), messages::version.eq(messages::version + 1)))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// One message. Whether it may be seen is asked of its conversation.
 pub fn find(conn: &mut Conn, id: MessageId) -> Result<Option<Message>, StoreError> {
     Ok(messages::table.find(id).select(Message::as_select()).first(conn).optional()?)

@@ -5,6 +5,7 @@
 
 pub mod authorizations;
 pub mod blobs;
+pub mod bursts;
 pub mod conn;
 pub mod conversations;
 pub mod customers;

@@ -127,7 +127,10 @@ diesel::table! {
         mailbox_id -> BigInt,
         name -> Text,
         uidvalidity -> BigInt,
+        generation -> Integer,
         last_uid -> BigInt,
+        wanted_since -> Nullable<BigInt>,
+        history_before -> Nullable<BigInt>,
     }
 }
 
@@ -238,6 +241,8 @@ diesel::table! {
         email -> Text,
         email_folded -> Text,
         confirmed_at -> Nullable<BigInt>,
+        undeliverable_at -> Nullable<BigInt>,
+        complained_at -> Nullable<BigInt>,
         created_at -> BigInt,
     }
 }
@@ -431,6 +436,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    bursts (email_folded) {
+        email_folded -> Text,
+        since -> BigInt,
+        mails -> Integer,
+    }
+}
+
+diesel::table! {
     idempotency_keys (token_id, key) {
         token_id -> Text,
         key -> Text,
@@ -473,6 +486,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     conversation_tags,
     outbox,
     events,
+    bursts,
     idempotency_keys,
 );
 
@@ -483,5 +497,6 @@ diesel::joinable!(conversation_tags -> tags (tag_id));
 diesel::joinable!(conversation_tags -> conversations (conversation_id));
 diesel::joinable!(customer_addresses -> customers (customer_id));
 diesel::joinable!(mailbox_states -> mailboxes (mailbox_id));
+diesel::joinable!(ledger -> messages (message_id));
 diesel::joinable!(attachments -> messages (message_id));
 diesel::joinable!(rfc_ids -> conversations (conversation_id));

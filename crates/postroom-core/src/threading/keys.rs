@@ -115,6 +115,15 @@ pub fn read(mail: &Mail, own_addresses: &HashSet<String>, signer: &Signer) -> Ke
     keys
 }
 
+/// The id that a mail with these Message-ID headers is known by; `None` where it has none that can
+/// be used.
+pub fn own_id(headers: &[String]) -> Option<String> {
+    headers.iter().find_map(|header| match bracketed(header).find_map(clean) {
+        Some(id) => Some(id),
+        None => normalise_id(header),
+    })
+}
+
 /// An id as it is kept and compared, with or without angle brackets, as Message-ID may stand:
 /// no brackets, no white space, its case kept; over 512 bytes `sha256:` and hexadecimal digits.
 /// `None` where there is no id in it.

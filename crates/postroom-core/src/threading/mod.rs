@@ -108,6 +108,10 @@ words! {
         Shortened = "shortened",
         /// The mail is larger than what is taken in whole.
         Oversized = "oversized",
+        /// One of very many from this sender in a few minutes: nothing automatic follows from it.
+        Flood = "flood",
+        /// The server took it for junk, and nobody said otherwise yet.
+        Junk = "junk",
     }
 
     /// What came of it.

@@ -49,6 +49,29 @@ pub(super) fn wire_name(folder: &str) -> String {
     wire
 }
 
+/// A folder's name out of modified UTF-7; what is none is taken as it stands.
+pub(super) fn folder_name(wire: &str) -> String {
+    const MODIFIED: GeneralPurpose = GeneralPurpose::new(&IMAP_MUTF7, NO_PAD);
+    let mut name = String::with_capacity(wire.len());
+    let mut rest = wire;
+    while let Some((plain, shifted)) = rest.split_once('&') {
+        name.push_str(plain);
+        let Some((shifted, behind)) = shifted.split_once('-') else { return wire.to_owned() };
+        rest = behind;
+        if shifted.is_empty() {
+            name.push('&');
+            continue;
+        }
+        let Ok(bytes) = MODIFIED.decode(shifted) else { return wire.to_owned() };
+        let units: Vec<u16> =
+            bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+        let Ok(text) = String::from_utf16(&units) else { return wire.to_owned() };
+        name.push_str(&text);
+    }
+    name.push_str(rest);
+    name
+}
+
 /// A name on the wire as a quoted string.
 pub(super) fn quoted(wire_name: &str) -> String {
     format!("\"{}\"", wire_name.replace('\\', "\\\\").replace('"', "\\\""))
@@ -87,6 +110,11 @@ mod tests {
         assert_eq!(wire_name("Gelöscht"), "Gel&APY-scht");
         assert_eq!(wire_name("R&D"), "R&-D");
         assert_eq!(wire_name("a\u{1f600}"), "a&2D3eAA-");
+        for name in ["~peter/mail/台北/日本語", "Gelöscht", "R&D", "a\u{1f600}", "Отправленные", "INBOX"]
+        {
+            assert_eq!(folder_name(&wire_name(name)), name);
+        }
+        assert_eq!(folder_name("&x"), "&x");
         assert_eq!(quoted("a\"b\\c"), "\"a\\\"b\\\\c\"");
     }
 

@@ -39,6 +39,8 @@ fn nobody() -> Source {
         folders: Vec::new(),
         after_ingest: AfterIngest::Leave,
         import: postroom_core::mailbox::Import::All,
+        sent_folder: None,
+        junk_folder: None,
         ca_file: None,
     }
 }

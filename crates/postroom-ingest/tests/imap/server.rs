@@ -63,6 +63,8 @@ impl Server {
             folders: vec!["INBOX".to_owned()],
             after_ingest: AfterIngest::Leave,
             import: Import::All,
+            sent_folder: None,
+            junk_folder: None,
             ca_file: (security != Security::None).then(|| certificate("ca")),
         }
     }

@@ -65,6 +65,12 @@ pub(super) struct Add {
     /// A folder to read, again for each.
     #[arg(long = "folder", default_value = "INBOX")]
     folders: Vec<String>,
+    /// The folder with what agents send with other programs; `auto`: the one that the server names so.
+    #[arg(long, value_name = "FOLDER")]
+    sent_folder: Option<String>,
+    /// The folder with what the server takes for junk, or `auto`.
+    #[arg(long, value_name = "FOLDER")]
+    junk_folder: Option<String>,
     /// Only mail that comes from now on.
     #[arg(long)]
     only_new: bool,
@@ -131,6 +137,8 @@ impl Add {
                 folders: self.folders.clone(),
                 after_ingest: AfterIngest::Leave,
                 import: if self.only_new { Import::None } else { Import::All },
+                sent_folder: self.sent_folder.clone(),
+                junk_folder: self.junk_folder.clone(),
                 ca_file: self.ca_file.clone(),
             },
             (None, Some(path), _) => Source::Maildir { path: absolute(path)? },

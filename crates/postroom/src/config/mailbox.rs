@@ -65,40 +65,7 @@ impl Default for Threading {
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ConfiguredSource {
     /// An IMAP server.
-    Imap {
-        /// Name or address.
-        host: String,
-        /// The port.
-        port: u16,
-        /// How the connection is secured.
-        security: Security,
-        /// The login name.
-        username: String,
-        /// What opens it: `password`, or `oauth2`, for which the mailbox is authorized once.
-        #[serde(default = "AuthMethod::usual")]
-        auth: AuthMethod,
-        /// The password.
-        #[serde(default, skip_serializing)]
-        password: Option<String>,
-        /// A file that holds the password.
-        #[serde(default)]
-        password_file: Option<PathBuf>,
-        /// A variable of the environment that holds the password.
-        #[serde(default)]
-        password_env: Option<String>,
-        /// Folders that are read.
-        #[serde(default = "inbox")]
-        folders: Vec<String>,
-        /// What happens to a mail on the server afterwards.
-        #[serde(default)]
-        after_ingest: AfterIngest,
-        /// What of the mail that is there already comes in.
-        #[serde(default)]
-        import: Import,
-        /// PEM file of a certificate authority of one's own.
-        #[serde(default)]
-        ca_file: Option<String>,
-    },
+    Imap(Box<ConfiguredImap>),
     /// A folder that a mail server on this machine delivers to.
     Maildir {
         /// The folder.
@@ -106,6 +73,50 @@ pub enum ConfiguredSource {
     },
     /// Mail is pushed through the API.
     Push {},
+}
+
+/// A mailbox on an IMAP server.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfiguredImap {
+    /// Name or address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: Security,
+    /// The login name.
+    pub username: String,
+    /// What opens it: `password`, or `oauth2`, for which the mailbox is authorized once.
+    #[serde(default = "AuthMethod::usual")]
+    pub auth: AuthMethod,
+    /// The password.
+    #[serde(default, skip_serializing)]
+    pub password: Option<String>,
+    /// A file that holds the password.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// A variable of the environment that holds the password.
+    #[serde(default)]
+    pub password_env: Option<String>,
+    /// Folders that are read.
+    #[serde(default = "inbox")]
+    pub folders: Vec<String>,
+    /// What happens to a mail on the server afterwards.
+    #[serde(default)]
+    pub after_ingest: AfterIngest,
+    /// What of the mail that is there already comes in.
+    #[serde(default)]
+    pub import: Import,
+    /// The folder with what agents sent with other programs, or `auto`.
+    #[serde(default)]
+    pub sent_folder: Option<String>,
+    /// The folder with what the server took for junk, or `auto`.
+    #[serde(default)]
+    pub junk_folder: Option<String>,
+    /// PEM file of a certificate authority of one's own.
+    #[serde(default)]
+    pub ca_file: Option<String>,
 }
 
 fn inbox() -> Vec<String> {
@@ -153,6 +164,12 @@ pub enum ConfiguredDelivery {
     Sink {},
 }
 
+impl std::fmt::Debug for ConfiguredImap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConfiguredImap")
+    }
+}
+
 impl std::fmt::Debug for ConfiguredDelivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ConfiguredDelivery")
@@ -185,34 +202,23 @@ impl ConfiguredMailbox {
 impl ConfiguredSource {
     fn resolve(&self, mailbox: &str) -> anyhow::Result<(Source, Option<String>)> {
         Ok(match self {
-            Self::Imap {
-                host,
-                port,
-                security,
-                username,
-                auth,
-                password,
-                password_file,
-                password_env,
-                folders,
-                after_ingest,
-                import,
-                ca_file,
-            } => {
+            Self::Imap(imap) => {
                 let source = Source::Imap {
-                    host: host.clone(),
-                    port: *port,
-                    security: *security,
-                    username: username.clone(),
-                    auth: *auth,
-                    folders: folders.clone(),
-                    after_ingest: after_ingest.clone(),
-                    import: import.clone(),
-                    ca_file: ca_file.clone(),
+                    host: imap.host.clone(),
+                    port: imap.port,
+                    security: imap.security,
+                    username: imap.username.clone(),
+                    auth: imap.auth,
+                    folders: imap.folders.clone(),
+                    after_ingest: imap.after_ingest.clone(),
+                    import: imap.import.clone(),
+                    sent_folder: imap.sent_folder.clone(),
+                    junk_folder: imap.junk_folder.clone(),
+                    ca_file: imap.ca_file.clone(),
                 };
                 let name = format!("mailbox {mailbox:?}, source.password");
-                let (file, variable) = (password_file.as_deref(), password_env.as_deref());
-                (source, secret::read(&name, password.as_deref(), file, variable)?)
+                let (file, variable) = (imap.password_file.as_deref(), imap.password_env.as_deref());
+                (source, secret::read(&name, imap.password.as_deref(), file, variable)?)
             }
             Self::Maildir { path } => (Source::Maildir { path: path.clone() }, None),
             Self::Push {} => (Source::Push {}, None),

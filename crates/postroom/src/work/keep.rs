@@ -4,7 +4,7 @@
 use super::rest;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
-use postroom_core::operations::{attachments, events, idempotency};
+use postroom_core::operations::{attachments, events, idempotency, intake};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -30,6 +30,7 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     let uploads = desk.write(&system, attachments::expire).await?;
     desk.write(&system, events::expire).await?;
     desk.write(&system, idempotency::expire).await?;
+    desk.write(&system, intake::expire).await?;
     let moved = desk.move_large_blobs().await?;
     if uploads > 0 || moved > 0 {
         tracing::info!(uploads, moved, "kept house");

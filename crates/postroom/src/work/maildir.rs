@@ -5,7 +5,7 @@ use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::lease::Lease;
-use postroom_core::mailbox::Mailbox;
+use postroom_core::mailbox::{FolderRole, Mailbox};
 use postroom_core::operations::fetching;
 use postroom_core::ports::ReadContext;
 use postroom_core::store::mailboxes::PollEnd;
@@ -101,12 +101,14 @@ fn take_in(
             mail: desk.ports().reader.read(&raw, &context),
             raw: desk.keep_here(&raw).map_err(|error| error.to_string())?,
             oversized,
+            is_history: false,
         });
     }
     let batch = Batch {
         mailbox_id: mailbox.id,
         lease: Some(lease.clone()),
         folder: FOLDER.to_owned(),
+        role: FolderRole::Inbox,
         uidvalidity: None,
         arrivals,
     };

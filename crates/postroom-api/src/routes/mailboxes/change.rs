@@ -127,6 +127,14 @@ struct SourcePatch {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     import: Option<Import>,
+    /// The folder with what agents sent with other programs, or `auto`; `null` is none.
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    #[schema(value_type = Option<String>)]
+    sent_folder: Patch<String>,
+    /// The folder with what the server took for junk, or `auto`; `null` is none.
+    #[serde(default, skip_serializing_if = "Patch::is_absent")]
+    #[schema(value_type = Option<String>)]
+    junk_folder: Patch<String>,
     /// PEM file of a certificate authority of one's own; `null` takes it away.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     #[schema(value_type = Option<String>)]

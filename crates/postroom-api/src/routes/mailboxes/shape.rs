@@ -107,6 +107,14 @@ pub enum SourceBody {
         /// What of the mail that is there already comes in.
         #[serde(default)]
         import: Import,
+        /// The folder with what agents sent with other programs: it comes in as their answers, from
+        /// now on. `auto` is the one that the server names so. Left out, none is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_folder: Option<String>,
+        /// The folder with what the server took for junk: it comes in as `spam`, quietly. `auto` is
+        /// the one that the server names so. Left out, none is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        junk_folder: Option<String>,
         /// PEM file, on the daemon's machine, of a certificate authority of one's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ca_file: Option<String>,
@@ -166,9 +174,23 @@ impl SourceBody {
                 folders,
                 after_ingest,
                 import,
+                sent_folder,
+                junk_folder,
                 ca_file,
             } => (
-                Source::Imap { host, port, security, username, auth, folders, after_ingest, import, ca_file },
+                Source::Imap {
+                    host,
+                    port,
+                    security,
+                    username,
+                    auth,
+                    folders,
+                    after_ingest,
+                    import,
+                    sent_folder,
+                    junk_folder,
+                    ca_file,
+                },
                 password,
             ),
             Self::Maildir { path } => (Source::Maildir { path }, None),
@@ -180,7 +202,19 @@ impl SourceBody {
 impl From<Source> for SourceBody {
     fn from(source: Source) -> Self {
         match source {
-            Source::Imap { host, port, security, username, auth, folders, after_ingest, import, ca_file } => {
+            Source::Imap {
+                host,
+                port,
+                security,
+                username,
+                auth,
+                folders,
+                after_ingest,
+                import,
+                sent_folder,
+                junk_folder,
+                ca_file,
+            } => {
                 let password = None;
                 Self::Imap {
                     host,
@@ -192,6 +226,8 @@ impl From<Source> for SourceBody {
                     folders,
                     after_ingest,
                     import,
+                    sent_folder,
+                    junk_folder,
                     ca_file,
                 }
             }

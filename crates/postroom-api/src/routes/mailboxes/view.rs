@@ -71,6 +71,11 @@ pub enum SourceView {
         after_ingest: AfterIngest,
         /// What of the mail that was there already comes in.
         import: Import,
+        /// The folder with what agents sent with other programs; `auto`: the one that the server
+        /// names so.
+        sent_folder: Option<String>,
+        /// The folder with what the server took for junk; `auto` as above.
+        junk_folder: Option<String>,
         /// PEM file of a certificate authority of one's own.
         ca_file: Option<String>,
     },
@@ -140,20 +145,32 @@ impl MailboxView {
 
 fn source(source: Source, has_password: bool) -> SourceView {
     match source {
-        Source::Imap { host, port, security, username, auth, folders, after_ingest, import, ca_file } => {
-            SourceView::Imap {
-                host,
-                port,
-                security,
-                username,
-                auth,
-                has_password,
-                folders,
-                after_ingest,
-                import,
-                ca_file,
-            }
-        }
+        Source::Imap {
+            host,
+            port,
+            security,
+            username,
+            auth,
+            folders,
+            after_ingest,
+            import,
+            sent_folder,
+            junk_folder,
+            ca_file,
+        } => SourceView::Imap {
+            host,
+            port,
+            security,
+            username,
+            auth,
+            has_password,
+            folders,
+            after_ingest,
+            import,
+            sent_folder,
+            junk_folder,
+            ca_file,
+        },
         Source::Maildir { path } => SourceView::Maildir { path },
         Source::Push {} => SourceView::Push {},
     }

@@ -6,6 +6,7 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::id::MailboxId;
 use crate::intake::{Arrival, Batch, Receipt, Verdict};
+use crate::mailbox::FolderRole;
 use crate::ports::ReadContext;
 use crate::{Error, store};
 
@@ -89,11 +90,13 @@ impl Desk {
                 mail: desk.ports().reader.read(&raw, &context),
                 raw: kept,
                 oversized: false,
+                is_history: false,
             };
             let batch = Batch {
                 mailbox_id: mailbox.id,
                 lease: None,
                 folder: "push".to_owned(),
+                role: FolderRole::Inbox,
                 uidvalidity: None,
                 arrivals: vec![arrival],
             };

@@ -8,6 +8,7 @@ use crate::cx::Cx;
 use crate::id::{AttachmentId, ConversationId, CustomerId, MessageId};
 use crate::intake::Arrival;
 use crate::mail::{Address, Class, Mail};
+use crate::mailbox::FolderRole;
 use crate::message::Attachment;
 use crate::store::blobs::Blob;
 use crate::store::threads::KnownId;
@@ -81,6 +82,12 @@ impl Known {
         if let Some((message, conversation)) = self.raws.get(&read.arrival.raw.hash) {
             return Ok(Some((*message, *conversation, "the same bytes are here already")));
         }
+        if here.role == FolderRole::Sent
+            && let Some((message, conversation)) = super::sent::copy_of(cx, self, read)?
+        {
+            self.learn_names(here, read, message, conversation);
+            return Ok(Some((message, conversation, "our own mail, as the server keeps it")));
+        }
         let Some(id) = &read.keys.message_id else { return Ok(None) };
         let Some((message, conversation)) = self.owner(id) else { return Ok(None) };
         let is_echo = read.is_echo && here.own_addresses.contains(&read.sender);
@@ -100,8 +107,34 @@ impl Known {
         Ok(store::messages::sameness(cx.conn, message)?)
     }
 
+    /// A provider gave a mail of ours another name: who answers it will use that one.
+    fn learn_names(
+        &mut self,
+        here: &Circumstances,
+        read: &Read<'_>,
+        message: MessageId,
+        conversation: ConversationId,
+    ) {
+        for name in read.keys.message_id.iter().chain(&read.keys.aliases) {
+            let alias = KnownId {
+                share_group: here.mailbox.group.clone(),
+                rfc_id: name.clone(),
+                conversation_id: conversation,
+                message_id: Some(message),
+                kind: IdKind::Alias,
+            };
+            match self.ids.get(name).map(|known| (known.kind, known.conversation_id)) {
+                None => self.new_ids.push(alias.clone()),
+                // Its answer came before it.
+                Some((IdKind::Ghost, owner)) if owner == conversation => self.embodied.push(alias.clone()),
+                Some(_) => continue,
+            }
+            self.ids.insert(name.clone(), alias);
+        }
+    }
+
     /// The message that bears an id, and where it belongs.
-    fn owner(&self, id: &str) -> Option<(MessageId, ConversationId)> {
+    pub(super) fn owner(&self, id: &str) -> Option<(MessageId, ConversationId)> {
         let known = self.ids.get(id)?;
         (known.kind == IdKind::Real).then_some(())?;
         Some((known.message_id?, known.conversation_id))
@@ -249,7 +282,7 @@ impl Known {
         if let Some(id) = self.customers.get(&folded) {
             return Ok(*id);
         }
-        let id = super::conversations::of_address(cx, address.email.trim(), address.name.as_deref())?;
+        let id = super::super::conversations::of_address(cx, address.email.trim(), address.name.as_deref())?;
         self.customers.insert(folded, id);
         Ok(id)
     }
@@ -323,8 +356,10 @@ impl Known {
         self.fingerprints.insert(message, known);
         let suspicious = decision.flags.contains(&Flag::Suspicious);
         for (name, kind) in read.keys.names() {
-            // An absence notice may come before the mail it answers; it must not own that mail.
-            if kind == IdKind::Ghost && read.class.is_automatic() {
+            // An absence notice may come before the mail it answers; it must not own that mail. Nor
+            // may junk.
+            let is_apart = read.class.is_automatic() || here.role == FolderRole::Junk;
+            if kind == IdKind::Ghost && is_apart {
                 continue;
             }
             let id = KnownId {

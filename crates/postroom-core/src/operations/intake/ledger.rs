@@ -4,7 +4,7 @@ use super::action;
 use crate::cx::Cx;
 use crate::id::{ConversationId, MailboxId, MessageId};
 use crate::intake::{Arrival, Batch, Receipt, Verdict};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{FolderRole, Mailbox};
 use crate::store::ledger::{MailAction, NewEntry};
 use crate::time::Timestamp;
 use crate::{Error, store};
@@ -14,6 +14,7 @@ use std::time::Duration;
 pub(super) struct Ledger {
     mailbox_id: MailboxId,
     folder: String,
+    role: FolderRole,
     uidvalidity: Option<i64>,
     /// Of all mails of the batch, those included that were in the ledger before: none waits.
     uids: Vec<i64>,
@@ -30,6 +31,7 @@ impl Ledger {
         Self {
             mailbox_id: batch.mailbox_id,
             folder: batch.folder.clone(),
+            role: batch.role,
             uidvalidity: batch.uidvalidity,
             uids: batch.arrivals.iter().filter_map(|arrival| arrival.uid).collect(),
             now,
@@ -65,6 +67,15 @@ impl Ledger {
         // must stay as it is.
         let verdict = if arrival.oversized { Verdict::Oversized } else { Verdict::Duplicate };
         self.add(arrival, verdict, Some(reason), Some((message, conversation)));
+    }
+
+    /// It is nothing to the desk.
+    pub(super) fn ignore(&mut self, arrival: &Arrival, reason: &str) {
+        self.add(arrival, Verdict::Ignored, Some(reason), None);
+        // Its bytes are not kept.
+        if let Some(entry) = self.entries.last_mut() {
+            entry.raw_hash = None;
+        }
     }
 
     /// It could not be taken in.
@@ -108,7 +119,9 @@ impl Ledger {
         store::mailboxes::count(cx.conn, self.mailbox_id, self.accepted, self.duplicates, self.failed)?;
         if let Some(uidvalidity) = self.uidvalidity {
             store::ledger::delete_pending(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &self.uids)?;
-            if let Some((action, after)) = action(&mailbox.source) {
+            if self.role == FolderRole::Inbox
+                && let Some((action, after)) = action(&mailbox.source)
+            {
                 store::ledger::insert_actions(cx.conn, &self.actions(uidvalidity, &action, after))?;
             }
         }

@@ -3,7 +3,7 @@
 use super::{MailboxChange, NewMailbox};
 use crate::Error;
 use crate::error::Faults;
-use crate::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source};
+use crate::mailbox::{AUTO, AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source};
 
 /// Bounds of the time between two polls, in seconds.
 const POLL_SECONDS: std::ops::RangeInclusive<i32> = 5..=86_400;
@@ -127,6 +127,8 @@ fn source(faults: &mut Faults, source: &Source, has_password: bool) {
             folders,
             after_ingest,
             import,
+            sent_folder,
+            junk_folder,
             ca_file,
         } => {
             host(faults, "/source", name, *port, *security);
@@ -140,10 +142,21 @@ fn source(faults: &mut Faults, source: &Source, has_password: bool) {
             for (index, folder) in folders.iter().take(50).enumerate() {
                 faults.line(&format!("/source/folders/{index}"), folder, 255);
             }
+            let special = [("sent_folder", sent_folder), ("junk_folder", junk_folder)];
+            for (member, folder) in special.iter().filter_map(|(name, folder)| Some((name, folder.as_ref()?)))
+            {
+                let pointer = format!("/source/{member}");
+                faults.line(&pointer, folder, 255);
+                let twice = folder != AUTO && sent_folder == junk_folder;
+                if folders.contains(folder) || twice {
+                    faults.add(pointer, "is_watched", "must not be a folder that is read as another");
+                }
+            }
             match after_ingest {
                 AfterIngest::Move { folder } => {
                     faults.line("/source/after_ingest/folder", folder, 255);
-                    if folders.contains(folder) {
+                    let is_special = special.iter().any(|(_, special)| special.as_ref() == Some(folder));
+                    if folders.contains(folder) || is_special {
                         faults.add(
                             "/source/after_ingest/folder",
                             "is_watched",

@@ -174,12 +174,14 @@ impl FolderPoll<'_> {
                 mail: self.desk.ports().reader.read(&mail.raw, &context),
                 raw: self.desk.keep_here(&mail.raw)?,
                 oversized,
+                is_history: self.is_history(mail.internal_date),
             });
         }
         let batch = Batch {
             mailbox_id: folder.mailbox_id,
             lease: Some(folder.lease.clone()),
             folder: folder.name.clone(),
+            role: self.role,
             uidvalidity: Some(folder.uidvalidity),
             arrivals,
         };

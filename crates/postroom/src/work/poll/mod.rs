@@ -8,12 +8,12 @@ mod plan;
 use crate::login;
 use postroom_core::desk::Desk;
 use postroom_core::lease::Lease;
-use postroom_core::mailbox::{AfterIngest, Mailbox, Source};
-use postroom_core::operations::fetching::Folder;
+use postroom_core::mailbox::{AUTO, AfterIngest, FolderRole, Mailbox, Source};
 use postroom_core::operations::mailboxes::Connection;
 use postroom_core::store::mailboxes::PollEnd;
+use postroom_core::time::Timestamp;
 use postroom_ingest::error::SourceError;
-use postroom_ingest::source::MailSource;
+use postroom_ingest::source::{MailSource, SpecialUse};
 use postroom_ingest::transport::Timeouts;
 use std::collections::HashSet;
 use tokio::sync::watch;
@@ -30,6 +30,10 @@ enum Stopped {
     Desk(#[from] postroom_core::Error),
     #[error("the mailbox's import date {0:?} is no date")]
     Date(String),
+    #[error("the server names no {0} folder; give its name instead of auto")]
+    Unnamed(FolderRole),
+    #[error("the server's folder {0:?} is read as another already")]
+    Twice(String),
 }
 
 impl Stopped {
@@ -41,7 +45,7 @@ impl Stopped {
         match self {
             Self::Source(error) => error.drops_session(),
             Self::Desk(_) => true,
-            Self::Date(_) => false,
+            Self::Date(_) | Self::Unnamed(_) | Self::Twice(_) => false,
         }
     }
 
@@ -68,7 +72,7 @@ pub fn imap(
     lease: &Lease,
     stopping: &watch::Receiver<bool>,
 ) -> PollEnd {
-    let Source::Imap { folders, after_ingest, .. } = &connection.mailbox.source else {
+    let Source::Imap { after_ingest, .. } = &connection.mailbox.source else {
         return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
     };
     let connect = || login::imap(desk, connection, &Timeouts::default());
@@ -80,12 +84,16 @@ pub fn imap(
     let mut read = 0;
     let mut is_servers = false;
     let mut connections_left = RECONNECTS;
-    for name in folders {
+    for (name, role) in &watched(&connection.mailbox.source) {
         let mut poll = FolderPoll {
             desk,
             mailbox: &connection.mailbox,
             lease,
-            writable: *after_ingest != AfterIngest::Leave,
+            role: *role,
+            // Neither what agents sent nor junk is touched.
+            writable: *role == FolderRole::Inbox && *after_ingest != AfterIngest::Leave,
+            wanted_since: None,
+            history_before: None,
             stopping,
             tried: HashSet::new(),
             broke_over_mail: false,
@@ -143,7 +151,12 @@ struct FolderPoll<'a> {
     desk: &'a Desk,
     mailbox: &'a Mailbox,
     lease: &'a Lease,
+    role: FolderRole,
     writable: bool,
+    /// Mail that the server got before is not wanted.
+    wanted_since: Option<Timestamp>,
+    /// Mail that the server got before is history.
+    history_before: Option<Timestamp>,
     stopping: &'a watch::Receiver<bool>,
     /// What was tried in vain in this poll, and is left for the next.
     tried: HashSet<i64>,
@@ -156,14 +169,10 @@ struct FolderPoll<'a> {
 impl FolderPoll<'_> {
     /// What kept single mails from coming in, if anything did.
     fn run(&mut self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
+        let found = self.find(session, name)?;
+        let name = found.as_deref().unwrap_or(name);
         let state = session.select(name, self.writable)?;
-        let folder = Folder {
-            mailbox_id: self.mailbox.id,
-            lease: self.lease.clone(),
-            name: name.to_owned(),
-            uidvalidity: i64::from(state.uidvalidity),
-        };
-        self.plan(session, &folder, &state)?;
+        let folder = self.plan(session, name, &state)?;
         let missed = self.fetch_all(session, &folder)?;
         match self.act(session, &folder) {
             // The mail is here: what the server would not do with it must not slow down the polls.
@@ -171,4 +180,28 @@ impl FolderPoll<'_> {
             done => done.map(|()| missed),
         }
     }
+
+    /// The folder that the server itself gives a role, where it is to be found by that.
+    fn find(&self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
+        let wanted = match self.role {
+            FolderRole::Sent if name == AUTO => SpecialUse::Sent,
+            FolderRole::Junk if name == AUTO => SpecialUse::Junk,
+            _ => return Ok(None),
+        };
+        let found = session.special_folder(wanted)?.ok_or(Stopped::Unnamed(self.role))?;
+        let source = watched(&self.mailbox.source);
+        if source.iter().any(|(name, role)| *name == found && *role != self.role) {
+            return Err(Stopped::Twice(found));
+        }
+        Ok(Some(found))
+    }
+}
+
+/// The folders of a mailbox, in the order in which they are read: what came in before what was
+/// answered.
+fn watched(source: &Source) -> Vec<(&str, FolderRole)> {
+    let Source::Imap { folders, sent_folder, junk_folder, .. } = source else { return Vec::new() };
+    let inboxes = folders.iter().map(|name| (name.as_str(), FolderRole::Inbox));
+    let special = [(sent_folder, FolderRole::Sent), (junk_folder, FolderRole::Junk)];
+    inboxes.chain(special.into_iter().filter_map(|(name, role)| Some((name.as_deref()?, role)))).collect()
 }

@@ -3,9 +3,10 @@
 use super::{FolderPoll, Stopped};
 use crate::work::batch::UNKNOWN_SIZE;
 use postroom_core::actor::Actor;
-use postroom_core::mailbox::{Import, Source};
-use postroom_core::operations::fetching::{self, Folder};
-use postroom_ingest::source::{Fetched, FolderState, MailSource};
+use postroom_core::mailbox::{FolderCursor, FolderRole, Import, Source};
+use postroom_core::operations::fetching::{self, Described, Folder, Renumbered};
+use postroom_core::time::Timestamp;
+use postroom_ingest::source::{Fetched, FolderState, MailSource, Mark};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -13,26 +14,82 @@ use std::time::Duration;
 const BEGINNING: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
 /// A mailbox that is not older than this was made just now.
 const BRAND_NEW: Duration = Duration::from_secs(60);
+/// So many of the last known mails are held against what is there.
+const SAMPLE: usize = 10;
 
 impl FolderPoll<'_> {
-    /// Notes what is there and not known yet.
+    /// Notes what is there and not known yet. Returns the folder in its present generation.
     pub(super) fn plan(
         &mut self,
         session: &mut dyn MailSource,
-        folder: &Folder,
+        name: &str,
         state: &FolderState,
-    ) -> Result<(), Stopped> {
-        let system = Actor::system();
-        let (id, name) = (self.mailbox.id, folder.name.as_str());
-        let cursor = self.desk.read_here(&system, |cx| fetching::cursor(cx, id, name))?;
-        let known = cursor.filter(|cursor| cursor.uidvalidity == folder.uidvalidity);
-        let Some(cursor) = known else { return self.begin(session, folder, state) };
-        let last = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
-        if state.uidnext.is_some_and(|next| next <= last.saturating_add(1)) {
-            return Ok(());
+    ) -> Result<Folder, Stopped> {
+        let (id, uidvalidity) = (self.mailbox.id, i64::from(state.uidvalidity));
+        let Some(cursor) = self.desk.read_here(&Actor::system(), |cx| fetching::cursor(cx, id, name))? else {
+            let (lease, name) = (self.lease.clone(), name.to_owned());
+            let folder = Folder { mailbox_id: id, lease, name, uidvalidity, generation: 0 };
+            // What agents sent before anybody asked for it is not wanted.
+            let is_sent = self.role == FolderRole::Sent;
+            self.wanted_since = is_sent.then_some(self.mailbox.updated_at);
+            self.history_before = Some(self.mailbox.created_at);
+            self.begin(session, &folder, state)?;
+            return Ok(folder);
+        };
+        self.wanted_since = cursor.wanted_since;
+        self.history_before = cursor.history_before;
+        let folder = Folder::of(id, self.lease.clone(), &cursor);
+        let why = if cursor.uidvalidity == uidvalidity {
+            self.is_restored(session, &folder, &cursor, state)?.then_some(Renumbered::Restored)
+        } else {
+            Some(Renumbered::Uidvalidity)
+        };
+        if let Some(why) = why {
+            let folder = Folder { uidvalidity, generation: cursor.generation + 1, ..folder };
+            self.renumber(session, &folder, &cursor, state, why)?;
+            return Ok(folder);
         }
-        let listed = self.list(session, last)?;
-        self.note(folder, listed)
+        let last = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
+        if state.uidnext.is_none_or(|next| next > last.saturating_add(1)) {
+            let listed = self.list(session, last)?;
+            self.note(&folder, listed)?;
+        }
+        Ok(folder)
+    }
+
+    /// Whether the server was restored from a backup: its next number is one that it gave out
+    /// before, or there are other mails under numbers that we know. It says nothing of it, and who
+    /// went by numbers alone would miss what came since (Delta Chat, FreeScout and others do).
+    fn is_restored(
+        &self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        cursor: &FolderCursor,
+        state: &FolderState,
+    ) -> Result<bool, Stopped> {
+        let last = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
+        if last > 0 && state.uidnext.is_some_and(|next| next <= last) {
+            // Where the last mail is still there, the server only reckons its next number badly.
+            return Ok(session.still_there(&[last])?.is_empty());
+        }
+        let last_uid = cursor.last_uid;
+        let known = self.desk.read_here(&Actor::system(), |cx| fetching::sample(cx, folder, last_uid))?;
+        let uids: Vec<u32> =
+            known.iter().filter_map(|mail| u32::try_from(mail.uid?).ok()).rev().take(SAMPLE).collect();
+        if uids.is_empty() || self.without_sizes {
+            return Ok(false);
+        }
+        let there = session.marks(&uids, false)?;
+        // Some servers reckon sizes otherwise than by bytes, and some shift times: not both.
+        Ok(there.iter().any(|mark| {
+            known.iter().any(|mail| {
+                mail.uid == Some(i64::from(mark.uid))
+                    && i64::try_from(mark.size) != Ok(mail.size)
+                    && mail.internal_date.is_some()
+                    && mark.internal_date.is_some()
+                    && mail.internal_date != mark.internal_date
+            })
+        }))
     }
 
     /// Number and size of every mail above a number. A server that fails over the size of one
@@ -61,42 +118,98 @@ impl FolderPoll<'_> {
         Ok(all.into_iter().filter(|uid| *uid > last).map(|uid| (i64::from(uid), UNKNOWN_SIZE)).collect())
     }
 
-    /// A folder that was never read, or whose numbers the server gave out anew: then everything
-    /// is looked at again, and what is here already is known by what it says.
+    /// A folder that was never read.
     fn begin(
         &mut self,
         session: &mut dyn MailSource,
         folder: &Folder,
         state: &FolderState,
     ) -> Result<(), Stopped> {
-        let system = Actor::system();
-        let listed = self.list(session, 0)?;
-        let wanted: Option<Vec<u32>> = match self.import() {
-            Import::All => None,
-            Import::None if self.is_brand_new() => Some(Vec::new()),
-            // The server's day may not be ours. What is older than the mailbox is ignored when its
-            // time is known.
-            Import::None => {
-                let before = self.mailbox.created_at.minus(Duration::from_secs(24 * 60 * 60));
-                Some(session.list_since(day(&before.to_string())?)?)
-            }
-            Import::Since { date } => Some(session.list_since(day(date)?)?),
-        };
-        let wanted: Option<HashSet<i64>> = wanted.map(|uids| uids.into_iter().map(i64::from).collect());
-        let highest = listed.iter().map(|(uid, _)| *uid).max().unwrap_or(0);
-        let before_next = state.uidnext.map_or(0, |next| i64::from(next) - 1);
-        let chosen: Vec<(i64, i64)> = listed
-            .iter()
-            .filter(|(uid, _)| wanted.as_ref().is_none_or(|wanted| wanted.contains(uid)))
-            .copied()
-            .collect();
-        // What came after the listing has a number above both and is found by the next poll.
-        let last = if listed.is_empty() { before_next } else { highest };
-        self.desk.write_here(&system, |cx| {
-            fetching::begin_folder(cx, folder, last)?;
-            fetching::plan(cx, folder, &chosen)
+        let (listed, last) = self.list_wanted(session, state, true)?;
+        let (wanted_since, history_before) = (self.wanted_since, self.mailbox.created_at);
+        self.desk.write_here(&Actor::system(), |cx| {
+            fetching::begin_folder(cx, folder, last, wanted_since, history_before)?;
+            fetching::plan(cx, folder, &listed)
         })?;
         Ok(())
+    }
+
+    /// A folder whose numbers the server gave out anew: everything is looked at again, and what is
+    /// known by its header is not fetched again.
+    fn renumber(
+        &mut self,
+        session: &mut dyn MailSource,
+        folder: &Folder,
+        old: &FolderCursor,
+        state: &FolderState,
+        why: Renumbered,
+    ) -> Result<(), Stopped> {
+        let (listed, last) = self.list_wanted(session, state, false)?;
+        let marks = if self.without_sizes { Vec::new() } else { self.marks(session, &listed)? };
+        let mut described: Vec<Described> = Vec::with_capacity(listed.len());
+        for (uid, size) in listed {
+            let mark = marks.binary_search_by_key(&uid, |mark| i64::from(mark.uid)).ok().map(|at| &marks[at]);
+            described.push(Described {
+                uid,
+                size,
+                internal_date: mark.and_then(|mark| mark.internal_date),
+                message_id: mark.and_then(|mark| mark.message_id.clone()),
+            });
+        }
+        self.desk
+            .write_here(&Actor::system(), |cx| fetching::renumber(cx, folder, old, last, &described, why))?;
+        let name = folder.name.as_str();
+        let cursor =
+            self.desk.read_here(&Actor::system(), |cx| fetching::cursor(cx, folder.mailbox_id, name))?;
+        self.history_before = cursor.and_then(|cursor| cursor.history_before);
+        Ok(())
+    }
+
+    /// The headers of what is there. A server that fails over one of them is not asked again: then
+    /// all of it is fetched.
+    fn marks(&mut self, session: &mut dyn MailSource, listed: &[(i64, i64)]) -> Result<Vec<Mark>, Stopped> {
+        let uids: Vec<u32> = listed.iter().filter_map(|(uid, _)| u32::try_from(*uid).ok()).collect();
+        match session.marks(&uids, true) {
+            Ok(marks) => Ok(marks),
+            Err(error) => {
+                self.without_sizes = true;
+                self.broke_over_mail = error.drops_session();
+                if error.drops_session() { Err(error.into()) } else { Ok(Vec::new()) }
+            }
+        }
+    }
+
+    /// What is there and wanted, and behind which number the cursor stands then. What came after
+    /// the listing has a higher number and is found by the next poll.
+    fn list_wanted(
+        &mut self,
+        session: &mut dyn MailSource,
+        state: &FolderState,
+        is_first: bool,
+    ) -> Result<(Vec<(i64, i64)>, i64), Stopped> {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let mut listed = self.list(session, 0)?;
+        let highest = listed.iter().map(|(uid, _)| *uid).max();
+        let last = highest.unwrap_or_else(|| state.uidnext.map_or(0, |next| i64::from(next) - 1));
+        let import = self.import();
+        let wanted: Option<Vec<u32>> = match (self.not_before(), import) {
+            (Some(_), Import::None) if is_first && self.is_brand_new() => Some(Vec::new()),
+            // The server's day may not be ours. What is older is ignored when its time is known.
+            (Some(since), _) => Some(session.list_since(day(&since.minus(DAY).to_string())?)?),
+            (None, Import::Since { date }) => Some(session.list_since(day(date)?)?),
+            (None, _) => None,
+        };
+        if let Some(wanted) = wanted {
+            let wanted: HashSet<i64> = wanted.into_iter().map(i64::from).collect();
+            listed.retain(|(uid, _)| wanted.contains(uid));
+        }
+        Ok((listed, last))
+    }
+
+    /// Mail that the server got before is not wanted.
+    fn not_before(&self) -> Option<Timestamp> {
+        let is_none = *self.import() == Import::None;
+        self.wanted_since.or_else(|| is_none.then_some(self.mailbox.created_at))
     }
 
     /// Looked at for the first time, right after it was made: what is there now was there then. A
@@ -105,12 +218,15 @@ impl FolderPoll<'_> {
         self.desk.now() < self.mailbox.created_at.plus(BRAND_NEW)
     }
 
-    /// Whether a mail was there before the mailbox was made, and is not wanted for that. A server
-    /// tells the second.
+    /// Whether a mail was there before the mailbox or its folder was asked for, and is not wanted
+    /// for that.
     pub(super) fn is_too_old(&self, mail: &Fetched) -> bool {
-        let second = Duration::from_secs(1);
-        *self.import() == Import::None
-            && mail.internal_date.is_some_and(|date| date.plus(second) <= self.mailbox.created_at)
+        is_before(mail.internal_date, self.not_before())
+    }
+
+    /// Whether a mail was there long before it was found.
+    pub(super) fn is_history(&self, internal_date: Option<Timestamp>) -> bool {
+        is_before(internal_date, self.history_before)
     }
 
     fn import(&self) -> &Import {
@@ -126,6 +242,12 @@ impl FolderPoll<'_> {
         }
         Ok(())
     }
+}
+
+/// A server tells the second.
+fn is_before(date: Option<Timestamp>, bound: Option<Timestamp>) -> bool {
+    const SECOND: Duration = Duration::from_secs(1);
+    matches!((date, bound), (Some(date), Some(bound)) if date.plus(SECOND) <= bound)
 }
 
 /// The day of a date or of a time in RFC 3339.
