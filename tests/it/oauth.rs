@@ -51,6 +51,8 @@ impl World {
         smtp.accept_tokens(provider.book());
         let desk = TestDesk::start_with(Clock::fixed(BEGINNING), |config| {
             with_provider(config, &provider);
+            // Logins are counted: those of the polls alone.
+            config.ingest.idle = false;
             config.server.public_url = Some(PUBLIC_URL.parse().expect("it is an address"));
         })
         .await;

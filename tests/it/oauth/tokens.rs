@@ -208,6 +208,9 @@ async fn another_server_does_not_get_the_token() {
         .await
         .expect(200);
     assert_eq!(world.authorization().await["state"], "authorized");
+    // A change is followed by a poll, which shall not be under way when logins are counted.
+    world.synced().await;
+    world.synced().await;
     world.desk.http.patch(&path, &json!({"source": {"host": "localhost"}})).await.expect(200);
     world.desk.http.get(&world.path()).await.expect(404);
     let logins = world.logins();
