@@ -2,6 +2,8 @@
 
 use crate::oracle::{self, Findings};
 use crate::plan::Plan;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use postroom_core::store::conn::DatabaseUrl;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -144,6 +146,7 @@ impl Rig {
 
     /// Starts the daemon, under `wrapper` if there is one (strace with a fault, say).
     pub fn start(&self, wrapper: &[&str]) -> Running {
+        self.let_leases_run_out();
         let path = env::var("PATH").unwrap_or_default();
         let mut words = vec!["env".to_owned(), "-i".to_owned(), format!("PATH={path}")];
         words.push(format!("TMPDIR={}", self.dir.path().display()));
@@ -154,6 +157,14 @@ impl Rig {
         words.extend(["serve".to_owned(), "--config".to_owned(), config]);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Running { leash: Leash::start("postroom", &words, "TERM", None) }
+    }
+
+    /// What half a minute of waiting does: on PostgreSQL a killed daemon's mailboxes are another one's
+    /// only when its leases have run out. The one before was seen dead; the fences stay as they were.
+    fn let_leases_run_out(&self) {
+        let Some(url) = &self.postgres else { return };
+        let mut conn = PgConnection::establish(url).expect("the server runs");
+        conn.batch_execute("UPDATE leases SET expires_at = 0").expect("the rows are there");
     }
 
     /// Starts the daemon as it should be, lets it come to rest, judges it, ends it, and judges what it
