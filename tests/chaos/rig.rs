@@ -164,7 +164,10 @@ impl Rig {
     fn let_leases_run_out(&self) {
         let Some(url) = &self.postgres else { return };
         let mut conn = PgConnection::establish(url).expect("the server runs");
-        conn.batch_execute("UPDATE leases SET expires_at = 0").expect("the rows are there");
+        // Before the first start there is nothing yet.
+        let words = "DO $$ BEGIN IF to_regclass('leases') IS NOT NULL THEN \
+                     UPDATE leases SET expires_at = 0; END IF; END $$";
+        conn.batch_execute(words).expect("the server takes it");
     }
 
     /// Starts the daemon as it should be, lets it come to rest, judges it, ends it, and judges what it

@@ -226,6 +226,6 @@ fn poll(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> PollEnd
             Source::Maildir { path } => maildir::poll(desk, &connection.mailbox, lease, path, stopping),
             Source::Push {} => PollEnd::Well,
         },
-        Err(error) => PollEnd::Failed(error.to_string()),
+        Err(error) => PollEnd::Failed(crate::commands::sentence(&error)),
     }
 }

@@ -1,6 +1,7 @@
 //! One poll of a Maildir: what is not in the ledger is taken in; the files stay as they are.
 
 use super::batch::{BATCH_BYTES, BATCH_MAILS};
+use crate::commands::sentence;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Arrival, Batch};
@@ -45,7 +46,7 @@ fn read(
     let id = mailbox.id;
     let unknown = desk
         .read_here(&Actor::system(), |cx| fetching::unknown(cx, id, FOLDER, &keys))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| sentence(&error))?;
     let fresh: Vec<Entry> = entries.into_iter().filter(|entry| unknown.contains(&entry.key)).collect();
     let mut rest = fresh.as_slice();
     let mut fault = None;
@@ -99,7 +100,7 @@ fn take_in(
             uid: None,
             internal_date: Some(entry.modified),
             mail: desk.ports().reader.read(&raw, &context),
-            raw: desk.keep_here(&raw).map_err(|error| error.to_string())?,
+            raw: desk.keep_here(&raw).map_err(|error| sentence(&error))?,
             oversized,
             is_history: false,
         });
@@ -112,6 +113,6 @@ fn take_in(
         uidvalidity: None,
         arrivals,
     };
-    super::batch::receive(desk, None, batch).map_err(|error| error.to_string())?;
+    super::batch::receive(desk, None, batch).map_err(|error| sentence(&error))?;
     Ok(fault)
 }

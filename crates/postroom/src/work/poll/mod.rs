@@ -26,7 +26,8 @@ const RECONNECTS: usize = 10;
 enum Stopped {
     #[error("{0}")]
     Source(#[from] SourceError),
-    #[error("{0}")]
+    // With its cause: that the disk is full stands there.
+    #[error("{}", crate::commands::sentence(.0))]
     Desk(#[from] postroom_core::Error),
     #[error("the mailbox's import date {0:?} is no date")]
     Date(String),
