@@ -136,6 +136,7 @@ fn fill(desk: &Desk, count: usize) {
             folder,
             role: FolderRole::Inbox,
             uidvalidity: None,
+            history: None,
             arrivals,
         })
         .expect("mail comes in");
@@ -153,6 +154,7 @@ fn arrival(desk: &Desk, number: usize) -> Arrival {
         location: number.to_string(),
         uid: None,
         internal_date: Some(desk.now()),
+        size: raw.len() as i64,
         mail: desk.ports().reader.read(&raw, &ReadContext::default()),
         raw: desk.keep_here(&raw).expect("bytes can be compressed"),
         oversized: false,

@@ -102,6 +102,7 @@ fn batch(desk: &Desk, lease: &Lease) -> Batch {
         location: "7/1".to_owned(),
         uid: Some(1),
         internal_date: None,
+        size: raw.len() as i64,
         mail: desk.ports().reader.read(&raw, &ReadContext::default()),
         raw: desk.keep_here(&raw).expect("it is kept"),
         oversized: false,
@@ -113,6 +114,7 @@ fn batch(desk: &Desk, lease: &Lease) -> Batch {
         folder: "INBOX".to_owned(),
         role: FolderRole::Inbox,
         uidvalidity: Some(7),
+        history: None,
         arrivals: vec![arrival],
     }
 }

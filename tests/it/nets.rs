@@ -104,7 +104,7 @@ fn with_unknown_id(path: &str) -> String {
         Some("tokens") => format!("tok_{none}"),
         _ => "4503599627370495".to_owned(),
     };
-    path.replace("{id}", &id).replace("{file}", "nothing.js")
+    path.replace("{id}", &id).replace("{row}", "4503599627370495").replace("{file}", "nothing.js")
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn without_a_token_there_is_only_what_is_public() {
     let mut open = BTreeSet::new();
     let mut by_link = BTreeSet::new();
     for operation in operations(&desk.http).await {
-        let path = operation.path.replace("{id}", "1").replace("{file}", "index.html");
+        let path = operation.path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
         for http in [&nobody, &nobody.with_token("pr_pat_nonsense")] {
             let answer = operation.call(http, &path).await;
             if operation.is_public() {
@@ -152,7 +152,7 @@ async fn an_id_that_nothing_has_is_404() {
         let answer = operation.call(&desk.http, &with_unknown_id(&operation.path)).await;
         problem(&answer, 404, "not_found");
         for odd in ["0", "-1", "1.5", "x", "%00", "99999999999999999999", "tok_1", "1%27"] {
-            let path = operation.path.replace("{id}", odd).replace("{file}", odd);
+            let path = operation.path.replace("{id}", odd).replace("{row}", odd).replace("{file}", odd);
             let answer = operation.call(&desk.http, &path).await;
             problem(&answer, 404, "not_found");
         }
@@ -170,7 +170,7 @@ async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
     for path in paths {
         let known: Vec<&str> =
             all.iter().filter(|other| other.path == *path).map(|other| other.method.as_str()).collect();
-        let real = path.replace("{id}", "1").replace("{file}", "index.html");
+        let real = path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
         for method in
             ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(|method| !known.contains(method))
         {
@@ -202,7 +202,7 @@ async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
 async fn a_parameter_that_is_not_known_is_400() {
     let desk = TestDesk::start().await;
     for operation in operations(&desk.http).await {
-        let path = operation.path.replace("{id}", "1").replace("{file}", "index.html");
+        let path = operation.path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
         // RFC 6749 section 4.1.2: providers add parameters of their own.
         let is_strict = operation.name() != "GET /api/v1/oauth/callback";
         for query in ["frobnicate=1", "Limit=5", "limit%20=5"].into_iter().filter(|_| is_strict) {
@@ -298,7 +298,8 @@ async fn nothing_of_another_mailbox_is_in_any_answer() {
             let is_bound = operation.path.contains("{id}")
                 && ["mailboxes", "conversations", "messages", "customers", "attachments"].contains(&noun);
             let path =
-                operation.path.replace("{id}", &id).replace("{file}", "index.html") + operation.query();
+                operation.path.replace("{id}", &id).replace("{row}", "1").replace("{file}", "index.html")
+                    + operation.query();
             let answer = operation.call(&http, &path).await;
             let name = operation.name();
             assert!(answer.status < 500, "{name}: {}", answer.text());
@@ -326,7 +327,7 @@ async fn nonsense_is_refused_and_never_our_failure() {
     let bodies: [&[u8]; 8] =
         [b"", b"{", b"null", b"[]", b"\"text\"", b"{\"nothing_like_this\":1}", b"\xff\xfe", b"[[[[[[[[[["];
     for operation in operations(&desk.http).await.iter().filter(|operation| operation.method != "GET") {
-        let path = operation.path.replace("{id}", "1");
+        let path = operation.path.replace("{id}", "1").replace("{row}", "1");
         let is_json = operation.body.as_ref().is_some_and(|(kind, _)| kind.ends_with("json"));
         for body in bodies {
             let headers = [("Content-Type", "application/json")];

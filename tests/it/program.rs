@@ -125,12 +125,19 @@ impl Shell {
         Told::of(self.command(arguments).output().expect("the program can be started"))
     }
 
+    /// Starts `postroom ARGUMENTS`, for a test that does not wait for its end.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program can be started")
+    }
+
     /// [`Shell::run`] with something on standard input.
-    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Told {
+    pub fn run_with_input(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Told {
         let mut child =
             self.command(arguments).stdin(Stdio::piped()).spawn().expect("the program can be started");
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        stdin.write_all(input.as_bytes()).expect("the command reads its input");
+        stdin.write_all(input.as_ref()).expect("the command reads its input");
         drop(stdin);
         Told::of(child.wait_with_output().expect("the program ends"))
     }

@@ -108,6 +108,12 @@ impl TestDesk {
         self.daemon = Some(daemon);
     }
 
+    /// [`TestDesk::restart`] with another configuration.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.restart().await;
+    }
+
     /// A client with a token of these scopes, narrowed to these mailboxes; none is all.
     pub async fn client(&self, scopes: &[Scope], mailboxes: &[i64]) -> Http {
         let new = NewToken {

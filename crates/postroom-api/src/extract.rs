@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
-    AgentId, AttachmentId, ConversationId, CustomerId, MailboxId, MessageId, TagId, TeamId, TokenId,
+    AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, TagId, TeamId, TokenId,
 };
 use std::future::{Ready, ready};
 
@@ -56,6 +56,20 @@ pub fn expired() -> Problem {
 /// The `{id}` of the path. One that no row could have is 404, like one that no row has.
 #[derive(Debug, Clone)]
 pub struct Id<T>(pub T);
+
+/// The `{row}` of the path, below the `{id}`.
+#[derive(Debug, Clone)]
+pub struct Row<T>(pub T);
+
+impl<T: PathId> FromRequest for Row<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let row = req.match_info().get("row").and_then(T::read);
+        ready(row.map(Self).ok_or_else(|| Problem::not_found(format!("there is no such {}", T::NOUN))))
+    }
+}
 
 /// An id as it stands in a path.
 pub trait PathId: Sized + 'static {
@@ -112,7 +126,7 @@ macro_rules! path_ids {
 path_ids! {
     rows
         AgentId = "agent", ConversationId = "conversation", CustomerId = "customer",
-        MailboxId = "mailbox", MessageId = "message", TagId = "tag", TeamId = "team";
+        LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message", TagId = "tag", TeamId = "team";
     strings
         AttachmentId = "attachment", TokenId = "token"
 }

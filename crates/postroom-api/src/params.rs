@@ -1,7 +1,7 @@
 //! How the parameters that many operations share stand in the document.
 
 use crate::etag::{IfMatch, IfNoneMatch};
-use crate::extract::{Id, PathId};
+use crate::extract::{Id, PathId, Row};
 use crate::idempotency::{IdempotencyKey, KEY_CHARS};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -53,15 +53,25 @@ impl IntoParams for IdempotencyKey {
     }
 }
 
+fn in_path<T: PathId + PartialSchema>(name: &str) -> Vec<Parameter> {
+    let parameter = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(format!("Which {}.", T::NOUN)))
+        .schema(Some(T::schema()))
+        .build();
+    vec![parameter]
+}
+
 impl<T: PathId + PartialSchema> IntoParams for Id<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let parameter = ParameterBuilder::new()
-            .name("id")
-            .parameter_in(ParameterIn::Path)
-            .required(Required::True)
-            .description(Some(format!("Which {}.", T::NOUN)))
-            .schema(Some(T::schema()))
-            .build();
-        vec![parameter]
+        in_path::<T>("id")
+    }
+}
+
+impl<T: PathId + PartialSchema> IntoParams for Row<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        in_path::<T>("row")
     }
 }

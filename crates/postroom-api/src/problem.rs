@@ -271,6 +271,7 @@ impl From<Error> for Problem {
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Error::Provider(_) => Self::new(StatusCode::BAD_GATEWAY, "provider_unavailable", detail),
             Error::TooLarge(_) => Self::too_large(detail),
+            Error::MailServer(_) => Self::new(StatusCode::BAD_GATEWAY, "mail_server_failed", detail),
             Error::Busy => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "overloaded",

@@ -90,6 +90,9 @@ pub enum Error {
     /// A kept file can't be read or written.
     #[error("the kept files can't be reached")]
     Blob(#[source] crate::ports::PortError),
+    /// A mail server of a mailbox can't be reached or will not answer.
+    #[error("the mailbox's mail can't be looked at: {0}")]
+    MailServer(crate::ports::PortError),
     /// A mail could not be made out of what was given.
     #[error("the mail could not be composed")]
     Compose(#[source] crate::ports::PortError),

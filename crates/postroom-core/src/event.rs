@@ -40,6 +40,8 @@ words! {
         MessageRead = "message.read",
         /// Somebody took an answer for spam, and their provider says so.
         MessageComplained = "message.complained",
+        /// A mail that was too large to be taken in has come whole.
+        MessageCompleted = "message.completed",
         /// A note was written.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.
@@ -64,6 +66,10 @@ words! {
         MailboxRenumbered = "mailbox.renumbered",
         /// A mail could not be taken in and is kept for somebody to look at.
         MailQuarantined = "mail.quarantined",
+        /// Somebody had a mail tried again that had not come in.
+        MailRetried = "mail.retried",
+        /// The server's mail was held against the ledger.
+        MailboxReconciled = "mailbox.reconciled",
         /// An agent was added.
         AgentCreated = "agent.created",
         /// An agent changed.

@@ -49,12 +49,22 @@ pub struct Arrival {
     pub internal_date: Option<Timestamp>,
     /// Its bytes.
     pub raw: RawMail,
+    /// Bytes of the whole mail, also where `raw` is only its beginning.
+    pub size: i64,
     /// What it says.
     pub mail: Mail,
     /// It is larger than what is taken in: `raw` is its beginning.
     pub oversized: bool,
     /// It was there long before it was found: nothing automatic may follow from it.
     pub is_history: bool,
+}
+
+/// How mail comes in that was dealt with elsewhere, long ago: an import. It opens, wakes and reopens
+/// nothing, has its own times, and its events say `history`, so that nothing acts on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// Its conversations begin open, as work that is left to do; otherwise they begin closed.
+    pub open: bool,
 }
 
 /// Mail that came together: one transaction takes it in.
@@ -71,6 +81,8 @@ pub struct Batch {
     pub role: FolderRole,
     /// The folder's generation, for what waits under its numbers.
     pub uidvalidity: Option<i64>,
+    /// It is history.
+    pub history: Option<History>,
     /// The mails, in the order they came.
     pub arrivals: Vec<Arrival>,
 }

@@ -8,6 +8,9 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// What the ledger calls the one folder of a Maildir.
+pub const MAILDIR: &str = "maildir";
+
 words! {
     /// How a connection is secured. `none` is for loopback hosts alone.
     pub enum Security {
@@ -282,6 +285,23 @@ pub struct Mailbox {
     pub updated_at: Timestamp,
 }
 
+impl Source {
+    /// The folders that are read, of those that were begun: a folder that the server itself gives
+    /// its role is among them once it was found.
+    pub fn read_folders(&self, begun: &[FolderCursor]) -> Vec<String> {
+        let Self::Imap { folders, sent_folder, junk_folder, .. } = self else { return Vec::new() };
+        let special: Vec<&String> = [sent_folder, junk_folder].into_iter().flatten().collect();
+        let mut all = folders.clone();
+        all.extend(special.iter().filter(|name| **name != "auto").map(|name| (*name).clone()));
+        if special.iter().any(|name| *name == "auto") {
+            let found = begun.iter().map(|cursor| cursor.name.clone());
+            let found: Vec<String> = found.filter(|name| !all.contains(name)).collect();
+            all.extend(found);
+        }
+        all
+    }
+}
+
 impl Mailbox {
     /// Every address that is this mailbox, folded.
     pub fn own_addresses(&self) -> impl Iterator<Item = String> + '_ {
@@ -306,6 +326,21 @@ pub struct FolderCursor {
     pub wanted_since: Option<Timestamp>,
     /// Mail that the server got before is history: nothing automatic follows from it.
     pub history_before: Option<Timestamp>,
+}
+
+impl FolderCursor {
+    /// What the ledger puts before the numbers of this generation.
+    pub fn place(&self) -> String {
+        place(self.uidvalidity, self.generation)
+    }
+}
+
+/// What the ledger puts before the numbers of a generation, as the server names it and as we count.
+pub(crate) fn place(uidvalidity: i64, generation: i32) -> String {
+    match generation {
+        0 => format!("{uidvalidity}/"),
+        generation => format!("{uidvalidity}.{generation}/"),
+    }
 }
 
 /// How many mailboxes are doing how.
@@ -348,6 +383,10 @@ pub struct MailboxStatus {
     pub duplicates: i64,
     /// Mail that could not be taken in, however often it was tried.
     pub failed: i64,
+    /// When the server's mail was last held against the ledger.
+    pub reconciled_at: Option<Timestamp>,
+    /// How much mail was missing then: read over, and in neither ledger nor queue.
+    pub missing: Option<i64>,
     /// How far each folder has been read.
     pub folders: Vec<FolderCursor>,
 }

@@ -5,6 +5,7 @@
 use crate::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use crate::mail::{Composed, Mail, Outgoing, SignatureClaim};
 use crate::mailbox::{Credential, Delivery, Source};
+use crate::time::Timestamp;
 use crate::word::words;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -177,6 +178,46 @@ pub trait Authorize: Send + Sync {
     fn token(&self, client: &Client, ask: &Ask<'_>) -> Result<Tokens, AuthorizeError>;
 }
 
+/// A folder as its server has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenFolder {
+    /// The generation of its numbers.
+    pub uidvalidity: i64,
+    /// The number the next mail will get at least; not every server says.
+    pub next: Option<i64>,
+    /// The number and the size of every mail, ascending.
+    pub mails: Vec<(i64, i64)>,
+}
+
+/// A file of a Maildir as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenFile {
+    /// What the ledger calls it.
+    pub key: String,
+    /// Bytes.
+    pub size: i64,
+    /// When it was last put or renamed here, whatever time its mail has.
+    pub changed: Timestamp,
+}
+
+/// One session with a mailbox's server that looks and touches nothing.
+pub trait Inspect {
+    /// A folder and all its mail.
+    fn folder(&mut self, name: &str) -> Result<SeenFolder, PortError>;
+    /// What of that folder the server received on a day (`2026-01-31`) or later.
+    fn since(&mut self, day: &str) -> Result<Vec<i64>, PortError>;
+    /// When the server received these; what is gone or has no time is left out.
+    fn received(&mut self, uids: &[i64]) -> Result<Vec<(i64, Timestamp)>, PortError>;
+}
+
+/// Looks at where a mailbox's mail comes from.
+pub trait InspectSource: Send + Sync {
+    /// Logs in to an IMAP server.
+    fn open(&self, source: &Source, credential: &Credential) -> Result<Box<dyn Inspect>, PortError>;
+    /// The files of a Maildir.
+    fn files(&self, path: &str) -> Result<Vec<SeenFile>, PortError>;
+}
+
 /// Everything outside, as the desk holds it.
 #[derive(Clone)]
 pub struct Ports {
@@ -192,4 +233,6 @@ pub struct Ports {
     pub prober: Arc<dyn ProbeMailbox>,
     /// Asks OAuth 2 providers.
     pub authorizer: Arc<dyn Authorize>,
+    /// Looks at where mail comes from.
+    pub inspector: Arc<dyn InspectSource>,
 }

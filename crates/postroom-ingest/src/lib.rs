@@ -29,6 +29,7 @@ mod html_tests;
 mod html_text;
 mod html_tokens;
 pub mod imap;
+pub mod inspect;
 pub mod limits;
 #[cfg(test)]
 mod machines;

@@ -29,6 +29,8 @@ pub struct Entry {
     pub size: u64,
     /// When its file was last written: when it arrived.
     pub modified: Timestamp,
+    /// When its file was last put here or renamed, which nobody can set.
+    pub changed: Timestamp,
     /// The name it had when it was listed, below the Maildir.
     name: Name,
 }
@@ -78,11 +80,10 @@ impl Maildir {
                 let (base, info) = split(name);
                 let key = to_key(base);
                 if seen.insert(key.clone()) {
-                    let modified = Timestamp(
-                        found.mtime().saturating_mul(1_000_000).saturating_add(found.mtime_nsec() / 1000),
-                    );
+                    let modified = time(found.mtime(), found.mtime_nsec());
+                    let changed = time(found.ctime(), found.ctime_nsec());
                     let name = Name { folder, info: info.to_owned() };
-                    entries.push(Entry { key, size: found.len(), modified, name });
+                    entries.push(Entry { key, size: found.len(), modified, changed, name });
                 }
             })?;
         }
@@ -143,6 +144,10 @@ impl Maildir {
         }
         Ok(())
     }
+}
+
+fn time(seconds: i64, nanoseconds: i64) -> Timestamp {
+    Timestamp(seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1000))
 }
 
 fn failed(path: &Path, why: &str, source: Option<io::Error>) -> SourceError {

@@ -24,6 +24,7 @@ pub fn ports(config: &Config) -> anyhow::Result<Ports> {
         keeper: Arc::new(keeper(config)?),
         prober: Arc::new(Prober),
         authorizer: Arc::new(TokenServers::new(config.oauth.custom.clone())?),
+        inspector: Arc::new(postroom_ingest::inspect::Inspector),
     })
 }
 

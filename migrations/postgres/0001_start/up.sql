@@ -102,7 +102,9 @@ CREATE TABLE mailbox_states (
   error_raised_at BIGINT,
   accepted BIGINT NOT NULL,
   duplicates BIGINT NOT NULL,
-  failed BIGINT NOT NULL
+  failed BIGINT NOT NULL,
+  reconciled_at BIGINT,
+  missing BIGINT
 );
 
 -- Which daemon polls a mailbox, until when by the database's clock. The fence rises whenever
@@ -134,6 +136,7 @@ CREATE TABLE pending_mails (
   size BIGINT NOT NULL,
   attempts INTEGER NOT NULL,
   last_error TEXT,
+  asked_for BOOLEAN NOT NULL,
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 );
 

@@ -102,7 +102,9 @@ CREATE TABLE mailbox_states (
   error_raised_at INTEGER,
   accepted INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
-  failed INTEGER NOT NULL
+  failed INTEGER NOT NULL,
+  reconciled_at INTEGER,
+  missing INTEGER
 ) STRICT;
 
 -- Which daemon polls a mailbox, until when by the database's clock. The fence rises whenever
@@ -134,6 +136,7 @@ CREATE TABLE pending_mails (
   size INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   last_error TEXT,
+  asked_for INTEGER NOT NULL CHECK (asked_for IN (0, 1)),
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 ) STRICT;
 

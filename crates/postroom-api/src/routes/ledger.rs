@@ -1,16 +1,18 @@
 //! The ledger of a mailbox: every mail that was ever seen there, and what became of it.
 
 use crate::answer::Answer;
-use crate::extract::{Caller, Id};
+use crate::disposition;
+use crate::extract::{Caller, Id, Row};
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
+use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::state::Api;
-use actix_web::get;
+use actix_web::http::header;
 use actix_web::web::Data;
-use postroom_core::id::{LedgerId, MailboxId, MessageId};
+use actix_web::{HttpResponse, get, post};
+use postroom_core::id::{ConversationId, LedgerId, MailboxId, MessageId};
 use postroom_core::intake::Verdict;
-use postroom_core::operations::mailboxes;
-use postroom_core::store::ledger::Entry;
+use postroom_core::operations::ledger::{self, LedgerCard};
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,15 +20,21 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_ingest);
+    config.service(list_ingest).service(get_ingest).service(get_ingest_raw).service(retry_ingest);
 }
 
 /// One mail in one place.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": 881, "folder": "INBOX", "location": "1761234567/4711", "uid": 4711, "verdict": "quarantined",
+    "reason": "the server lists the mail but did not send it", "message_id": null, "conversation_id": null,
+    "has_raw": false, "size": 20480, "received_at": null, "created_at": "2026-11-22T08:00:00.000000Z"
+}))]
 struct LedgerEntry {
     /// Its number.
     id: LedgerId,
-    /// The folder it was seen in; `maildir` or `push` where there are none.
+    /// The folder it was seen in; `maildir`, `push` or `deliver` where there are none, `import:` and a
+    /// word for what was imported.
     folder: String,
     /// Where in it: on an IMAP server generation and number.
     location: String,
@@ -38,6 +46,10 @@ struct LedgerEntry {
     reason: Option<String>,
     /// The message it is.
     message_id: Option<MessageId>,
+    /// Where that belongs.
+    conversation_id: Option<ConversationId>,
+    /// Its bytes are here: at `/mailboxes/{id}/ingest/{row}/raw`.
+    has_raw: bool,
     /// Its size in bytes.
     size: i64,
     /// When the server got it.
@@ -51,8 +63,8 @@ page_of!(
     LedgerPage of LedgerEntry
 );
 
-impl From<Entry> for LedgerEntry {
-    fn from(entry: Entry) -> Self {
+impl From<LedgerCard> for LedgerEntry {
+    fn from(LedgerCard { entry, conversation_id }: LedgerCard) -> Self {
         Self {
             id: entry.id,
             folder: entry.folder,
@@ -61,6 +73,8 @@ impl From<Entry> for LedgerEntry {
             verdict: entry.verdict,
             reason: entry.reason,
             message_id: entry.message_id,
+            conversation_id,
+            has_raw: entry.raw_hash.is_some(),
             size: entry.size,
             received_at: entry.internal_date,
             created_at: entry.created_at,
@@ -93,7 +107,55 @@ async fn list_ingest(
     paging: Paging,
 ) -> Answer {
     let (id, verdicts, request) = (id.0, query.0.verdict, paging.request);
-    let found = api.desk.read(&caller, move |cx| mailboxes::ledger(cx, id, &verdicts, request)).await?;
+    let found = api.desk.read(&caller, move |cx| ledger::list(cx, id, &verdicts, request)).await?;
     let page = found.map(LedgerEntry::from);
     Ok(paging.answer(&api, page, |data, page: PageInfo| LedgerPage { data, page }))
+}
+
+/// Read what became of a mail
+///
+/// Needs `conversations:read` and access to the whole mailbox.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>),
+    responses((status = OK, body = LedgerEntry, description = "The row.")))]
+#[get("/mailboxes/{id}/ingest/{row}")]
+async fn get_ingest(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: Row<LedgerId>) -> Answer {
+    let card = api.desk.read(&caller, move |cx| ledger::find(cx, id.0, row.0)).await?;
+    Ok(HttpResponse::Ok().json(LedgerEntry::from(card)))
+}
+
+/// Read the raw mail of a row
+///
+/// Byte for byte as it came; of an oversized mail, its beginning. 404 where `has_raw` is false. Needs
+/// `conversations:read` and access to the whole mailbox.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>),
+    responses((status = OK, content_type = "message/rfc822", body = String, description = "The mail.")))]
+#[get("/mailboxes/{id}/ingest/{row}/raw")]
+async fn get_ingest_raw(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: Row<LedgerId>) -> Answer {
+    let raw = api.desk.ledger_mail(&caller, id.0, row.0).await?;
+    Ok(HttpResponse::Ok()
+        .content_type("message/rfc822")
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            disposition::attachment(&format!("ledger-{}.eml", row.0)),
+        ))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+        .body(raw))
+}
+
+/// Try a mail again
+///
+/// For what did not come in, or not whole. What was put aside with its bytes is taken in now, and the
+/// answer has its new verdict. What is still at its source is fetched by the next poll: the row says
+/// `failed` until then, also where the mailbox's import rule or the server had left it out. A mail
+/// that is here is left as it is, so that this can be asked twice. Needs `conversations:write` and the
+/// right to answer in the whole mailbox.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>),
+    responses(
+        (status = OK, body = LedgerEntry, description = "The row as it is now."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: its place is not there any more, or it is still larger than what is taken in.")))]
+#[post("/mailboxes/{id}/ingest/{row}/retry")]
+async fn retry_ingest(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: Row<LedgerId>) -> Answer {
+    let card = api.desk.retry_mail(&caller, id.0, row.0).await?;
+    Ok(HttpResponse::Ok().json(LedgerEntry::from(card)))
 }

@@ -17,6 +17,7 @@ mod ledger;
 mod mailboxes;
 mod me;
 mod messages;
+mod reconcile;
 mod tags;
 mod teams;
 mod tokens;
@@ -35,6 +36,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(mailboxes::routes)
         .configure(authorizations::routes)
         .configure(ledger::routes)
+        .configure(reconcile::routes)
         .configure(agents::routes)
         .configure(teams::routes)
         .configure(categories::routes)

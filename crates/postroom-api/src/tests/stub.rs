@@ -4,8 +4,8 @@ use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use postroom_core::mail::{Address, Composed, Mail, Outgoing, SignatureClaim};
 use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::ports::{
-    Authorize, AuthorizeError, CheckSender, ComposeMail, KeepBlob, PortError, Ports, Probe, ProbeMailbox,
-    ReadContext, ReadMail, SafeHtml, ShowHtml,
+    Authorize, AuthorizeError, CheckSender, ComposeMail, Inspect, InspectSource, KeepBlob, PortError, Ports,
+    Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile, ShowHtml,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,7 @@ pub fn ports() -> Ports {
         keeper: Arc::new(Keeper::default()),
         prober: Arc::new(Prober),
         authorizer: Arc::new(Prober),
+        inspector: Arc::new(Prober),
     }
 }
 
@@ -120,5 +121,15 @@ impl ProbeMailbox for Prober {
 
     fn delivery(&self, _: &Delivery, _: Option<&Credential>) -> Probe {
         Probe { ok: false, detail: "the server refused the password".to_owned() }
+    }
+}
+
+impl InspectSource for Prober {
+    fn open(&self, _: &Source, _: &Credential) -> Result<Box<dyn Inspect>, PortError> {
+        Err(PortError::new("there is no server"))
+    }
+
+    fn files(&self, _: &str) -> Result<Vec<SeenFile>, PortError> {
+        Ok(Vec::new())
     }
 }

@@ -39,10 +39,7 @@ pub struct Folder {
 impl Folder {
     /// Where a mail is, as the ledger names it.
     pub fn location(&self, uid: i64) -> String {
-        match self.generation {
-            0 => format!("{}/{uid}", self.uidvalidity),
-            generation => format!("{}.{generation}/{uid}", self.uidvalidity),
-        }
+        format!("{}{uid}", crate::mailbox::place(self.uidvalidity, self.generation))
     }
 
     /// The folder as far as a cursor says that it was read.
@@ -60,6 +57,7 @@ impl Folder {
             size,
             attempts: 0,
             last_error: None,
+            asked_for: false,
         }
     }
 
@@ -287,7 +285,7 @@ fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdi
             created_at: cx.now,
         })
         .collect();
-    store::ledger::insert(cx.conn, &entries)?;
+    store::ledger::write(cx.conn, &entries)?;
     let uids: Vec<i64> = mails.iter().map(|mail| mail.uid).collect();
     store::ledger::delete_pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, &uids)?;
     if verdict == Verdict::Quarantined {

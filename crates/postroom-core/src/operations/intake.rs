@@ -6,7 +6,7 @@ use crate::conversation::{Conversation, LinkReason};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::{MailboxId, MessageId};
-use crate::intake::{Arrival, Batch, Receipt};
+use crate::intake::{Arrival, Batch, History, Receipt};
 use crate::mail::{Class, Mail};
 use crate::mailbox::{AfterIngest, FolderRole, Mailbox, Source};
 use crate::own_id::Reading;
@@ -14,11 +14,13 @@ use crate::text::fold_address;
 use crate::threading::decide::{Arriving, decide};
 use crate::threading::keys::{self, Keys};
 use crate::threading::{Decision, Flag, Outcome, Policy};
+use crate::time::Timestamp;
 use crate::{Error, store};
 use std::collections::HashSet;
 
 mod bursts;
 mod circles;
+mod complete;
 mod desk;
 mod effects;
 mod junk;
@@ -31,6 +33,7 @@ mod senders;
 mod sent;
 use bursts::Bursts;
 pub use bursts::expire;
+pub(super) use desk::{because, is_stores};
 use known::Known;
 use ledger::Ledger;
 use reports::Report;
@@ -43,6 +46,16 @@ struct Circumstances {
     own_addresses: HashSet<String>,
     agent_addresses: HashSet<String>,
     policy: Policy,
+    history: Option<History>,
+}
+
+impl Circumstances {
+    /// The moment that a mail is placed at. What is history was answered in its own time: a
+    /// conversation that is long closed now was not when its mails came.
+    fn at(&self, arrival: &Arrival, now: Timestamp) -> Timestamp {
+        let received = arrival.internal_date.unwrap_or(now).min(now);
+        if self.history.is_some() { received } else { now }
+    }
 }
 
 /// A mail with everything that is found out about it before it is placed.
@@ -62,7 +75,8 @@ struct Read<'a> {
 /// are those of the others, in their order.
 pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
     hold(cx, batch)?;
-    let here = circumstances(cx, batch.mailbox_id, batch.role)?;
+    let here = circumstances(cx, batch)?;
+    let told = cx.events.len();
     store::conn::lock_group(cx.conn, &here.mailbox.group)?;
     let locations: Vec<&str> = batch.arrivals.iter().map(|a| a.location.as_str()).collect();
     let seen = store::ledger::known_locations(cx.conn, batch.mailbox_id, &batch.folder, &locations)?;
@@ -73,15 +87,28 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
         .filter(|arrival| !seen.contains(&arrival.location) && taken.insert(arrival.location.as_str()))
         .map(|arrival| read(cx, &here, arrival))
         .collect();
+    let again = store::ledger::retried(cx.conn, batch.mailbox_id, &batch.folder, &locations)?;
     let mut known = Known::load(cx, &here, &fresh)?;
     let mut bursts = Bursts::load(cx, &here, &fresh)?;
     let mut ledger = Ledger::new(batch, cx.now);
     for mail in &fresh {
-        let is_flood = bursts.count(cx, &here, mail);
-        take_in(cx, &here, &mut known, &mut ledger, mail, is_flood)?;
+        let part = again.get(&mail.arrival.location).and_then(|row| row.message_id);
+        let completed = match part {
+            Some(message) => complete::complete(cx, &mut known, &mut ledger, mail, message)?,
+            None => false,
+        };
+        if !completed {
+            let is_flood = bursts.count(cx, &here, mail);
+            take_in(cx, &here, &mut known, &mut ledger, mail, is_flood)?;
+        }
     }
     known.write(cx)?;
     bursts.write(cx)?;
+    if batch.history.is_some() {
+        for event in &mut cx.events[told..] {
+            event.data.insert("history".to_owned(), true.into());
+        }
+    }
     ledger.write(cx, &here.mailbox)
 }
 
@@ -90,7 +117,8 @@ fn hold(cx: &mut Cx<'_>, batch: &Batch) -> Result<(), Error> {
     batch.lease.as_ref().map_or(Ok(()), |lease| leases::hold(cx, lease))
 }
 
-fn circumstances(cx: &mut Cx<'_>, id: MailboxId, role: FolderRole) -> Result<Circumstances, Error> {
+fn circumstances(cx: &mut Cx<'_>, batch: &Batch) -> Result<Circumstances, Error> {
+    let id = batch.mailbox_id;
     let all = store::mailboxes::list(cx.conn)?;
     let mailbox = all.iter().find(|mailbox| mailbox.id == id).ok_or(Error::NotFound("mailbox"))?.clone();
     let policy = Policy {
@@ -104,7 +132,8 @@ fn circumstances(cx: &mut Cx<'_>, id: MailboxId, role: FolderRole) -> Result<Cir
         own_addresses: all.iter().flat_map(Mailbox::own_addresses).collect(),
         agent_addresses: store::people::agent_addresses(cx.conn, id)?.into_iter().collect(),
         policy,
-        role,
+        role: batch.role,
+        history: batch.history,
         mailbox,
     })
 }
@@ -188,7 +217,7 @@ fn place(
         from_sent_folder: here.role == FolderRole::Sent,
         own_addresses: &here.own_addresses,
         agent_addresses: &here.agent_addresses,
-        now: cx.now,
+        now: here.at(read.arrival, cx.now),
     };
     let mut decision = decide(&arriving, &facts, &here.policy);
     if here.role == FolderRole::Junk {

@@ -7,14 +7,11 @@ use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
-use crate::intake::Verdict;
 use crate::mailbox::{
     Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, Source, Strangers, Tally,
 };
 use crate::operations::authorizations::NoLogin;
-use crate::page::{Page, PageRequest};
 use crate::ports::Probe;
-use crate::store::ledger::Entry;
 use crate::store::mailboxes::{MailboxValues, PollState};
 use crate::{Error, store};
 
@@ -352,6 +349,8 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
         accepted: state.accepted,
         duplicates: state.duplicates,
         failed: state.failed,
+        reconciled_at: state.reconciled_at,
+        missing: state.missing,
         folders: store::mailboxes::folders(cx.conn, id)?,
     })
 }
@@ -387,21 +386,6 @@ pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
         } += 1;
     }
     Ok(tally)
-}
-
-/// One page of a mailbox's ledger: every mail that was ever seen there and what became of it,
-/// newest first. It names mail of all its conversations, so it takes the mailbox as a whole.
-pub fn ledger(
-    cx: &mut Cx<'_>,
-    id: MailboxId,
-    verdicts: &[Verdict],
-    page: PageRequest,
-) -> Result<Page<Entry>, Error> {
-    find(cx, id)?;
-    if cx.access().whole_mailbox_level(id).is_none() {
-        return Err(Error::Forbidden("the ledger takes access to the whole mailbox"));
-    }
-    Ok(store::ledger::list(cx.conn, id, verdicts, page)?)
 }
 
 /// Asks for a poll now. The status says when it is through.

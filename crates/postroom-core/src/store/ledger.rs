@@ -1,7 +1,7 @@
 //! The ledger of every mail ever seen, what waits to be fetched, and what is still to be done
 //! on the server.
 
-use crate::id::{LedgerId, MailboxId, MessageId};
+use crate::id::{ConversationId, LedgerId, MailboxId, MessageId};
 use crate::intake::Verdict;
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
@@ -9,7 +9,7 @@ use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::{folders, ledger, mail_actions, messages, pending_mails};
 use crate::time::Timestamp;
 use diesel::prelude::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The rows of a table that stand under one generation of a folder's numbers.
 macro_rules! generation {
@@ -49,15 +49,60 @@ pub struct NewEntry {
     pub created_at: Timestamp,
 }
 
-/// Writes entries.
-pub fn insert(conn: &mut Conn, new: &[NewEntry]) -> Result<(), StoreError> {
+/// Writes entries. A place whose mail is being tried again (`failed`) keeps its row, which says from
+/// now on what became of the mail this time; any other that is there already is an error.
+pub fn write(conn: &mut Conn, entries: &[NewEntry]) -> Result<(), StoreError> {
+    let mut again = HashMap::new();
+    if let Some(first) = entries.first() {
+        let locations: Vec<&str> = entries.iter().map(|entry| entry.location.as_str()).collect();
+        again = retried(conn, first.mailbox_id, &first.folder, &locations)?;
+    }
+    let (old, new): (Vec<&NewEntry>, _) =
+        entries.iter().partition(|entry| again.contains_key(&entry.location));
     for new in new.chunks(1_000) {
-        each_backend!(conn => diesel::insert_into(ledger::table).values(new).execute(conn))?;
+        each_backend!(conn => diesel::insert_into(ledger::table).values(new.to_vec()).execute(conn))?;
+    }
+    for entry in old {
+        let row = ledger::table.find(again[&entry.location].id).filter(ledger::verdict.eq(Verdict::Failed));
+        let written = diesel::update(row)
+            .set((
+                ledger::verdict.eq(entry.verdict),
+                ledger::reason.eq(&entry.reason),
+                ledger::message_id.eq(entry.message_id),
+                ledger::raw_hash.eq(&entry.raw_hash),
+                ledger::size.eq(entry.size),
+                ledger::internal_date.eq(entry.internal_date),
+            ))
+            .execute(conn)?;
+        if written != 1 {
+            return Err(StoreError::Again);
+        }
     }
     Ok(())
 }
 
-/// Which of these places are in the ledger already.
+/// The rows of these places whose mail is being tried again, by place.
+pub fn retried(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    locations: &[&str],
+) -> Result<HashMap<String, Entry>, StoreError> {
+    let mut found = HashMap::new();
+    for locations in locations.chunks(10_000) {
+        let rows: Vec<Entry> = ledger::table
+            .filter(ledger::mailbox_id.eq(mailbox))
+            .filter(ledger::folder.eq(folder))
+            .filter(ledger::location.eq_any(locations))
+            .filter(ledger::verdict.eq(Verdict::Failed))
+            .select(Entry::as_select())
+            .load(conn)?;
+        found.extend(rows.into_iter().map(|row| (row.location.clone(), row)));
+    }
+    Ok(found)
+}
+
+/// Which of these places are in the ledger already, but for those that are being tried again.
 pub fn known_locations(
     conn: &mut Conn,
     mailbox: MailboxId,
@@ -71,6 +116,7 @@ pub fn known_locations(
                 .filter(ledger::mailbox_id.eq(mailbox))
                 .filter(ledger::folder.eq(folder))
                 .filter(ledger::location.eq_any(locations))
+                .filter(ledger::verdict.ne(Verdict::Failed))
                 .select(ledger::location)
                 .load(conn)?;
             found.extend(rows);
@@ -85,6 +131,8 @@ pub fn known_locations(
 pub struct Entry {
     /// Its number.
     pub id: LedgerId,
+    /// The mailbox.
+    pub mailbox_id: MailboxId,
     /// The folder.
     pub folder: String,
     /// Where in it.
@@ -97,6 +145,8 @@ pub struct Entry {
     pub reason: Option<String>,
     /// The message it is.
     pub message_id: Option<MessageId>,
+    /// Where its bytes are kept, if they are.
+    pub raw_hash: Option<String>,
     /// Its size in bytes.
     pub size: i64,
     /// When the server got it.
@@ -127,6 +177,98 @@ pub fn list(
     Ok(cut)
 }
 
+/// One entry of a mailbox.
+pub fn find(conn: &mut Conn, mailbox: MailboxId, id: LedgerId) -> Result<Option<Entry>, StoreError> {
+    let row = ledger::table.find(id).filter(ledger::mailbox_id.eq(mailbox));
+    Ok(row.select(Entry::as_select()).first(conn).optional()?)
+}
+
+/// The entries at these places, but for those whose mail is being tried again.
+pub fn at(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    locations: &[&str],
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
+    for locations in locations.chunks(10_000) {
+        let rows: Vec<Entry> = ledger::table
+            .filter(ledger::mailbox_id.eq(mailbox))
+            .filter(ledger::folder.eq(folder))
+            .filter(ledger::location.eq_any(locations))
+            .filter(ledger::verdict.ne(Verdict::Failed))
+            .select(Entry::as_select())
+            .load(conn)?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// Gives an entry another verdict. `false`: it has not the verdict it had before.
+pub fn set_verdict(
+    conn: &mut Conn,
+    before: &Entry,
+    verdict: Verdict,
+    reason: &str,
+) -> Result<bool, StoreError> {
+    let same = ledger::table.find(before.id).filter(ledger::verdict.eq(before.verdict));
+    let written =
+        diesel::update(same).set((ledger::verdict.eq(verdict), ledger::reason.eq(reason))).execute(conn)?;
+    Ok(written == 1)
+}
+
+/// In which conversations messages are.
+pub fn conversations_of(
+    conn: &mut Conn,
+    of: &[MessageId],
+) -> Result<HashMap<MessageId, ConversationId>, StoreError> {
+    let rows: Vec<(MessageId, ConversationId)> = messages::table
+        .filter(messages::id.eq_any(of))
+        .select((messages::id, messages::conversation_id))
+        .load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The numbers of a folder that are in the ledger under one generation, whose places begin with
+/// `place`, but for mail that is being tried again.
+pub fn uids(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    place: &str,
+) -> Result<HashSet<i64>, StoreError> {
+    let rows: Vec<Option<i64>> = ledger::table
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::folder.eq(folder))
+        .filter(ledger::location.like(format!("{place}%")))
+        .filter(ledger::verdict.ne(Verdict::Failed))
+        .select(ledger::uid)
+        .load(conn)?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// How many mails of a folder are in the ledger, but for those that are being tried again.
+pub fn count_in(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<i64, StoreError> {
+    Ok(ledger::table
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::folder.eq(folder))
+        .filter(ledger::verdict.ne(Verdict::Failed))
+        .count()
+        .get_result(conn)?)
+}
+
+/// The numbers of a folder that wait, under one generation.
+pub fn pending_uids(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+) -> Result<HashSet<i64>, StoreError> {
+    let rows: Vec<i64> =
+        generation!(pending_mails, mailbox, folder, uidvalidity).select(pending_mails::uid).load(conn)?;
+    Ok(rows.into_iter().collect())
+}
+
 /// A mail that waits to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = pending_mails, treat_none_as_default_value = false)]
@@ -145,6 +287,8 @@ pub struct Pending {
     pub attempts: i32,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// Somebody asked for this very mail: it comes in though the import rule does not want it.
+    pub asked_for: bool,
 }
 
 /// Notes mail that waits.

@@ -250,6 +250,10 @@ pub struct PollState {
     pub duplicates: i64,
     /// Mail that could not be taken in.
     pub failed: i64,
+    /// When the server's mail was last held against the ledger.
+    pub reconciled_at: Option<Timestamp>,
+    /// How much was missing then.
+    pub missing: Option<i64>,
 }
 
 /// How the polls of a mailbox went.
@@ -269,6 +273,19 @@ pub fn states(conn: &mut Conn) -> Result<Vec<PollState>, StoreError> {
 pub fn request_sync(conn: &mut Conn, id: MailboxId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(mailbox_states::table.find(id))
         .set(mailbox_states::sync_requested_at.eq(now))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Notes that the server's mail was held against the ledger, and how much was missing.
+pub fn note_reconciled(
+    conn: &mut Conn,
+    id: MailboxId,
+    missing: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::update(mailbox_states::table.find(id))
+        .set((mailbox_states::reconciled_at.eq(now), mailbox_states::missing.eq(missing)))
         .execute(conn)?;
     Ok(())
 }

@@ -229,6 +229,39 @@ pub fn find_by_raw(
     Ok(rows.into_iter().map(|(hash, id, conversation)| (hash, (id, conversation))).collect())
 }
 
+/// What is new of a message whose mail has come whole.
+#[derive(Debug, AsChangeset)]
+#[diesel(table_name = messages, treat_none_as_null = true)]
+pub struct Completed<'a> {
+    /// The whole text.
+    pub content: &'a str,
+    /// What is new in it.
+    pub reply_content: Option<&'a str>,
+    /// It has HTML of its own.
+    pub has_html: bool,
+    /// The sameness of mails.
+    pub fingerprint: &'a [u8],
+    /// Where the raw mail is kept.
+    pub raw_hash: &'a str,
+    /// Its size in bytes.
+    pub raw_size: i64,
+    /// What to show beside it.
+    pub flags: Json<Vec<Flag>>,
+    /// One more than before.
+    pub version: i64,
+}
+
+/// Fills a message whose mail has come whole. The files that its beginning named are gone: the
+/// caller keeps those of the whole. `false`: somebody else changed it first.
+pub fn complete(conn: &mut Conn, before: &Message, after: &Completed<'_>) -> Result<bool, StoreError> {
+    let same = messages::table.find(before.id).filter(messages::version.eq(before.version));
+    if diesel::update(same).set(after).execute(conn)? != 1 {
+        return Ok(false);
+    }
+    diesel::delete(attachments::table.filter(attachments::message_id.eq(before.id))).execute(conn)?;
+    Ok(true)
+}
+
 /// Keeps files.
 pub fn insert_attachments(conn: &mut Conn, new: &[Attachment]) -> Result<(), StoreError> {
     if new.is_empty() {

@@ -110,6 +110,8 @@ diesel::table! {
         accepted -> BigInt,
         duplicates -> BigInt,
         failed -> BigInt,
+        reconciled_at -> Nullable<BigInt>,
+        missing -> Nullable<BigInt>,
     }
 }
 
@@ -143,6 +145,7 @@ diesel::table! {
         size -> BigInt,
         attempts -> Integer,
         last_error -> Nullable<Text>,
+        asked_for -> Bool,
     }
 }
 

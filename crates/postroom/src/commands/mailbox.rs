@@ -1,6 +1,9 @@
 //! `postroom mailbox`: mailboxes from the operator's shell.
 
-use super::{Output, failed, table, with_desk};
+mod ledger;
+mod reconcile;
+
+use super::{Output, Refusal, failed, table, with_desk};
 use crate::config::Config;
 use anyhow::{Context, bail};
 use postroom_core::actor::Actor;
@@ -11,7 +14,7 @@ use postroom_core::mailbox::{
 };
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use std::io::{BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
@@ -26,6 +29,13 @@ pub(super) enum Command {
     },
     /// Authorize a mailbox that logs in by token (OAuth 2). See deploy/OAUTH.md.
     Authorize(super::authorize::Authorize),
+    /// Show what became of every mail that was ever seen, newest first.
+    Ledger(ledger::Arguments),
+    /// Try a mail again that did not come in, by its row in the ledger.
+    Retry(ledger::Retry),
+    /// Hold what the server has against the ledger. Exit code 1: something is missing; 2: it could not
+    /// be found out.
+    Reconcile(reconcile::Arguments),
     /// Log in to both ends of a mailbox. Exit code 1: something is wrong.
     Test {
         /// Its name or number.
@@ -116,6 +126,9 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
             let id = find(desk, &asked.mailbox)?;
             super::authorize::run(config, desk, id, asked)
         }),
+        Command::Ledger(arguments) => with_desk(config, |desk| arguments.run(desk)),
+        Command::Retry(arguments) => with_desk(config, |desk| arguments.run(desk)),
+        Command::Reconcile(arguments) => Ok(arguments.run(config)),
         Command::Test { mailbox, output } => with_desk(config, |desk| test(desk, &mailbox, output)),
     }
 }
@@ -176,24 +189,39 @@ impl Add {
         })
     }
 
-    /// Never from the command line, where every user of the machine could read it.
     fn password(&self) -> anyhow::Result<String> {
-        let text = if let Some(file) = &self.password_file {
-            std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?
-        } else {
-            if std::io::stdin().is_terminal() {
-                eprintln!("Password (it will be shown; better use --password-file):");
-            }
-            let mut line = String::new();
-            std::io::stdin().lock().read_line(&mut line).context("standard input can't be read")?;
-            line
-        };
-        let password = text.trim_end_matches(['\r', '\n']).to_owned();
-        if password.is_empty() {
-            bail!("the password is empty; give it by --password-file or on standard input");
-        }
-        Ok(password)
+        read_password(self.password_file.as_deref())
     }
+}
+
+/// A password from a file or from standard input: never from the command line, where every user of
+/// the machine could read it.
+pub(super) fn read_password(file: Option<&Path>) -> anyhow::Result<String> {
+    let text = if let Some(file) = file {
+        std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?
+    } else {
+        if std::io::stdin().is_terminal() {
+            eprintln!("Password (it will be shown; better use --password-file):");
+        }
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).context("standard input can't be read")?;
+        line
+    };
+    let password = text.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() {
+        bail!("the password is empty; give it by --password-file or on standard input");
+    }
+    Ok(password)
+}
+
+/// The mailbox of a name, a number, or an address.
+pub(super) fn named(desk: &Desk, named: &str) -> Result<Mailbox, Refusal> {
+    let all = desk.read_here(&Actor::system(), mailboxes::list).map_err(Refusal::Failed)?;
+    let by_name = |mailbox: &&Mailbox| mailbox.name == named || mailbox.id.to_string() == named;
+    let folded = postroom_core::text::fold_address(named);
+    let by_address = |mailbox: &&Mailbox| mailbox.own_addresses().any(|address| address == folded);
+    let found = all.iter().find(by_name).or_else(|| all.iter().find(by_address));
+    found.cloned().ok_or_else(|| Refusal::Unknown(anyhow::anyhow!("there is no mailbox {named:?}")))
 }
 
 fn absolute(path: &str) -> anyhow::Result<String> {
@@ -253,12 +281,8 @@ fn list(desk: &Desk, output: Output) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A mailbox by its name or number.
-fn find(desk: &Desk, named: &str) -> anyhow::Result<MailboxId> {
-    let all = desk.read_here(&Actor::system(), mailboxes::list).map_err(failed)?;
-    let is_meant = |mailbox: &&Mailbox| mailbox.name == named || mailbox.id.to_string() == named;
-    let mailbox = all.iter().find(is_meant).with_context(|| format!("there is no mailbox {named:?}"))?;
-    Ok(mailbox.id)
+fn find(desk: &Desk, name: &str) -> anyhow::Result<MailboxId> {
+    Ok(named(desk, name).map_err(Refusal::into_error)?.id)
 }
 
 fn test(desk: &Desk, named: &str, output: Output) -> anyhow::Result<ExitCode> {

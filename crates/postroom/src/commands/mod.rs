@@ -18,6 +18,7 @@ mod token;
 
 use crate::config::Config;
 use clap::{Parser, Subcommand, ValueEnum};
+use postroom_core::desk::Desk;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,7 +57,7 @@ enum Command {
     /// Add and list agents.
     #[command(subcommand)]
     Agent(agent::Command),
-    /// Add, list and test mailboxes.
+    /// Add, list, test and reconcile mailboxes, and see what became of their mail.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
 }
@@ -148,16 +149,30 @@ pub(crate) fn sentence(error: &postroom_core::Error) -> String {
     }
 }
 
+/// Why something could not be found by the name that was given.
+enum Refusal {
+    /// There is nothing of this name.
+    Unknown(anyhow::Error),
+    /// It could not be looked for.
+    Failed(postroom_core::Error),
+}
+
+impl Refusal {
+    fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Unknown(error) => error,
+            Self::Failed(error) => failed(error),
+        }
+    }
+}
+
 /// An operation's error as a command's.
 fn failed(error: postroom_core::Error) -> anyhow::Error {
     anyhow::Error::msg(sentence(&error))
 }
 
 /// Runs something on a small runtime of its own, where the desk may block.
-fn with_desk<T>(
-    config: &Config,
-    work: impl FnOnce(&postroom_core::desk::Desk) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+fn with_desk<T>(config: &Config, work: impl FnOnce(&Desk) -> anyhow::Result<T>) -> anyhow::Result<T> {
     quiet_log(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _entered = runtime.enter();

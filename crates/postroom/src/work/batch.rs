@@ -68,6 +68,7 @@ mod tests {
                 size: *size,
                 attempts: *attempts,
                 last_error: None,
+                asked_for: false,
             })
             .collect()
     }

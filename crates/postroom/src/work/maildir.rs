@@ -6,15 +6,13 @@ use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::lease::Lease;
-use postroom_core::mailbox::{FolderRole, Mailbox};
+use postroom_core::mailbox::{FolderRole, MAILDIR, Mailbox};
 use postroom_core::operations::fetching;
 use postroom_core::ports::ReadContext;
 use postroom_core::store::mailboxes::PollEnd;
 use postroom_ingest::maildir::{Entry, Maildir};
 use tokio::sync::watch;
 
-/// The ledger's name for the one folder of a Maildir.
-const FOLDER: &str = "maildir";
 /// Of a mail that is too large to take in, this much is kept.
 const HEAD_BYTES: usize = 64 * 1024;
 
@@ -45,7 +43,7 @@ fn read(
     let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
     let id = mailbox.id;
     let unknown = desk
-        .read_here(&Actor::system(), |cx| fetching::unknown(cx, id, FOLDER, &keys))
+        .read_here(&Actor::system(), |cx| fetching::unknown(cx, id, MAILDIR, &keys))
         .map_err(|error| sentence(&error))?;
     let fresh: Vec<Entry> = entries.into_iter().filter(|entry| unknown.contains(&entry.key)).collect();
     let mut rest = fresh.as_slice();
@@ -99,6 +97,7 @@ fn take_in(
             location: entry.key.clone(),
             uid: None,
             internal_date: Some(entry.modified),
+            size: if oversized { i64::try_from(entry.size).unwrap_or(i64::MAX) } else { raw.len() as i64 },
             mail: desk.ports().reader.read(&raw, &context),
             raw: desk.keep_here(&raw).map_err(|error| sentence(&error))?,
             oversized,
@@ -108,9 +107,10 @@ fn take_in(
     let batch = Batch {
         mailbox_id: mailbox.id,
         lease: Some(lease.clone()),
-        folder: FOLDER.to_owned(),
+        folder: MAILDIR.to_owned(),
         role: FolderRole::Inbox,
         uidvalidity: None,
+        history: None,
         arrivals,
     };
     super::batch::receive(desk, None, batch).map_err(|error| sentence(&error))?;

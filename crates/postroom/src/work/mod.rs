@@ -2,7 +2,7 @@
 //! and a restart run the same code.
 
 mod authorize;
-mod batch;
+pub(crate) mod batch;
 mod due;
 mod fetch;
 mod keep;

@@ -141,7 +141,7 @@ pub fn renumber(
         .filter(|mail| !known.contains_key(&mail.uid))
         .map(|mail| folder.pending(mail.uid, mail.size))
         .collect();
-    store::ledger::insert(cx.conn, &entries.collect::<Vec<_>>())?;
+    store::ledger::write(cx.conn, &entries.collect::<Vec<_>>())?;
     store::mailboxes::count(cx.conn, folder.mailbox_id, 0, known.len() as i64, 0)?;
     store::ledger::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
     store::ledger::insert_pending(cx.conn, &waiting)?;

@@ -87,6 +87,7 @@ impl Desk {
                 location: uuid::Uuid::now_v7().to_string(),
                 uid: None,
                 internal_date: Some(desk.now()),
+                size: raw.len() as i64,
                 mail: desk.ports().reader.read(&raw, &context),
                 raw: kept,
                 oversized: false,
@@ -98,6 +99,7 @@ impl Desk {
                 folder: "push".to_owned(),
                 role: FolderRole::Inbox,
                 uidvalidity: None,
+                history: None,
                 arrivals: vec![arrival],
             };
             desk.receive_here(&batch)?.pop().ok_or(Error::NotFound("receipt"))
@@ -107,7 +109,7 @@ impl Desk {
 }
 
 /// Whether the store is at fault, or the mailbox no longer ours, rather than a mail.
-fn is_stores(error: &Error) -> bool {
+pub(in crate::operations) fn is_stores(error: &Error) -> bool {
     use crate::store::StoreError;
     match error {
         Error::Busy | Error::LeaseLost => true,
@@ -118,7 +120,7 @@ fn is_stores(error: &Error) -> bool {
     }
 }
 
-fn because(error: &Error) -> String {
+pub(in crate::operations) fn because(error: &Error) -> String {
     let mut chain = String::new();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

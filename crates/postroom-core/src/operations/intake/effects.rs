@@ -71,6 +71,11 @@ pub(super) fn touch(
     after.last_message_at = before.last_message_at.max(received);
     let is_lost = report.is_some_and(Report::is_lost);
     let wanted = match effect(here.role, read.class, read.mail, is_lost) {
+        _ if here.history.is_some() => {
+            // It was closed when the last of its mails had been dealt with.
+            after.closed_at = before.closed_at.map(|closed_at| closed_at.max(received));
+            None
+        }
         _ if is_new || after.status == Status::Spam => None,
         Effect::Quiet => None,
         Effect::Theirs if after.status == Status::Closed => None,

@@ -54,6 +54,22 @@ impl Ledger {
         self.add(arrival, verdict, reason, Some((message, conversation)));
     }
 
+    /// Only its beginning was here, and still is.
+    pub(super) fn still_oversized(
+        &mut self,
+        arrival: &Arrival,
+        message: MessageId,
+        conversation: ConversationId,
+    ) {
+        let reason = "larger than what is taken in; its beginning is kept";
+        self.add(arrival, Verdict::Oversized, Some(reason), Some((message, conversation)));
+    }
+
+    /// Only its beginning was here, and all of it is now. It was counted then.
+    pub(super) fn completed(&mut self, arrival: &Arrival, message: MessageId, conversation: ConversationId) {
+        self.add(arrival, Verdict::Accepted, None, Some((message, conversation)));
+    }
+
     /// It was a message already.
     pub(super) fn duplicate(
         &mut self,
@@ -99,8 +115,10 @@ impl Ledger {
             verdict,
             reason: reason.map(str::to_owned),
             message_id: became.map(|(message, _)| message),
-            raw_hash: Some(arrival.raw.hash.clone()),
-            size: arrival.raw.size,
+            // The beginning of a mail must not be taken for the mail when it is tried again.
+            raw_hash: (verdict != Verdict::Quarantined || !arrival.oversized)
+                .then(|| arrival.raw.hash.clone()),
+            size: arrival.size,
             internal_date: arrival.internal_date,
             created_at: self.now,
         });
@@ -115,7 +133,7 @@ impl Ledger {
     /// Writes it all: the rows, the mailbox's figures, what waits no more, and what is now to
     /// be done on the server.
     pub(super) fn write(self, cx: &mut Cx<'_>, mailbox: &Mailbox) -> Result<Vec<Receipt>, Error> {
-        store::ledger::insert(cx.conn, &self.entries)?;
+        store::ledger::write(cx.conn, &self.entries)?;
         store::mailboxes::count(cx.conn, self.mailbox_id, self.accepted, self.duplicates, self.failed)?;
         if let Some(uidvalidity) = self.uidvalidity {
             store::ledger::delete_pending(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &self.uids)?;

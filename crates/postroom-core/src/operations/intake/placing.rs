@@ -2,7 +2,7 @@
 //! the conversation by it.
 
 use super::{Circumstances, Known, Read, effects, sent};
-use crate::conversation::{Channel, Conversation, Priority};
+use crate::conversation::{Channel, Conversation, Priority, Status};
 use crate::cx::Cx;
 use crate::id::MessageId;
 use crate::mail::{Address, Class};
@@ -30,7 +30,11 @@ pub(super) fn begin(
         _ => customer_address(read.mail, &here.policy, &here.own_addresses),
     };
     let customer_id = known.customer(cx, customer.as_ref())?;
-    let (status, waiting_on) = effects::beginning(here.role, read.class, read.mail);
+    let (mut status, mut waiting_on) = effects::beginning(here.role, read.class, read.mail);
+    if here.history.is_some_and(|history| !history.open) && status != Status::Spam {
+        (status, waiting_on) = (Status::Closed, None);
+    }
+    let at = here.at(read.arrival, cx.now);
     let received = read.arrival.internal_date.unwrap_or(cx.now).min(cx.now);
     let subject = crate::text::one_line(&read.mail.subject, SUBJECT_CHARS);
     let row = NewConversation {
@@ -48,9 +52,9 @@ pub(super) fn begin(
         message_count: 0,
         last_message_at: received,
         version: 1,
-        created_at: cx.now,
+        created_at: at,
         updated_at: cx.now,
-        closed_at: (status == crate::conversation::Status::Closed).then_some(cx.now),
+        closed_at: (status == Status::Closed).then_some(at),
     };
     let conversation = store::conversations::insert(cx.conn, &row)?;
     conversations::tell_created(cx, &conversation);

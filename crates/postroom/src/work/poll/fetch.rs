@@ -69,7 +69,10 @@ impl FolderPoll<'_> {
             Err(error) => return self.fetch_failed(session, folder, batch, error),
         };
         let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
-        let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| self.is_too_old(mail));
+        let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| {
+            let asked_for = batch.iter().any(|wanted| wanted.uid == i64::from(mail.uid) && wanted.asked_for);
+            !asked_for && self.is_too_old(mail)
+        });
         self.ignore(folder, batch, &old)?;
         self.take_in(session, folder, batch, fetched)?;
         let missing: Vec<&Pending> = batch.iter().filter(|mail| !came.contains(&mail.uid)).collect();
@@ -163,6 +166,7 @@ impl FolderPoll<'_> {
         let mut arrivals = Vec::with_capacity(fetched.len());
         for mut mail in fetched {
             let uid = i64::from(mail.uid);
+            let size = if known_to_be { batch[0].size } else { mail.raw.len() as i64 };
             let oversized = known_to_be || mail.raw.len() > self.desk.settings().mail_bytes;
             if oversized && !known_to_be {
                 mail.raw.truncate(HEAD_BYTES as usize);
@@ -171,6 +175,7 @@ impl FolderPoll<'_> {
                 location: folder.location(uid),
                 uid: Some(uid),
                 internal_date: mail.internal_date,
+                size,
                 mail: self.desk.ports().reader.read(&mail.raw, &context),
                 raw: self.desk.keep_here(&mail.raw)?,
                 oversized,
@@ -183,6 +188,7 @@ impl FolderPoll<'_> {
             folder: folder.name.clone(),
             role: self.role,
             uidvalidity: Some(folder.uidvalidity),
+            history: None,
             arrivals,
         };
         batch::receive(self.desk, Some(session), batch)?;
