@@ -34,6 +34,7 @@ pub mod limits;
 #[cfg(test)]
 mod machines;
 pub mod maildir;
+pub mod mbox;
 mod mime;
 mod parameters;
 mod parse;

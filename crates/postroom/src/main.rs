@@ -1,8 +1,10 @@
 //! The command `postroom`.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    postroom::commands::Arguments::parse().run()
+    match postroom::commands::Arguments::from_command_line() {
+        Ok(arguments) => arguments.run(),
+        Err(code) => code,
+    }
 }

@@ -254,10 +254,15 @@ impl Desk {
 
     /// [`Desk::retry_mail`] for a caller that is on a thread that may block.
     pub fn retry_here(&self, actor: &Actor, id: MailboxId, row: LedgerId) -> Result<LedgerCard, Error> {
-        let (mailbox, before) = self.read_here(actor, |cx| Ok((feedable(cx, id)?, entry(cx, id, row)?)))?;
-        match &before.raw_hash {
-            Some(hash) if before.verdict == Verdict::Quarantined => {
-                self.retake(actor, &mailbox, &before, hash)
+        let found = self.read_here(actor, |cx| {
+            let (mailbox, before) = (feedable(cx, id)?, entry(cx, id, row)?);
+            let uidvalidity = generation(cx, &mailbox, &before)?;
+            Ok((mailbox, before, uidvalidity))
+        })?;
+        let role = role(&found.0.source, &found.1.folder);
+        match (&found.1.raw_hash, role) {
+            (Some(hash), Some(role)) if found.1.verdict == Verdict::Quarantined => {
+                self.retake(actor, &found, role, hash)
             }
             _ => self.write_here(actor, |cx| reopen(cx, id, row)),
         }
@@ -293,13 +298,15 @@ impl Desk {
             history: before.folder.starts_with(IMPORTED).then_some(History { open: false }),
             arrivals: vec![arrival],
         };
+        let checked = self.with_senders_checked(&batch);
+        let batch = checked.as_ref();
         // What the caller may do was asked; the rest is the desk's own doing in the caller's name.
         let desk_for = Actor { access: Access::system(), ..actor.clone() };
         let take = || {
             self.write_here(&desk_for, |cx| {
                 if is_as_it_was(cx, before)? {
                     again(cx, mailbox.id, before, "it is being tried again")?;
-                    intake::receive(cx, &batch)?;
+                    intake::receive(cx, batch)?;
                 }
                 find(cx, mailbox.id, before.id)
             })
@@ -312,7 +319,7 @@ impl Desk {
         self.write_here(&desk_for, |cx| {
             if is_as_it_was(cx, before)? {
                 again(cx, mailbox.id, before, "it is being tried again")?;
-                intake::quarantine(cx, &batch, &batch.arrivals[0], &failed)?;
+                intake::quarantine(cx, batch, &batch.arrivals[0], &failed)?;
             }
             find(cx, mailbox.id, before.id)
         })

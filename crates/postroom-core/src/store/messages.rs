@@ -237,6 +237,8 @@ pub struct Completed<'a> {
     pub content: &'a str,
     /// What is new in it.
     pub reply_content: Option<&'a str>,
+    /// Which of it is new, quoted, a signature.
+    pub text_parts: Json<TextParts>,
     /// It has HTML of its own.
     pub has_html: bool,
     /// The sameness of mails.

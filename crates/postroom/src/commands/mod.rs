@@ -5,8 +5,10 @@ mod agent;
 mod authorize;
 mod backup;
 mod check;
+mod deliver;
 mod demo;
 mod doctor;
+mod import;
 mod mailbox;
 mod migrate;
 mod openapi;
@@ -19,6 +21,8 @@ mod token;
 use crate::config::Config;
 use clap::{Parser, Subcommand, ValueEnum};
 use postroom_core::desk::Desk;
+use postroom_core::intake::{Batch, Receipt};
+use postroom_core::store::StoreError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,6 +64,11 @@ enum Command {
     /// Add, list, test and reconcile mailboxes, and see what became of their mail.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// Take mail from elsewhere in as history: nobody is told or answered. It may be run again.
+    #[command(subcommand)]
+    Import(import::Command),
+    /// Take one mail from standard input, for a mail server's pipe. Exit codes are those of sysexits.
+    Deliver(deliver::Arguments),
 }
 
 /// How a command answers.
@@ -71,7 +80,25 @@ enum Output {
     Json,
 }
 
+/// What a mail server takes for a command line that makes no sense (sysexits.h).
+const EX_USAGE: u8 = 64;
+
 impl Arguments {
+    /// Reads the command line. Where it makes no sense, or only asks for help, the answer is printed
+    /// and the exit code returned.
+    pub fn from_command_line() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            // Standard output may be closed already, and there is nobody else to tell.
+            let _printed = error.print();
+            let delivers = std::env::args().any(|argument| argument == "deliver");
+            match error.exit_code() {
+                0 => ExitCode::SUCCESS,
+                _ if delivers => ExitCode::from(EX_USAGE),
+                _ => ExitCode::from(2),
+            }
+        })
+    }
+
     /// Runs the command and says how it went.
     pub fn run(self) -> ExitCode {
         match self.command() {
@@ -98,6 +125,8 @@ impl Arguments {
             Command::Token(command) => token::run(&config()?, command),
             Command::Agent(command) => agent::run(&config()?, command),
             Command::Mailbox(command) => mailbox::run(&config()?, command),
+            Command::Import(command) => import::run(&config()?, &command),
+            Command::Deliver(arguments) => Ok(deliver::run(self.config.as_deref(), &arguments)),
         }
     }
 }
@@ -162,6 +191,24 @@ impl Refusal {
         match self {
             Self::Unknown(error) => error,
             Self::Failed(error) => failed(error),
+        }
+    }
+}
+
+/// How often a database that others hold is waited for, some seconds each time.
+const PATIENCE: usize = 6;
+
+/// Takes a batch in beside a daemon that may hold the database for a while. To take it in twice is
+/// the same as once.
+fn patiently(desk: &Desk, batch: &Batch) -> Result<Vec<Receipt>, postroom_core::Error> {
+    let mut tries = 1;
+    loop {
+        match desk.receive_here(batch) {
+            Err(
+                postroom_core::Error::Busy
+                | postroom_core::Error::Store { source: StoreError::Busy | StoreError::Again, .. },
+            ) if tries < PATIENCE => tries += 1,
+            outcome => return outcome,
         }
     }
 }

@@ -2,12 +2,13 @@
 //! it is, so that nobody has it twice.
 
 use super::Read;
-use super::conversations::about;
+
 use super::known::Known;
 use super::ledger::Ledger;
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::MessageId;
+use crate::operations::conversations::about;
 use crate::store::messages::Completed;
 use crate::store::types::Json;
 use crate::threading::Flag;
@@ -37,6 +38,7 @@ pub(super) fn complete(
     let after = Completed {
         content: &mail.text,
         reply_content: mail.reply_text.as_deref(),
+        text_parts: Json::new(mail.parts_of_text.clone()),
         has_html: mail.has_html,
         fingerprint: &mail.fingerprint,
         raw_hash: &read.arrival.raw.hash,

@@ -10,7 +10,7 @@ impl Desk {
     /// The batch with its senders judged by the mails' own signatures. One that holds vouches for
     /// its sender; one that does not proves nothing, for every mailing list breaks them. Asks the
     /// network, for a bounded time. Blocks.
-    pub(super) fn with_senders_checked<'b>(&self, batch: &'b Batch) -> Cow<'b, Batch> {
+    pub(in crate::operations) fn with_senders_checked<'b>(&self, batch: &'b Batch) -> Cow<'b, Batch> {
         let now = self.now().as_seconds();
         let claims: Vec<Vec<&SignatureClaim>> = batch.arrivals.iter().map(|a| open_claims(a, now)).collect();
         if claims.iter().all(Vec::is_empty) {
