@@ -136,6 +136,24 @@ pub async fn conversations(desk: &TestDesk) -> Vec<Value> {
     list(desk, "/api/v1/conversations?sort=id&limit=100").await
 }
 
+/// Every mail there is, by its Message-ID, with its conversation.
+pub async fn everything(desk: &TestDesk) -> Vec<(String, i64)> {
+    let mut found = Vec::new();
+    let mut next = Some("/api/v1/conversations?sort=id&limit=100".to_owned());
+    while let Some(path) = next {
+        let page = desk.http.get(&path).await.expect(200).json();
+        for conversation in page["data"].as_array().expect("a list") {
+            let id = number(&conversation["id"]);
+            let there = messages(desk, id).await;
+            assert_eq!(conversation["message_count"], there.len(), "{conversation}");
+            found.extend(there.iter().map(|message| (id_of(message), id)));
+        }
+        let cursor = page["page"]["next_cursor"].as_str();
+        next = cursor.map(|cursor| format!("/api/v1/conversations?sort=id&limit=100&cursor={cursor}"));
+    }
+    found
+}
+
 /// The first hundred of a list.
 pub async fn list(desk: &TestDesk, path: &str) -> Vec<Value> {
     let page = desk.http.get(path).await.expect(200).json();

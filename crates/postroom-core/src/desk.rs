@@ -211,6 +211,26 @@ impl Desk {
         }
     }
 
+    /// Runs a write and takes it back, whatever came of it: nothing of it remains, nobody is told and
+    /// nobody woken. Numbers that PostgreSQL gave out in it are never given out again.
+    pub fn rehearse_here<T>(
+        &self,
+        actor: &Actor,
+        op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
+        let mut rehearsed = None;
+        let taken_back = conn::transaction(&mut conn, Mode::Write, |conn| {
+            rehearsed = Some(op(&mut self.cx(conn, actor))?);
+            Err::<(), Error>(Error::StateConflict("a rehearsal is taken back".to_owned()))
+        });
+        match (rehearsed, taken_back) {
+            (Some(value), _) => Ok(value),
+            (None, Err(Error::Store { source: StoreError::Again, .. }) | Ok(())) => Err(Error::Busy),
+            (None, Err(error)) => Err(error),
+        }
+    }
+
     fn cx<'a>(&'a self, conn: &'a mut conn::Conn, actor: &'a Actor) -> Cx<'a> {
         Cx {
             conn,

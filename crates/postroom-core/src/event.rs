@@ -22,6 +22,12 @@ words! {
         ConversationAssigned = "conversation.assigned",
         /// Its tags changed.
         ConversationTagged = "conversation.tagged",
+        /// All of its messages went into another one.
+        ConversationMerged = "conversation.merged",
+        /// What had gone into another one came back.
+        ConversationSeparated = "conversation.separated",
+        /// A message went from one conversation to another, or came back.
+        MessageMoved = "message.moved",
         /// A mail came in, or what came by another way was filed.
         MessageReceived = "message.received",
         /// An answer was accepted and will leave.

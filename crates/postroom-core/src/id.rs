@@ -76,6 +76,8 @@ row_id! {
     ConversationId,
     /// One message, note or answer.
     MessageId,
+    /// Messages that went from one conversation to another at once.
+    TransferId,
     /// A label on conversations.
     TagId,
     /// A row of the ledger: one mail seen in one place.

@@ -32,6 +32,7 @@ pub mod store;
 pub mod text;
 pub mod threading;
 pub mod time;
+pub mod transfer;
 mod word;
 
 pub use error::Error;

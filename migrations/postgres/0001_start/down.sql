@@ -6,6 +6,7 @@ DROP TABLE conversation_tags;
 DROP TABLE tags;
 DROP TABLE attachments;
 DROP TABLE ledger;
+DROP TABLE transfers;
 DROP TABLE rfc_ids;
 DROP TABLE messages;
 DROP TABLE participants;

@@ -327,16 +327,31 @@ CREATE TABLE messages (
 CREATE INDEX messages_conversation ON messages (conversation_id, id);
 CREATE INDEX messages_raw ON messages (raw_hash);
 
--- Every Message-ID that is known in a group of mailboxes, seen or only referred to.
+-- Every Message-ID that is known in a group of mailboxes, seen or only referred to, once for each
+-- conversation that has to do with it; who claimed it first comes first.
 CREATE TABLE rfc_ids (
   share_group TEXT NOT NULL,
   rfc_id TEXT NOT NULL,
   conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
   message_id INTEGER REFERENCES messages (id) ON DELETE CASCADE,
-  kind TEXT NOT NULL CHECK (kind IN ('real', 'alias', 'ghost')),
-  PRIMARY KEY (share_group, rfc_id)
+  kind TEXT NOT NULL CHECK (kind IN ('real', 'alias', 'ghost', 'disowned')),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (share_group, rfc_id, conversation_id)
 ) STRICT;
 CREATE INDEX rfc_ids_conversation ON rfc_ids (conversation_id);
+
+-- Messages that went from one conversation to another, with what it takes to bring them back.
+CREATE TABLE transfers (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  reason TEXT NOT NULL CHECK (reason IN ('moved', 'accepted', 'joined')),
+  from_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  to_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  details TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  undone_at INTEGER
+) STRICT;
+CREATE INDEX transfers_from ON transfers (from_id);
+CREATE INDEX transfers_to ON transfers (to_id);
 
 -- The ledger: every mail that was ever seen, where, and what became of it.
 CREATE TABLE ledger (

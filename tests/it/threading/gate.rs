@@ -77,14 +77,19 @@ async fn stranger_replays_references() {
     let scene = scene().await;
     let replay =
         eve("And me?").references(&[&scene.question.id(), &scene.ours]).cc("accomplice@evil.example");
-    for mail in [replay.clone(), passed(&replay.text("Please."), "evil.example")] {
-        let (landed, why) = scene.tell(&mail).await;
-        assert_eq!((&why["outcome"], &why["sender_class"]), (&json!("link"), &json!("P0")), "{why}");
-        assert_eq!(scene.links_of(landed).await, scene.link());
-    }
-    // Whom they copied is no part of it either.
+    let (landed, why) = scene.tell(&replay).await;
+    assert_eq!((&why["outcome"], &why["sender_class"]), (&json!("link"), &json!("P0")), "{why}");
+    assert_eq!(scene.links_of(landed).await, scene.link());
+    // What they send on joins their own, and whom they copied is no part of ours either.
+    let again = passed(&replay.text("Please."), "evil.example");
     let accomplice = mail().from("accomplice@evil.example").text("Me too.").in_reply_to(&scene.ours);
-    let (_, why) = scene.tell(&accomplice).await;
+    for mail in [again, accomplice] {
+        let (next, why) = scene.tell(&mail).await;
+        assert_eq!(next.conversation, landed.conversation, "{why}");
+        assert_eq!(why["candidates"][0]["sender_class"], "P0", "{why}");
+    }
+    let other = mail().from("stranger@evil.example").text("Me too.").in_reply_to(&scene.ours);
+    let (_, why) = scene.tell(&other).await;
     assert_eq!((&why["outcome"], &why["sender_class"]), (&json!("link"), &json!("P0")), "{why}");
     scene.desk.stop().await;
 }

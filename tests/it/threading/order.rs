@@ -3,6 +3,7 @@
 use super::{ada, mailbox};
 use crate::mailing::*;
 use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use support::desk::TestDesk;
 use support::mail::TestMail;
 
@@ -114,5 +115,90 @@ async fn reference_loop_and_self_reference() {
     let alone = arrive(&desk, mailbox, &alone).await;
     let why = decision(&desk, alone.message).await;
     assert_eq!((&why["outcome"], &why["candidates"]), (&json!("new"), &json!([])));
+    desk.stop().await;
+}
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// The mails of one graph: each names some others, itself, or what never comes.
+fn graph_of(name: &str, graph: &[Vec<usize>]) -> Vec<TestMail> {
+    let id = |number: usize| format!("<{name}.{number}@acme.example>");
+    let mail = |(number, named): (usize, &Vec<usize>)| {
+        let named: Vec<String> = named.iter().map(|other| id(*other)).collect();
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        ada(&format!("{name} {number}")).message_id(&id(number)).references(&named)
+    };
+    graph.iter().enumerate().map(mail).collect()
+}
+
+/// What one customer wrote gives the same conversations in any order, whether it comes one by one,
+/// together, or in two batches: those that the references make.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_order_gives_the_same_conversations() {
+    const SIZE: usize = 7;
+    let desk = TestDesk::start().await;
+    let path = desk.dir().join("Maildir");
+    support::maildir::make(&path, None);
+    let source = json!({"type": "maildir", "path": path});
+    let mailbox = add(&desk, source, json!({"type": "sink"})).await;
+    let mut dice = Dice(11);
+    let mut later = Vec::new();
+    let mut joins = 0;
+    for round in 0..5 {
+        let graph: Vec<Vec<usize>> = (0..SIZE)
+            .map(|_| (0..[0, 1, 1, 2][dice.below(4)]).map(|_| dice.below(SIZE + 3)).collect())
+            .collect();
+        for order in 0..4 {
+            let name = format!("g{round}-{order}");
+            let mut mails = graph_of(&name, &graph);
+            for index in (1..SIZE).rev() {
+                mails.swap(index, dice.below(index + 1));
+            }
+            for (index, mail) in mails.iter().enumerate() {
+                match order {
+                    0 => {
+                        let landed = arrive(&desk, mailbox, mail).await;
+                        let why = decision(&desk, landed.message).await;
+                        joins += why["joined"].as_array().map_or(0, Vec::len);
+                    }
+                    1 | 2 if index < SIZE / 2 + order => {
+                        support::maildir::deliver(&path, &mail.build(), None);
+                    }
+                    _ => later.push(mail.build()),
+                }
+            }
+        }
+    }
+    assert!(joins > 0, "the orders were too kind to show anything");
+    sync(&desk, mailbox).await;
+    for raw in &later {
+        support::maildir::deliver(&path, raw, None);
+    }
+    sync(&desk, mailbox).await;
+
+    // Name of graph and order, then conversation, then the mails in it.
+    let mut found: BTreeMap<String, BTreeMap<i64, BTreeSet<String>>> = BTreeMap::new();
+    for (id, conversation) in everything(&desk).await {
+        let (name, number) = id.split_once('.').expect("ids are made above");
+        let part = found.entry(name.to_owned()).or_default().entry(conversation).or_default();
+        part.insert(number.to_owned());
+    }
+    assert_eq!(found.len(), 20);
+    let partition = |name: &str| found[name].values().cloned().collect::<BTreeSet<_>>();
+    for round in 0..5 {
+        let first = partition(&format!("<g{round}-0"));
+        assert_eq!(first.iter().map(BTreeSet::len).sum::<usize>(), SIZE, "none is lost");
+        for order in 1..4 {
+            assert_eq!(partition(&format!("<g{round}-{order}")), first, "graph {round}, order {order}");
+        }
+    }
     desk.stop().await;
 }

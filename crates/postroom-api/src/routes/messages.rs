@@ -10,7 +10,7 @@ use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::{Problem, ProblemDocument};
 use crate::protect::frame_ancestors;
 use crate::query::Query;
-use crate::shapes::message::{self, DeliveryView, MessageView, NewMessageBody};
+use crate::shapes::message::{DeliveryView, MessageView, NewMessageBody};
 use crate::shapes::message_page::{HtmlLinkView, NewHtmlLinkBody};
 use crate::signed_link::{self, Proof};
 use crate::state::Api;
@@ -150,7 +150,7 @@ async fn create_message(
 
 fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {
     let card = done.value;
-    let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), message::etag(&card));
+    let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), card.etag());
     let response = answer::created(api, &MessageView::new(card, &api.links), &path, &etag);
     once::marked(response, done.replayed)
 }
@@ -163,7 +163,7 @@ fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {
 #[get("/messages/{id}")]
 async fn get_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, held: IfNoneMatch) -> Answer {
     let card = api.desk.read(&caller, move |cx| messages::find(cx, id.0)).await?;
-    let etag = message::etag(&card);
+    let etag = card.etag();
     Ok(answer::one(&MessageView::new(card, &api.links), &etag, &held))
 }
 
@@ -281,11 +281,13 @@ async fn get_threading(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Ans
 }
 
 /// A decision without the conversations that the caller may not know of.
-fn seen(cx: &mut Cx<'_>, mut decision: Decision) -> Result<Decision, Error> {
+pub(super) fn seen(cx: &mut Cx<'_>, mut decision: Decision) -> Result<Decision, Error> {
     let mut others: Vec<ConversationId> =
         decision.candidates.iter().map(|weighed| weighed.conversation_id).collect();
     others.extend(decision.conversation_id);
     others.extend(&decision.also_references);
+    others.extend(&decision.joined);
+    others.extend(decision.moved_from);
     let mut hidden = HashSet::new();
     for other in others {
         match conversations::find(cx, other) {
@@ -298,6 +300,8 @@ fn seen(cx: &mut Cx<'_>, mut decision: Decision) -> Result<Decision, Error> {
     }
     decision.candidates.retain(|weighed| !hidden.contains(&weighed.conversation_id));
     decision.also_references.retain(|other| !hidden.contains(other));
+    decision.joined.retain(|other| !hidden.contains(other));
+    decision.moved_from = decision.moved_from.filter(|other| !hidden.contains(other));
     if decision.conversation_id.is_some_and(|other| hidden.contains(&other)) {
         (decision.conversation_id, decision.key) = (None, None);
     }

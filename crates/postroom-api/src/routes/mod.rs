@@ -18,9 +18,11 @@ mod mailboxes;
 mod me;
 mod messages;
 mod reconcile;
+mod simulate;
 mod tags;
 mod teams;
 mod tokens;
+mod transfers;
 
 /// Registers every route there is.
 pub fn all(config: &mut ServiceConfig<'_>) {
@@ -31,6 +33,8 @@ fn version_1(config: &mut ServiceConfig<'_>) {
     config
         .configure(conversations::routes)
         .configure(messages::routes)
+        .configure(transfers::routes)
+        .configure(simulate::routes)
         .configure(attachments::routes)
         .configure(customers::routes)
         .configure(mailboxes::routes)

@@ -223,15 +223,6 @@ impl From<Outbound> for DeliveryView {
     }
 }
 
-/// What an ETag says of a message, without quotes. How far an outgoing one has got changes without
-/// the message itself changing, so both versions count.
-pub fn etag(card: &MessageCard) -> String {
-    match &card.delivery {
-        Some(delivery) => format!("{}.{}", card.message.etag(), delivery.version),
-        None => card.message.etag(),
-    }
-}
-
 impl MessageView {
     /// A message with its links.
     pub fn new(card: MessageCard, links: &Links) -> Self {

@@ -6,3 +6,5 @@ pub mod event;
 pub mod grant;
 pub mod message;
 pub mod message_page;
+pub mod simulation;
+pub mod transfer;

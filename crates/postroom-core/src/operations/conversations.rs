@@ -131,14 +131,20 @@ pub(super) fn visible(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversatio
     store::conversations::find(cx.conn, &access, id)?.ok_or(Error::NotFound("conversation"))
 }
 
-/// A conversation that the caller may change.
-pub(super) fn changeable(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
-    let conversation = visible(cx, id)?;
+/// Fails where the caller may see a conversation and no more.
+pub(super) fn require_reply(cx: &Cx<'_>, conversation: &Conversation) -> Result<(), Error> {
     let level =
         cx.access().level(conversation.mailbox_id, conversation.category_id, conversation.assignee_id);
     if level < Some(Level::Reply) {
         return Err(Error::Forbidden("you may read this conversation, not change it"));
     }
+    Ok(())
+}
+
+/// A conversation that the caller may change.
+pub(super) fn changeable(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
+    let conversation = visible(cx, id)?;
+    require_reply(cx, &conversation)?;
     if let Some(target) = conversation.merged_into {
         return Err(Error::StateConflict(format!("this conversation was merged into {target}")));
     }

@@ -31,6 +31,7 @@ mod placing;
 mod reports;
 mod senders;
 mod sent;
+pub mod simulate;
 use bursts::Bursts;
 pub use bursts::expire;
 pub(super) use desk::{because, is_stores};
@@ -181,7 +182,10 @@ fn take_in(
     let mut decision = place(cx, here, known, read)?;
     add_flags(&mut decision, read, known.is_reused(&read.keys), is_flood);
     let joined = match (decision.outcome, decision.conversation_id) {
-        (Outcome::Append, Some(id)) => Some(known.conversation(cx, id)?),
+        (Outcome::Append, Some(id)) => {
+            let into = known.conversation(cx, id)?;
+            Some(known.join(cx, ledger, into, &decision.joined)?)
+        }
         _ => None,
     };
     let is_new = joined.is_none();
@@ -194,7 +198,7 @@ fn take_in(
     let written = effects::touch(cx, here, read, &conversation, message_id, is_new, report.as_ref())?;
     placing::add_participants(here, known, read, &written, &decision);
     link(cx, &written, &decision, message_id)?;
-    known.remember(here, read, &decision, &written, message_id);
+    known.remember(here, read, &decision, &written, message_id, cx.now);
     ledger.accept(read.arrival, message_id, written.id);
     effects::tell(cx, here, read, &written, message_id, &decision);
     reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
@@ -217,6 +221,7 @@ fn place(
         from_sent_folder: here.role == FolderRole::Sent,
         own_addresses: &here.own_addresses,
         agent_addresses: &here.agent_addresses,
+        received_at: read.arrival.internal_date.unwrap_or(cx.now).min(cx.now),
         now: here.at(read.arrival, cx.now),
     };
     let mut decision = decide(&arriving, &facts, &here.policy);

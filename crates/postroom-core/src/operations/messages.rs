@@ -36,6 +36,17 @@ pub struct MessageCard {
     pub delivery: Option<Outbound>,
 }
 
+impl MessageCard {
+    /// What an ETag says of it, without quotes. How far an outgoing one has got changes without the
+    /// message itself changing, so both versions count.
+    pub fn etag(&self) -> String {
+        match &self.delivery {
+            Some(delivery) => format!("{}.{}", self.message.etag(), delivery.version),
+            None => self.message.etag(),
+        }
+    }
+}
+
 /// A message to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMessage {
@@ -100,7 +111,7 @@ pub fn written(cx: &mut Cx<'_>, kind: MessageKind, id: MessageId) -> Result<Mess
     find_visible(cx, id)
 }
 
-fn find_visible(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard, Error> {
+pub(super) fn find_visible(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard, Error> {
     let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     visible(cx, message.conversation_id).map_err(|error| match error {
         Error::NotFound(_) => Error::NotFound("message"),

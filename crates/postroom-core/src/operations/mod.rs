@@ -28,6 +28,7 @@ pub mod restoring;
 pub mod tags;
 pub mod teams;
 pub mod tokens;
+pub mod transfers;
 
 use crate::Error;
 

@@ -101,7 +101,7 @@ pub fn visible_of(
     Ok(seen.into_iter().collect())
 }
 
-/// One page of what may be seen and fits the filter. Trashed ones are left out.
+/// One page of what may be seen and fits the filter. Trashed and merged ones are left out.
 pub fn list(
     conn: &mut Conn,
     access: &Access,
@@ -231,7 +231,9 @@ fn matching(
     access: &Access,
     filter: &ConversationFilter,
 ) -> conversations::BoxedQuery<'static, MultiBackend> {
-    let mut query = visible(access).filter(conversations::deleted_at.is_null());
+    let mut query = visible(access)
+        .filter(conversations::deleted_at.is_null())
+        .filter(conversations::merged_into.is_null());
     any_of!(query, conversations::status, filter.status);
     any_of!(query, conversations::priority, filter.priority);
     any_of!(query, conversations::channel, filter.channel);
@@ -362,6 +364,7 @@ struct Changed {
     message_count: i32,
     last_message_id: Option<MessageId>,
     last_message_at: Timestamp,
+    merged_into: Option<ConversationId>,
     version: i64,
     updated_at: Timestamp,
     closed_at: Option<Timestamp>,
@@ -383,6 +386,7 @@ impl Changed {
             message_count: after.message_count,
             last_message_id: after.last_message_id,
             last_message_at: after.last_message_at,
+            merged_into: after.merged_into,
             version: after.version,
             updated_at: after.updated_at,
             closed_at: after.closed_at,
@@ -406,8 +410,8 @@ struct Grown {
 /// Writes `after` over `before`, one version on. `None`: somebody else changed it first.
 ///
 /// What comes back is what was written, not what was read again: every writer raises the version,
-/// so where it still is that of `before`, all else is too. Mailbox, customer, channel and what it
-/// was merged into are not written here, and must be the same in both.
+/// so where it still is that of `before`, all else is too. Mailbox, customer and channel are not
+/// written here, and must be the same in both.
 pub fn update(
     conn: &mut Conn,
     before: &Conversation,
@@ -437,18 +441,17 @@ pub fn update(
     Ok((rows == 1).then_some(written))
 }
 
-/// Conversations of one customer in these mailboxes, active since a time: newest first, few.
+/// Conversations of one customer in these mailboxes: newest first, few.
 pub fn recent_of_customer(
     conn: &mut Conn,
     customer_id: CustomerId,
     mailboxes: &[MailboxId],
-    since: Timestamp,
 ) -> Result<Vec<Conversation>, StoreError> {
     Ok(conversations::table
         .filter(conversations::customer_id.eq(customer_id))
         .filter(conversations::mailbox_id.eq_any(mailboxes))
-        .filter(conversations::last_message_at.ge(since))
         .filter(conversations::deleted_at.is_null())
+        .filter(conversations::merged_into.is_null())
         .order(conversations::id.desc())
         .limit(20)
         .select(Conversation::as_select())
@@ -485,4 +488,31 @@ pub fn links(conn: &mut Conn, id: ConversationId) -> Result<Vec<ConversationLink
         .select((conversation_links::related_id, conversation_links::reason))
         .load(conn)?;
     Ok(rows.into_iter().map(|(related_id, reason)| ConversationLink { related_id, reason }).collect())
+}
+
+/// Gives a conversation the links of another one, but for one to itself.
+pub fn copy_links(
+    conn: &mut Conn,
+    from: ConversationId,
+    to: ConversationId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows: Vec<(ConversationId, LinkReason, Option<MessageId>)> = conversation_links::table
+        .filter(conversation_links::conversation_id.eq(from))
+        .filter(conversation_links::related_id.ne(to))
+        .select((conversation_links::related_id, conversation_links::reason, conversation_links::message_id))
+        .load(conn)?;
+    for (related, reason, message) in rows {
+        each_backend!(conn => diesel::insert_into(conversation_links::table)
+            .values((
+                conversation_links::conversation_id.eq(to),
+                conversation_links::related_id.eq(related),
+                conversation_links::reason.eq(reason),
+                conversation_links::message_id.eq(message),
+                conversation_links::created_at.eq(now),
+            ))
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+    }
+    Ok(())
 }

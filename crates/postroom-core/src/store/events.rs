@@ -144,6 +144,18 @@ pub fn list_of_conversation(
         .load(conn)?)
 }
 
+/// Those of these conversations in which somebody did something: an agent, or a program of theirs.
+/// What mail did is the desk's own doing.
+pub fn worked_on(conn: &mut Conn, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, StoreError> {
+    let found: Vec<Option<ConversationId>> = events::table
+        .filter(events::conversation_id.assume_not_null().eq_any(ids))
+        .filter(events::actor_type.eq_any([ActorType::Agent, ActorType::Token]))
+        .select(events::conversation_id)
+        .distinct()
+        .load(conn)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// The newest number; 0 in an empty log.
 pub fn last_seq(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(events::table.select(events::seq).order(events::seq.desc()).first(conn).optional()?.unwrap_or(0))

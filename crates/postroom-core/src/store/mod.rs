@@ -24,6 +24,7 @@ pub mod settings;
 pub mod tags;
 pub mod threads;
 pub mod tokens;
+pub mod transfers;
 pub(crate) mod types;
 pub mod whole;
 

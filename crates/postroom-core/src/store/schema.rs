@@ -340,12 +340,25 @@ diesel::table! {
 }
 
 diesel::table! {
-    rfc_ids (share_group, rfc_id) {
+    rfc_ids (share_group, rfc_id, conversation_id) {
         share_group -> Text,
         rfc_id -> Text,
         conversation_id -> BigInt,
         message_id -> Nullable<BigInt>,
         kind -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    transfers (id) {
+        id -> BigInt,
+        reason -> Text,
+        from_id -> BigInt,
+        to_id -> BigInt,
+        details -> Text,
+        created_at -> BigInt,
+        undone_at -> Nullable<BigInt>,
     }
 }
 
@@ -483,6 +496,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     participants,
     messages,
     rfc_ids,
+    transfers,
     ledger,
     attachments,
     tags,

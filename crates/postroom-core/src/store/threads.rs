@@ -23,9 +23,11 @@ pub struct KnownId {
     pub message_id: Option<MessageId>,
     /// What it is.
     pub kind: IdKind,
+    /// When the conversation claimed it: who was first counts first.
+    pub created_at: Timestamp,
 }
 
-/// What is known of these ids.
+/// What is known of these ids, who claimed one first first.
 pub fn known_ids(conn: &mut Conn, group: &str, ids: &[String]) -> Result<Vec<KnownId>, StoreError> {
     let mut found = Vec::new();
     for ids in ids.chunks(10_000) {
@@ -33,6 +35,7 @@ pub fn known_ids(conn: &mut Conn, group: &str, ids: &[String]) -> Result<Vec<Kno
             let mut rows: Vec<KnownId> = rfc_ids::table
                 .filter(rfc_ids::share_group.eq(group))
                 .filter(rfc_ids::rfc_id.eq_any(ids))
+                .order((rfc_ids::created_at.asc(), rfc_ids::conversation_id.asc()))
                 .select(KnownId::as_select())
                 .load(conn)?;
             found.append(&mut rows);
@@ -41,7 +44,7 @@ pub fn known_ids(conn: &mut Conn, group: &str, ids: &[String]) -> Result<Vec<Kno
     Ok(found)
 }
 
-/// Remembers ids; the first owner of an id stays its owner.
+/// Remembers ids; what a conversation has claimed already stays as it is.
 pub fn insert_ids(conn: &mut Conn, new: &[KnownId]) -> Result<(), StoreError> {
     for new in new.chunks(1_000) {
         each_backend!(conn => diesel::insert_into(rfc_ids::table).values(new).on_conflict_do_nothing().execute(conn))?;
@@ -51,15 +54,34 @@ pub fn insert_ids(conn: &mut Conn, new: &[KnownId]) -> Result<(), StoreError> {
 
 /// A ghost has come: it names a message from now on.
 pub fn embody(conn: &mut Conn, id: &KnownId) -> Result<bool, StoreError> {
-    let ghost = rfc_ids::table.find((&id.share_group, &id.rfc_id)).filter(rfc_ids::kind.eq(IdKind::Ghost));
+    let ghost = rfc_ids::table
+        .find((&id.share_group, &id.rfc_id, id.conversation_id))
+        .filter(rfc_ids::kind.eq(IdKind::Ghost));
     let changed = diesel::update(ghost)
-        .set((
-            rfc_ids::kind.eq(id.kind),
-            rfc_ids::message_id.eq(id.message_id),
-            rfc_ids::conversation_id.eq(id.conversation_id),
-        ))
+        .set((rfc_ids::kind.eq(id.kind), rfc_ids::message_id.eq(id.message_id)))
         .execute(conn)?;
     Ok(changed == 1)
+}
+
+/// What messages of a conversation are known by.
+pub fn ids_of_messages(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    messages: &[MessageId],
+) -> Result<Vec<KnownId>, StoreError> {
+    Ok(rfc_ids::table
+        .filter(rfc_ids::conversation_id.eq(conversation))
+        .filter(rfc_ids::message_id.assume_not_null().eq_any(messages))
+        .order((rfc_ids::created_at.asc(), rfc_ids::rfc_id.asc()))
+        .select(KnownId::as_select())
+        .load(conn)?)
+}
+
+/// Forgets that a conversation claims an id.
+pub fn delete_id(conn: &mut Conn, id: &KnownId) -> Result<(), StoreError> {
+    let claim = rfc_ids::table.find((&id.share_group, &id.rfc_id, id.conversation_id));
+    diesel::delete(claim).execute(conn)?;
+    Ok(())
 }
 
 /// Who is part of these conversations.
@@ -79,6 +101,19 @@ pub fn participants(
         found.entry(conversation).or_default().insert(email, class);
     }
     Ok(found)
+}
+
+/// Takes people out of a conversation.
+pub fn delete_participants(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    people: &[String],
+) -> Result<(), StoreError> {
+    let there = participants::table
+        .filter(participants::conversation_id.eq(conversation))
+        .filter(participants::email_folded.eq_any(people));
+    diesel::delete(there).execute(conn)?;
+    Ok(())
 }
 
 /// Somebody who becomes part of a conversation.

@@ -1,11 +1,13 @@
 //! Which conversation a mail belongs to (R2 to R7), from its keys and what the store knows of
-//! them. The nearest conversation that lets the sender in is taken; no two are ever made one.
+//! them. The nearest conversation that lets the sender in is taken; what else of the same customer
+//! the mail reaches becomes one with it where nobody has worked on it ([`join`]).
 
 pub use super::customer::customer_address;
 use super::gate::{self, Verdict};
 use super::keys::Keys;
 use super::{
-    Candidate, Decision, Facts, Flag, IdKind, Outcome, Policy, SenderClass, Strength, Weighed, subject,
+    Candidate, Decision, Facts, Flag, IdKind, IdOwner, Outcome, Policy, SenderClass, Strength, Weighed,
+    subject,
 };
 use crate::id::ConversationId;
 use crate::mail::{Class, Mail, SenderAuth};
@@ -14,9 +16,15 @@ use crate::text::fold_address;
 use crate::time::Timestamp;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::time::Duration;
+
+mod join;
 
 /// How many of the conversations that were looked at a decision keeps.
 pub const CANDIDATES_KEPT: usize = 20;
+
+/// How long before and after a mail a conversation counts as active for it (R3 E).
+const ACTIVE: Duration = Duration::from_hours(7 * 24);
 
 /// A mail that wants to be put somewhere.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +43,8 @@ pub struct Arriving<'a> {
     /// Addresses of agents who work in this mailbox, folded: strangers by From alone. An agent
     /// who holds no grant on it is left out, and a customer as anybody.
     pub agent_addresses: &'a HashSet<String>,
+    /// When the server got it: mail that is read in long after is placed as it would have been then.
+    pub received_at: Timestamp,
     /// What time it is.
     pub now: Timestamp,
 }
@@ -46,6 +56,10 @@ struct Look<'a> {
     key: Cow<'a, str>,
     class: SenderClass,
     verdict: Verdict,
+    /// The key is an id that several messages bear: it ties nothing together.
+    is_shared: bool,
+    /// Another conversation claimed the key before.
+    is_second: bool,
 }
 
 struct Weighing<'a> {
@@ -91,17 +105,15 @@ impl<'a> Weighing<'a> {
             if index == keys.answered {
                 self.by_addresses();
             }
-            let owner = self.facts.ids.get(id);
             if let Some(own) = sealed(id) {
                 // The map knows where a message was moved to since it was sealed.
-                let moved = owner.filter(|owner| owner.kind != IdKind::Ghost);
+                let moved = self.owners(id).iter().find(|owner| owner.kind != IdKind::Ghost);
                 let named = moved.map_or_else(|| own.conversation_id(), |owner| owner.conversation_id);
                 self.look(named, Strength::A, id);
             }
-            if let Some(owner) = owner {
-                let strength = if owner.kind == IdKind::Alias { Strength::Alias } else { Strength::B };
-                self.look(owner.conversation_id, strength, id);
-            }
+            self.look_at_owners(id, |kind| {
+                Some(if kind == IdKind::Alias { Strength::Alias } else { Strength::B })
+            });
         }
         if keys.candidates.len() <= keys.answered {
             self.by_addresses();
@@ -119,14 +131,40 @@ impl<'a> Weighing<'a> {
     /// Its own id as a message's is no reference: the sender uses one id for many mails.
     fn by_own_names(&mut self) {
         let keys = self.arriving.keys;
-        let own = keys
-            .message_id
-            .iter()
-            .filter(|id| self.facts.ids.get(*id).is_some_and(|owner| owner.kind != IdKind::Real));
-        for id in own.chain(&keys.aliases) {
-            if let Some(owner) = self.facts.ids.get(id) {
-                let strength = if owner.kind == IdKind::Ghost { Strength::B } else { Strength::Alias };
-                self.look(owner.conversation_id, strength, id);
+        if let Some(id) = &keys.message_id {
+            self.look_at_owners(id, |kind| match kind {
+                IdKind::Ghost => Some(Strength::B),
+                IdKind::Alias => Some(Strength::Alias),
+                IdKind::Real | IdKind::Disowned => None,
+            });
+        }
+        for id in &keys.aliases {
+            self.look_at_owners(id, |kind| {
+                Some(if kind == IdKind::Ghost { Strength::B } else { Strength::Alias })
+            });
+        }
+    }
+
+    fn owners(&self, id: &str) -> &'a [IdOwner] {
+        self.facts.ids.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Looks at the conversations that claim an id, as strong as what it is there makes it. Whoever claimed it later counts only where they
+    /// let the sender in: a stranger who names an id makes no noise where it belongs.
+    fn look_at_owners(&mut self, id: &'a str, strength: impl Fn(IdKind) -> Option<Strength>) {
+        let owners = self.owners(id);
+        let is_shared = owners.iter().filter(|owner| owner.kind == IdKind::Real).count() > 1;
+        for (index, owner) in owners.iter().enumerate() {
+            let Some(strength) = strength(owner.kind) else { continue };
+            let before = self.looks.len();
+            self.look(owner.conversation_id, strength, id);
+            let Some(look) = self.looks.get_mut(before) else { continue };
+            (look.is_shared, look.is_second) = (is_shared, index > 0);
+            let is_in = matches!(look.verdict, Verdict::Append | Verdict::FollowUp);
+            if index > 0 && !is_in {
+                self.looks.truncate(before);
+            } else if is_shared && is_in {
+                break;
             }
         }
     }
@@ -134,9 +172,11 @@ impl<'a> Weighing<'a> {
     fn by_thread_index(&mut self) {
         let keys = self.arriving.keys;
         let Some(index) = &keys.thread_index else { return };
-        let Some(owner) = self.facts.ids.get(index) else { return };
-        let Some(candidate) = self.facts.conversations.get(&owner.conversation_id) else { return };
-        if subject::base(&candidate.subject).0 == keys.base_subject {
+        let fits = |owner: &&IdOwner| {
+            let candidate = self.facts.conversations.get(&owner.conversation_id);
+            candidate.is_some_and(|candidate| subject::base(&candidate.subject).0 == keys.base_subject)
+        };
+        if let Some(owner) = self.owners(index).iter().find(fits) {
             self.look(owner.conversation_id, Strength::C, index);
         }
     }
@@ -148,7 +188,7 @@ impl<'a> Weighing<'a> {
     }
 
     /// R3 E: an answer without any reference, whose subject is that of exactly one conversation
-    /// that its sender lately was the customer of.
+    /// that its sender is the customer of, and that one was active lately.
     fn by_subject(&mut self) {
         let keys = self.arriving.keys;
         let is_bare = keys.candidates.is_empty() && keys.seals.is_empty();
@@ -162,9 +202,16 @@ impl<'a> Weighing<'a> {
                     && subject::base(&candidate.subject).0 == keys.base_subject
             })
         });
-        if let (Some(id), None) = (equal.next(), equal.next()) {
+        if let (Some(id), None) = (equal.next(), equal.next())
+            && self.facts.conversations.get(id).is_some_and(|candidate| self.is_active(candidate))
+        {
             self.look(*id, Strength::E, keys.base_subject.as_str());
         }
+    }
+
+    fn is_active(&self, candidate: &Candidate) -> bool {
+        let (mail, last) = (self.arriving.received_at, candidate.last_activity_at);
+        last.plus(ACTIVE) >= mail && mail.plus(ACTIVE) >= last
     }
 
     /// Weighs the conversation that a key names, unless it is gone for good. The same one under
@@ -179,7 +226,15 @@ impl<'a> Weighing<'a> {
         let class = self.class_of_sender(candidate);
         let verdict = self.judge(candidate, strength, &key, class);
         if before.all(|look| look.verdict != verdict) {
-            self.looks.push(Look { id: candidate.id, strength, key, class, verdict });
+            self.looks.push(Look {
+                id: candidate.id,
+                strength,
+                key,
+                class,
+                verdict,
+                is_shared: false,
+                is_second: false,
+            });
         }
     }
 
@@ -246,6 +301,10 @@ impl<'a> Weighing<'a> {
         let find = |wanted: fn(Verdict) -> bool| self.looks.iter().position(|look| wanted(look.verdict));
         let chosen = find(|verdict| matches!(verdict, Verdict::Append | Verdict::FollowUp))
             .or_else(|| find(|verdict| matches!(verdict, Verdict::Link | Verdict::Suggest)));
+        let (chosen, joined) = chosen.map_or((None, Vec::new()), |index| {
+            let (index, joined) = self.together(index);
+            (Some(index), joined)
+        });
         let taken = chosen.map(|index| &self.looks[index]);
         let outcome = match taken.map(|look| look.verdict) {
             Some(Verdict::Append) => Outcome::Append,
@@ -267,9 +326,11 @@ impl<'a> Weighing<'a> {
         }
         let mut also_references: Vec<ConversationId> = Vec::new();
         for look in &self.looks {
-            let is_reached = look.strength <= Strength::C && !matches!(look.verdict, Verdict::Pass(_));
+            let is_reached =
+                look.strength <= Strength::C && !look.is_second && !matches!(look.verdict, Verdict::Pass(_));
             let is_taken = taken.is_some_and(|taken| taken.id == look.id);
-            if is_reached && !is_taken && !also_references.contains(&look.id) {
+            let is_known = joined.contains(&look.id) || also_references.contains(&look.id);
+            if is_reached && !is_taken && !is_known {
                 also_references.push(look.id);
             }
         }
@@ -285,6 +346,8 @@ impl<'a> Weighing<'a> {
             sender_auth: auth,
             flags,
             also_references,
+            joined,
+            moved_from: None,
             broken_seals: self.arriving.keys.broken_seals,
             candidates: self.kept(chosen),
         }

@@ -117,7 +117,7 @@ mod tests {
     use super::SenderClass::{Agent, P0, P1, P2, P3, P4};
     use super::Strength::{A, Alias, B, C, D, E};
     use super::*;
-    use crate::id::ConversationId;
+    use crate::id::{ConversationId, CustomerId};
     use crate::time::Timestamp;
     use std::collections::{HashMap, HashSet};
     use std::time::Duration;
@@ -179,6 +179,8 @@ mod tests {
     fn senders_are_told_apart() {
         let candidate = Candidate {
             id: ConversationId(1),
+            customer_id: CustomerId(1),
+            spam: false,
             same_group: true,
             closed_at: None,
             deleted: false,

@@ -65,8 +65,9 @@ impl Keys {
 
     /// Every id to remember for the conversation the mail ends up in, each once.
     ///
-    /// An id that has an owner keeps it, but for a ghost whose mail arrives: that becomes real
-    /// where the mail is. A suspicious mail takes no ghost over.
+    /// Several conversations may claim one id: who guesses an id that others refer to draws nothing
+    /// away from them, and keeps nobody else from it. Of a mail that its sender's domain disowns
+    /// only the first name is kept, as [`IdKind::Disowned`].
     pub fn names(&self) -> impl Iterator<Item = (&str, IdKind)> {
         let real = self.message_id.iter().map(|id| (id.as_str(), IdKind::Real));
         let alias = self.aliases.iter().chain(&self.thread_index).map(|id| (id.as_str(), IdKind::Alias));

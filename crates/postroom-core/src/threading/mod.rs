@@ -4,7 +4,8 @@
 //! R0 ids are made comparable, and what is no id is dropped; R1 what is the same mail is one
 //! message; R2 a report is placed by the mail it is about alone; R3 keys have strengths, A to E;
 //! R4 the sender must be part of the conversation (the gate); R5 the nearest conversation that
-//! lets the sender in is taken, and none are ever merged; R6 state decides: merged is followed,
+//! lets the sender in is taken; two that a mail shows to be one customer's one matter become one
+//! where nobody has worked on the one that goes ([`decide`]); R6 state decides: merged is followed,
 //! deleted is left, long closed is followed by a new one; R7 a forward is no answer; R8 a list or
 //! a relay is not the customer; R9 mailboxes of one group share conversations; R10 the decision
 //! is kept with the message.
@@ -27,7 +28,7 @@ pub mod subject;
 #[cfg(test)]
 mod vectors;
 
-use crate::id::ConversationId;
+use crate::id::{ConversationId, CustomerId};
 use crate::mail::SenderAuth;
 use crate::mailbox::Strangers;
 use crate::time::Timestamp;
@@ -78,6 +79,9 @@ words! {
         Alias = "alias",
         /// Referred to, never seen.
         Ghost = "ghost",
+        /// The Message-ID of a mail that its sender's domain disowns: such a mail is known again by
+        /// it, and nothing is led anywhere.
+        Disowned = "disowned",
     }
 
     /// How somebody became part of a conversation.
@@ -154,12 +158,16 @@ pub struct IdOwner {
 pub struct Candidate {
     /// Which.
     pub id: ConversationId,
+    /// Whose it is.
+    pub customer_id: CustomerId,
     /// In the group of mailboxes that this mail came to. If not, seals alone lead here.
     pub same_group: bool,
     /// When it was closed, if it is.
     pub closed_at: Option<Timestamp>,
     /// It is in the trash.
     pub deleted: bool,
+    /// Nobody wanted it.
+    pub spam: bool,
     /// When something last happened in it.
     pub last_activity_at: Timestamp,
     /// Its subject.
@@ -174,14 +182,17 @@ pub struct Candidate {
 /// where they went.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// Whom the candidate ids belong to.
-    pub ids: HashMap<String, IdOwner>,
+    /// Whom the candidate ids belong to: each conversation once, who claimed the id first first.
+    pub ids: HashMap<String, Vec<IdOwner>>,
     /// The conversations that any key leads to, each under the id that the key names; where
     /// that one was merged away, the value is the one it went to.
     pub conversations: HashMap<ConversationId, Candidate>,
-    /// Conversations of the sender as customer in this group, with activity in the last
-    /// seven days.
+    /// Conversations of the sender as customer in this group, the newest ones; empty where nothing
+    /// asks for them.
     pub recent_of_sender: Vec<ConversationId>,
+    /// Those of `conversations` in which nobody but mail has done anything: no answer, no note, no
+    /// assignment, no status, no tag. Only told where a mail's ids reach several.
+    pub untouched: HashSet<ConversationId>,
     /// Those of `ids` that name a mail which left from here, under whatever name: a bounce, a
     /// receipt or a complaint about one is let in whoever sends it. Sealed ids need not be here.
     pub ids_of_ours: HashSet<String>,
@@ -225,6 +236,13 @@ pub struct Decision {
     pub flags: Vec<Flag>,
     /// Other conversations that its references reach.
     pub also_references: Vec<ConversationId>,
+    /// Conversations that nobody had worked on and that this mail showed to be one with its own:
+    /// they were merged into it.
+    #[serde(default)]
+    pub joined: Vec<ConversationId>,
+    /// Somebody moved the message here from that conversation; all else says why it was there.
+    #[serde(default)]
+    pub moved_from: Option<ConversationId>,
     /// Ids of our shape whose seal is broken: forged, or another installation's.
     pub broken_seals: u32,
 }

@@ -6,7 +6,7 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::id::MailboxId;
 use crate::intake::{Arrival, Batch, Receipt, Verdict};
-use crate::mailbox::FolderRole;
+use crate::mailbox::{FolderRole, Mailbox};
 use crate::ports::ReadContext;
 use crate::{Error, store};
 
@@ -59,8 +59,8 @@ impl Desk {
         })
     }
 
-    /// Takes one mail that a gateway pushes into a mailbox.
-    pub async fn push_mail(&self, actor: &Actor, id: MailboxId, raw: Vec<u8>) -> Result<Receipt, Error> {
+    /// The mailbox that a caller may push this mail into.
+    pub(super) async fn open_to(&self, actor: &Actor, id: MailboxId, raw: &[u8]) -> Result<Mailbox, Error> {
         let mailbox = self
             .read(actor, move |cx| {
                 cx.access().require(Scope::ConversationsWrite)?;
@@ -79,6 +79,12 @@ impl Desk {
         if raw.iter().all(u8::is_ascii_whitespace) {
             return Err(Error::invalid("", "required", "the body must be a mail (RFC 5322)"));
         }
+        Ok(mailbox)
+    }
+
+    /// Takes one mail that a gateway pushes into a mailbox.
+    pub async fn push_mail(&self, actor: &Actor, id: MailboxId, raw: Vec<u8>) -> Result<Receipt, Error> {
+        let mailbox = self.open_to(actor, id, &raw).await?;
         let desk = self.clone();
         crate::desk::off_thread(move || {
             let context = ReadContext { trusted_authserv_ids: mailbox.trusted_authserv_ids };

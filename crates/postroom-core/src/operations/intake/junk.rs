@@ -13,6 +13,7 @@ use crate::{Error, store};
 /// What would join a conversation that is no spam is only linked to it.
 pub(super) fn turn_away(cx: &mut Cx<'_>, known: &mut Known, decision: &mut Decision) -> Result<(), Error> {
     decision.flags.push(Flag::Junk);
+    decision.joined.clear();
     let (Outcome::Append, Some(id)) = (decision.outcome, decision.conversation_id) else { return Ok(()) };
     if known.conversation(cx, id)?.status != Status::Spam {
         decision.outcome = Outcome::Link;

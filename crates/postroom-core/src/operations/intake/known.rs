@@ -1,15 +1,17 @@
 //! What the store knows of a batch's mails: looked up together, kept up to date while the
 //! batch is taken in, written together at its end.
 
+use super::ledger::Ledger;
 use super::people::People;
 use super::{Circumstances, Read};
-use crate::conversation::Conversation;
+use crate::conversation::{Channel, Conversation, Status};
 use crate::cx::Cx;
 use crate::id::{AttachmentId, ConversationId, CustomerId, MessageId};
 use crate::intake::Arrival;
 use crate::mail::{Address, Class, Mail};
 use crate::mailbox::FolderRole;
 use crate::message::Attachment;
+use crate::operations::transfers;
 use crate::store::blobs::Blob;
 use crate::store::threads::KnownId;
 use crate::text::fold_address;
@@ -17,12 +19,12 @@ use crate::threading::identity::{self, Sameness, identify};
 use crate::threading::keys::Keys;
 use crate::threading::{Candidate, Decision, Facts, Flag, IdKind, IdOwner};
 use crate::time::Timestamp;
+use crate::transfer::TransferReason;
 use crate::{Error, store};
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-/// How far back a conversation is found by sender and subject alone (R3 E).
-const RECENT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How many conversations may claim one id: a mail that everybody names must not cost more and more.
+const CLAIMS: usize = 20;
 
 /// A mail about another mail.
 fn is_report(class: Class) -> bool {
@@ -31,7 +33,8 @@ fn is_report(class: Class) -> bool {
 
 /// What is known, and what is new and not written yet.
 pub(super) struct Known {
-    ids: HashMap<String, KnownId>,
+    /// By id; who claimed it first first.
+    ids: HashMap<String, Vec<KnownId>>,
     raws: HashMap<String, (MessageId, ConversationId)>,
     fingerprints: HashMap<MessageId, identity::Known>,
     customers: HashMap<String, CustomerId>,
@@ -54,8 +57,12 @@ impl Known {
         let mut wanted: HashSet<ConversationId> =
             mails.iter().flat_map(|read| read.keys.conversations()).collect();
         wanted.extend(ids.iter().map(|id| id.conversation_id));
+        let mut by_id: HashMap<String, Vec<KnownId>> = HashMap::new();
+        for id in ids {
+            by_id.entry(id.rfc_id.clone()).or_default().push(id);
+        }
         let mut known = Self {
-            ids: ids.into_iter().map(|id| (id.rfc_id.clone(), id)).collect(),
+            ids: by_id,
             raws,
             fingerprints: HashMap::new(),
             customers: HashMap::new(),
@@ -80,24 +87,28 @@ impl Known {
         read: &Read<'_>,
     ) -> Result<Option<(MessageId, ConversationId, &'static str)>, Error> {
         if let Some((message, conversation)) = self.raws.get(&read.arrival.raw.hash) {
-            return Ok(Some((*message, *conversation, "the same bytes are here already")));
+            return Ok(Some((*message, self.at(*conversation), "the same bytes are here already")));
         }
         if here.role == FolderRole::Sent
             && let Some((message, conversation)) = super::sent::copy_of(cx, self, read)?
         {
-            self.learn_names(here, read, message, conversation);
+            self.learn_names(here, read, message, conversation, cx.now);
             return Ok(Some((message, conversation, "our own mail, as the server keeps it")));
         }
         let Some(id) = &read.keys.message_id else { return Ok(None) };
-        let Some((message, conversation)) = self.owner(id) else { return Ok(None) };
         let is_echo = read.is_echo && here.own_addresses.contains(&read.sender);
-        if is_echo && store::messages::outgoing_of(cx.conn, &[message])?.contains(&message) {
-            // A list may have changed its text; its mark, its id and its sender are ours.
-            return Ok(Some((message, conversation, "our own mail came back")));
+        for (message, conversation) in self.bearers(id) {
+            if is_echo && store::messages::outgoing_of(cx.conn, &[message])?.contains(&message) {
+                // A list may have changed its text; its mark, its id and its sender are ours.
+                return Ok(Some((message, conversation, "our own mail came back")));
+            }
+            let known = self.sameness(cx, message)?;
+            let hash = &read.arrival.raw.hash;
+            if identify(known.as_ref(), &read.mail.fingerprint, hash) == Sameness::Same {
+                return Ok(Some((message, conversation, "the same mail is here already")));
+            }
         }
-        let known = self.sameness(cx, message)?;
-        let same = identify(known.as_ref(), &read.mail.fingerprint, &read.arrival.raw.hash) == Sameness::Same;
-        Ok(same.then_some((message, conversation, "the same mail is here already")))
+        Ok(None)
     }
 
     fn sameness(&mut self, cx: &mut Cx<'_>, message: MessageId) -> Result<Option<identity::Known>, Error> {
@@ -114,6 +125,7 @@ impl Known {
         read: &Read<'_>,
         message: MessageId,
         conversation: ConversationId,
+        now: Timestamp,
     ) {
         for name in read.keys.message_id.iter().chain(&read.keys.aliases) {
             let alias = KnownId {
@@ -122,27 +134,33 @@ impl Known {
                 conversation_id: conversation,
                 message_id: Some(message),
                 kind: IdKind::Alias,
+                created_at: now,
             };
-            match self.ids.get(name).map(|known| (known.kind, known.conversation_id)) {
-                None => self.new_ids.push(alias.clone()),
-                // Its answer came before it.
-                Some((IdKind::Ghost, owner)) if owner == conversation => self.embodied.push(alias.clone()),
-                Some(_) => continue,
-            }
-            self.ids.insert(name.clone(), alias);
+            self.claim(alias);
         }
     }
 
-    /// The message that bears an id, and where it belongs.
+    /// The message that bears an id, and where it belongs: the first that did.
     pub(super) fn owner(&self, id: &str) -> Option<(MessageId, ConversationId)> {
-        let known = self.ids.get(id)?;
-        (known.kind == IdKind::Real).then_some(())?;
-        Some((known.message_id?, known.conversation_id))
+        let mut real = self.claims(id).filter(|known| known.kind == IdKind::Real);
+        real.find_map(|known| Some((known.message_id?, self.at(known.conversation_id))))
+    }
+
+    /// The messages that bear an id as their own, and where they belong.
+    fn bearers(&self, id: &str) -> Vec<(MessageId, ConversationId)> {
+        let claims = self.ids.get(id).into_iter().flatten();
+        let own = claims.filter(|known| matches!(known.kind, IdKind::Real | IdKind::Disowned));
+        own.filter_map(|known| Some((known.message_id?, self.at(known.conversation_id)))).collect()
+    }
+
+    /// Where a conversation went, as far as those are known that were merged.
+    pub(super) fn at(&self, id: ConversationId) -> ConversationId {
+        merged(&self.conversations, id)
     }
 
     /// Whether a mail that is new bears an id that another message has.
     pub(super) fn is_reused(&self, keys: &Keys) -> bool {
-        keys.message_id.as_ref().is_some_and(|id| self.owner(id).is_some())
+        keys.message_id.as_ref().is_some_and(|id| !self.bearers(id).is_empty())
     }
 
     /// What threading has to know of a mail's keys.
@@ -152,25 +170,64 @@ impl Known {
         here: &Circumstances,
         read: &Read<'_>,
     ) -> Result<Facts, Error> {
-        let mut ids = HashMap::new();
         let mut wanted: HashSet<ConversationId> = read.keys.conversations().collect();
-        for id in read.keys.ids() {
-            if let Some(known) = self.ids.get(id) {
-                wanted.insert(known.conversation_id);
-                ids.insert(id.to_owned(), (known.conversation_id, known.kind));
-            }
-        }
+        wanted.extend(read.keys.ids().flat_map(|id| self.claims(id)).map(|known| known.conversation_id));
         let recent = recent_of_sender(cx, here, read)?;
         wanted.extend(&recent);
-        let followed = self.follow(cx, &wanted)?;
-        let owners = ids.into_iter().filter_map(|(id, (conversation, kind))| {
-            let conversation_id = *followed.get(&conversation)?;
-            Some((id, IdOwner { conversation_id, kind }))
-        });
-        let ids = owners.collect();
+        let mut followed = self.follow(cx, &wanted)?;
+        let mut ids: HashMap<String, Vec<IdOwner>> = HashMap::new();
+        for id in read.keys.ids() {
+            let mut owners: Vec<IdOwner> = Vec::new();
+            for known in self.claims(id) {
+                let Some(at) = followed.get(&known.conversation_id) else { continue };
+                match owners.iter_mut().find(|owner| owner.conversation_id == *at) {
+                    // Two that became one: it has come where either of them had it.
+                    Some(owner) if owner.kind == IdKind::Ghost => owner.kind = known.kind,
+                    Some(_) => {}
+                    None => owners.push(IdOwner { conversation_id: *at, kind: known.kind }),
+                }
+            }
+            ids.insert(id.to_owned(), owners);
+        }
+        let targets: Vec<ConversationId> = followed.values().copied().collect();
+        followed.extend(targets.into_iter().map(|id| (id, id)));
         let conversations = self.candidates(cx, here, &followed)?;
         let ids_of_ours = self.ids_of_ours(cx, read)?;
-        Ok(Facts { ids, conversations, recent_of_sender: recent, ids_of_ours })
+        let untouched = self.untouched(cx, &ids)?;
+        Ok(Facts { ids, conversations, recent_of_sender: recent, untouched, ids_of_ours })
+    }
+
+    /// Who claims an id and may be found by it.
+    fn claims(&self, id: &str) -> impl Iterator<Item = &KnownId> {
+        self.ids.get(id).into_iter().flatten().filter(|known| known.kind != IdKind::Disowned)
+    }
+
+    /// Which of the conversations that a mail's ids reach nobody has worked on: only asked where
+    /// there are several.
+    fn untouched(
+        &self,
+        cx: &mut Cx<'_>,
+        ids: &HashMap<String, Vec<IdOwner>>,
+    ) -> Result<HashSet<ConversationId>, Error> {
+        let reached: HashSet<ConversationId> =
+            ids.values().flatten().map(|owner| owner.conversation_id).collect();
+        if reached.len() < 2 {
+            return Ok(HashSet::new());
+        }
+        let reached: Vec<ConversationId> = reached.into_iter().collect();
+        let mut worked_on = store::events::worked_on(cx.conn, &reached)?;
+        // An agent's answer out of a Sent folder is told by the desk.
+        worked_on.extend(store::transfers::with_more_than_inbound(cx.conn, &reached)?);
+        let is_plain = |id: &ConversationId| {
+            self.conversations.get(id).is_some_and(|c| {
+                c.channel == Channel::Email
+                    && c.assignee_id.is_none()
+                    && c.team_id.is_none()
+                    && c.category_id.is_none()
+                    && c.deleted_at.is_none()
+            })
+        };
+        Ok(reached.into_iter().filter(|id| !worked_on.contains(id) && is_plain(id)).collect())
     }
 
     /// Which of the ids that a report is about name mail that left from here.
@@ -179,7 +236,7 @@ impl Known {
             return Ok(HashSet::new());
         }
         let named: Vec<(&String, MessageId)> =
-            read.keys.candidates.iter().filter_map(|id| Some((id, self.ids.get(id)?.message_id?))).collect();
+            read.keys.candidates.iter().flat_map(|id| self.messages_of(id).map(move |m| (id, m))).collect();
         let messages: Vec<MessageId> = named.iter().map(|(_, message)| *message).collect();
         let ours: HashSet<MessageId> = store::messages::outgoing_of(cx.conn, &messages)?;
         Ok(named
@@ -237,9 +294,11 @@ impl Known {
             let conversation = self.conversations.get(target)?;
             let candidate = Candidate {
                 id: conversation.id,
+                customer_id: conversation.customer_id,
                 same_group: here.group.contains(&conversation.mailbox_id),
                 closed_at: conversation.closed_at,
                 deleted: conversation.deleted_at.is_some(),
+                spam: conversation.status == Status::Spam,
                 last_activity_at: conversation.last_message_at,
                 subject: conversation.subject.clone(),
                 participants: self.people.of(*target),
@@ -307,7 +366,12 @@ impl Known {
         if !is_report(mail.class) {
             return None;
         }
-        keys.candidates.iter().find_map(|id| self.ids.get(id).and_then(|known| known.message_id))
+        keys.candidates.iter().find_map(|id| self.messages_of(id).next())
+    }
+
+    /// The messages that an id names.
+    fn messages_of(&self, id: &str) -> impl Iterator<Item = MessageId> {
+        self.claims(id).filter_map(|known| known.message_id)
     }
 
     /// Notes a mail's bytes and files.
@@ -347,6 +411,7 @@ impl Known {
         decision: &Decision,
         conversation: &Conversation,
         message: MessageId,
+        now: Timestamp,
     ) {
         self.raws.insert(read.arrival.raw.hash.clone(), (message, conversation.id));
         let known = identity::Known {
@@ -362,29 +427,71 @@ impl Known {
             if kind == IdKind::Ghost && is_apart {
                 continue;
             }
+            // What the sender's domain disowns is known again by its first name, and claims nothing.
+            if suspicious && kind != IdKind::Real {
+                continue;
+            }
+            let kind = if suspicious { IdKind::Disowned } else { kind };
             let id = KnownId {
                 share_group: here.mailbox.group.clone(),
                 rfc_id: name.to_owned(),
                 conversation_id: conversation.id,
                 message_id: (kind != IdKind::Ghost).then_some(message),
                 kind,
+                created_at: now,
             };
-            match self.ids.get(name).map(|known| (known.kind, known.conversation_id)) {
-                None => {
-                    self.new_ids.push(id.clone());
-                    self.ids.insert(name.to_owned(), id);
-                }
-                // A ghost is taken over only where it belongs: who guesses an id that others refer
-                // to must not draw their answers away.
-                Some((IdKind::Ghost, owner))
-                    if kind != IdKind::Ghost && !suspicious && owner == conversation.id =>
-                {
-                    self.embodied.push(id.clone());
-                    self.ids.insert(name.to_owned(), id);
-                }
-                Some(_) => {}
-            }
+            self.claim(id);
         }
+    }
+
+    /// A conversation claims an id. Each does so for itself: who guesses one that others refer to
+    /// draws nothing away from them. A ghost becomes what has come.
+    fn claim(&mut self, id: KnownId) {
+        let at = id.conversation_id;
+        let claims = self.ids.entry(id.rfc_id.clone()).or_default();
+        let own = claims.iter().position(|known| merged(&self.conversations, known.conversation_id) == at);
+        match own {
+            None if claims.len() < CLAIMS => {
+                self.new_ids.push(id.clone());
+                claims.push(id);
+            }
+            Some(index) if claims[index].kind == IdKind::Ghost && id.kind != IdKind::Ghost => {
+                let id = KnownId { conversation_id: claims[index].conversation_id, ..id };
+                claims[index] = id.clone();
+                self.embodied.push(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Conversations that became one with another: what is known of them is known there now.
+    pub(super) fn join(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ledger: &mut Ledger,
+        into: Conversation,
+        joined: &[ConversationId],
+    ) -> Result<Conversation, Error> {
+        let mut into = into;
+        for id in joined {
+            let from = self.conversation(cx, *id)?;
+            // What was only noted so far must be there to go along.
+            self.write_ids(cx)?;
+            let people: Vec<_> = self.people.of(*id).into_iter().collect();
+            let messages = store::transfers::messages_of(cx.conn, *id)?;
+            let shifted = transfers::shift(cx, TransferReason::Joined, &from, &into, &messages, &people)?;
+            for known in self.ids.values_mut().flatten() {
+                if known.conversation_id == *id && known.message_id.is_some() {
+                    known.conversation_id = into.id;
+                }
+            }
+            self.people.follow(*id, into.id);
+            ledger.follow(*id, into.id);
+            self.put(shifted.from);
+            into = shifted.to;
+            self.put(into.clone());
+        }
+        Ok(into)
     }
 
     /// Who belongs to the conversations.
@@ -393,16 +500,31 @@ impl Known {
     }
 
     /// Writes what is new.
-    pub(super) fn write(self, cx: &mut Cx<'_>) -> Result<(), Error> {
+    pub(super) fn write(mut self, cx: &mut Cx<'_>) -> Result<(), Error> {
         self.people.write(cx)?;
         store::blobs::insert(cx.conn, &self.blobs)?;
-        store::threads::insert_ids(cx.conn, &self.new_ids)?;
-        for id in &self.embodied {
-            store::threads::embody(cx.conn, id)?;
-        }
+        self.write_ids(cx)?;
         store::messages::insert_attachments(cx.conn, &self.attachments)?;
         Ok(())
     }
+
+    fn write_ids(&mut self, cx: &mut Cx<'_>) -> Result<(), Error> {
+        store::threads::insert_ids(cx.conn, &std::mem::take(&mut self.new_ids))?;
+        for id in std::mem::take(&mut self.embodied) {
+            store::threads::embody(cx.conn, &id)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a conversation went, as far as those are known that were merged.
+fn merged(known: &HashMap<ConversationId, Conversation>, mut id: ConversationId) -> ConversationId {
+    // A chain of merges is short; the bound keeps a broken one from going round.
+    for _ in 0..20 {
+        let Some(target) = known.get(&id).and_then(|conversation| conversation.merged_into) else { break };
+        id = target;
+    }
+    id
 }
 
 /// The sender's recent conversations: only asked where nothing else could tell.
@@ -417,7 +539,6 @@ fn recent_of_sender(
     let Some(customer) = store::customers::find_by_address(cx.conn, &read.sender)? else {
         return Ok(Vec::new());
     };
-    let since = cx.now.minus(RECENT);
-    let recent = store::conversations::recent_of_customer(cx.conn, customer, &here.group, since)?;
+    let recent = store::conversations::recent_of_customer(cx.conn, customer, &here.group)?;
     Ok(recent.into_iter().map(|conversation| conversation.id).collect())
 }

@@ -54,6 +54,13 @@ impl Ledger {
         self.add(arrival, verdict, reason, Some((message, conversation)));
     }
 
+    /// What went into one conversation is in another one now.
+    pub(super) fn follow(&mut self, from: ConversationId, to: ConversationId) {
+        for receipt in self.receipts.iter_mut().filter(|receipt| receipt.conversation_id == Some(from)) {
+            receipt.conversation_id = Some(to);
+        }
+    }
+
     /// Only its beginning was here, and still is.
     pub(super) fn still_oversized(
         &mut self,

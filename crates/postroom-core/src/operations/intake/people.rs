@@ -50,6 +50,15 @@ impl People {
         }
     }
 
+    /// Everybody of one conversation is part of another one, as was written already.
+    pub(super) fn follow(&mut self, from: ConversationId, to: ConversationId) {
+        let gone = self.participants.get(&from).cloned().unwrap_or_default();
+        let there = self.participants.entry(to).or_default();
+        for (email, class) in gone {
+            there.entry(email).or_insert(class);
+        }
+    }
+
     /// Who is part of a conversation that was looked up.
     pub(super) fn of(&self, conversation: ConversationId) -> HashMap<String, ParticipantClass> {
         self.participants.get(&conversation).cloned().unwrap_or_default()

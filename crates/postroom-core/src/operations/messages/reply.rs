@@ -79,6 +79,7 @@ pub(super) fn write(
         conversation_id: conversation.id,
         message_id: Some(id),
         kind: IdKind::Real,
+        created_at: cx.now,
     };
     store::threads::insert_ids(cx.conn, &[known])?;
     invite(cx, conversation, &recipients)?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::id::CustomerId;
 use crate::mail::Address;
 use crate::own_id::Signer;
 use crate::threading::{IdOwner, ParticipantClass, keys};
@@ -33,9 +34,11 @@ fn mail(references: &[&str]) -> Mail {
 fn candidate(id: i64, customer: &str) -> Candidate {
     Candidate {
         id: ConversationId(id),
+        customer_id: CustomerId(id),
         same_group: true,
         closed_at: None,
         deleted: false,
+        spam: false,
         last_activity_at: Timestamp(0),
         subject: "Printer on fire".into(),
         participants: HashMap::from([(customer.to_owned(), ParticipantClass::Customer)]),
@@ -45,7 +48,7 @@ fn candidate(id: i64, customer: &str) -> Candidate {
 
 /// Ids with their conversations, and whose those are.
 fn facts(owners: &[(&str, i64)], customers: &[(i64, &str)]) -> Facts {
-    let owner = |id: i64| IdOwner { conversation_id: ConversationId(id), kind: IdKind::Real };
+    let owner = |id: i64| vec![IdOwner { conversation_id: ConversationId(id), kind: IdKind::Real }];
     Facts {
         ids: owners.iter().map(|(id, conversation)| ((*id).to_owned(), owner(*conversation))).collect(),
         conversations: customers.iter().map(|(id, who)| (ConversationId(*id), candidate(*id, who))).collect(),
@@ -63,6 +66,7 @@ fn decided(mail: &Mail, facts: &Facts) -> Decision {
         from_sent_folder: false,
         own_addresses: &none,
         agent_addresses: &none,
+        received_at: Timestamp::from_seconds(10 * 86_400),
         now: Timestamp::from_seconds(10 * 86_400),
     };
     decide(&arriving, facts, &policy())
@@ -106,7 +110,7 @@ fn the_map_knows_better_than_a_seal_where_a_message_is_now() {
     assert_eq!(decision.strength, Some(Strength::A));
     // That somebody else referred to it says nothing about where it is.
     let mut haunted = facts(&[(&id, 2)], &[(1, ADA), (2, "eve@evil.example")]);
-    haunted.ids.values_mut().for_each(|owner| owner.kind = IdKind::Ghost);
+    haunted.ids.values_mut().flatten().for_each(|owner| owner.kind = IdKind::Ghost);
     let decision = decided(&mail(&[&id]), &haunted);
     assert_eq!(decision.conversation_id, Some(ConversationId(1)));
     assert_eq!(decision.also_references, [ConversationId(2)]);
@@ -180,6 +184,7 @@ fn a_mail_from_nobody_is_a_strangers() {
         from_sent_folder: false,
         own_addresses: &none,
         agent_addresses: &none,
+        received_at: Timestamp(0),
         now: Timestamp(0),
     };
     assert_eq!(decide(&arriving, &facts, &policy()).outcome, Outcome::Link);

@@ -2,7 +2,7 @@
 //! and whom each id belongs to. It stands in for the store, so that mails can come one after
 //! another.
 
-use crate::id::{ConversationId, MessageId};
+use crate::id::{ConversationId, CustomerId, MessageId};
 use crate::mail::{Address, Class, Mail, SenderAuth};
 use crate::mailbox::Strangers;
 use crate::own_id::Signer;
@@ -88,6 +88,9 @@ impl Letter {
 
 struct Conversation {
     group: String,
+    customer: CustomerId,
+    /// Somebody did something here.
+    is_touched: bool,
     subject: String,
     closed_at: Option<Timestamp>,
     deleted: bool,
@@ -96,6 +99,9 @@ struct Conversation {
     participants: HashMap<String, ParticipantClass>,
     links: BTreeSet<i64>,
 }
+
+/// A conversation that claims an id, and the message it names there.
+type Claim = (IdOwner, Option<usize>);
 
 struct Message {
     conversation: i64,
@@ -132,7 +138,8 @@ pub struct Desk {
     pub agent_addresses: HashSet<String>,
     conversations: BTreeMap<i64, Conversation>,
     messages: Vec<Message>,
-    ids: HashMap<(String, String), (IdOwner, Option<usize>)>,
+    customers: Vec<String>,
+    ids: HashMap<(String, String), Vec<Claim>>,
 }
 
 impl Desk {
@@ -150,6 +157,7 @@ impl Desk {
             agent_addresses: HashSet::from([AGENT.to_owned()]),
             conversations: BTreeMap::new(),
             messages: Vec::new(),
+            customers: Vec::new(),
             ids: HashMap::new(),
         }
     }
@@ -175,10 +183,18 @@ impl Desk {
         let author = mail.sender().map(|a| fold_address(&a.email)).unwrap_or_default();
         let fingerprint: [u8; 32] = Sha256::digest(format!("{author} {:?} {}", mail.date, mail.text)).into();
         let known_as = keys.message_id.clone().unwrap_or_else(|| internal_id(&raw_hash));
-        let bearer = self.ids.get(&(group.to_owned(), known_as.clone())).and_then(|(_, message)| *message);
-        let known = bearer.map(|message| &self.messages[message].known);
-        let sameness = identify(known, &fingerprint, &raw_hash);
-        if let (Sameness::Same, Some(message)) = (sameness, bearer) {
+        let claims = self.ids.get(&(group.to_owned(), known_as.clone()));
+        let bearers: Vec<usize> = claims.into_iter().flatten().filter_map(|(_, message)| *message).collect();
+        let judged = bearers
+            .iter()
+            .map(|message| identify(Some(&self.messages[*message].known), &fingerprint, &raw_hash));
+        let same = judged.clone().position(|sameness| sameness == Sameness::Same);
+        let sameness = match (same, bearers.is_empty()) {
+            (Some(_), _) => Sameness::Same,
+            (None, true) => Sameness::New,
+            (None, false) => Sameness::Reused,
+        };
+        if let Some(message) = same.map(|index| bearers[index]) {
             self.messages[message].places += 1;
             let conversation = self.messages[message].conversation;
             return Landed { conversation, message, sameness, keys, decision: None };
@@ -191,10 +207,14 @@ impl Desk {
             from_sent_folder,
             own_addresses: &self.own_addresses,
             agent_addresses: &self.agent_addresses,
+            received_at: self.now,
             now: self.now,
         };
         let decision = decide(&arriving, &facts, &self.policy);
         let conversation = self.place(group, mail, &decision);
+        for joined in &decision.joined {
+            self.join(joined.0, conversation);
+        }
         let message = self.messages.len();
         let known = Known { fingerprint: Some(fingerprint.to_vec()), raw_hash: Some(raw_hash) };
         self.messages.push(Message { conversation, known, is_ours: from_sent_folder, places: 1 });
@@ -210,8 +230,18 @@ impl Desk {
     fn facts(&self, group: &str, keys: &Keys, sender: &str) -> Facts {
         let mut facts = Facts::default();
         for id in keys.ids() {
-            if let Some((owner, message)) = self.ids.get(&(group.to_owned(), id.to_owned())) {
-                facts.ids.insert(id.to_owned(), *owner);
+            for (owner, message) in self.ids.get(&(group.to_owned(), id.to_owned())).into_iter().flatten() {
+                if owner.kind == IdKind::Disowned {
+                    continue;
+                }
+                let at = self.follow(owner.conversation_id.0).map_or(owner.conversation_id.0, |(id, _)| id);
+                let owner = IdOwner { conversation_id: ConversationId(at), kind: owner.kind };
+                let known = facts.ids.entry(id.to_owned()).or_default();
+                match known.iter_mut().find(|known| known.conversation_id == owner.conversation_id) {
+                    Some(known) if known.kind == IdKind::Ghost => *known = owner,
+                    Some(_) => {}
+                    None => known.push(owner),
+                }
                 if message.is_some_and(|message| self.messages[message].is_ours) {
                     facts.ids_of_ours.insert(id.to_owned());
                 }
@@ -222,22 +252,27 @@ impl Desk {
             .iter()
             .filter(|(_, c)| {
                 let is_customer = c.participants.get(sender) == Some(&ParticipantClass::Customer);
-                is_customer && c.group == group && c.last_activity_at >= self.now.minus(DAY * 7)
+                is_customer && c.group == group && c.merged_into.is_none()
             })
             .map(|(id, _)| ConversationId(*id))
             .collect();
-        let owners = facts.ids.values().map(|owner| owner.conversation_id);
+        let owners = facts.ids.values().flatten().map(|owner| owner.conversation_id);
         let named: Vec<_> =
             owners.chain(keys.conversations()).chain(facts.recent_of_sender.clone()).collect();
         for named in named {
             if let Some((id, conversation)) = self.follow(named.0) {
+                if !conversation.is_touched {
+                    facts.untouched.insert(ConversationId(id));
+                }
                 facts.conversations.insert(
                     named,
                     Candidate {
                         id: ConversationId(id),
+                        customer_id: conversation.customer,
                         same_group: conversation.group == group,
                         closed_at: conversation.closed_at,
                         deleted: conversation.deleted,
+                        spam: false,
                         last_activity_at: conversation.last_activity_at,
                         subject: conversation.subject.clone(),
                         participants: conversation.participants.clone(),
@@ -263,10 +298,17 @@ impl Desk {
                 let id = 1 + self.conversations.len() as i64;
                 let customer = customer_address(mail, &self.policy, &self.own_addresses);
                 let customer = customer.map(|a| fold_address(&a.email)).unwrap_or_default();
+                let known = self.customers.iter().position(|known| *known == customer);
+                let number = known.unwrap_or(self.customers.len());
+                if known.is_none() {
+                    self.customers.push(customer.clone());
+                }
                 self.conversations.insert(
                     id,
                     Conversation {
                         group: group.to_owned(),
+                        customer: CustomerId(number as i64),
+                        is_touched: false,
                         subject: mail.subject.clone(),
                         closed_at: None,
                         deleted: false,
@@ -285,7 +327,22 @@ impl Desk {
         id
     }
 
-    /// An id keeps its owner; a ghost becomes real where its mail is.
+    /// What two conversations were becomes one.
+    fn join(&mut self, from: i64, into: i64) {
+        for message in self.messages.iter_mut().filter(|message| message.conversation == from) {
+            message.conversation = into;
+        }
+        let gone = self.conversations.get_mut(&from).expect("was just weighed");
+        gone.merged_into = Some(into);
+        let (people, links) = (gone.participants.clone(), gone.links.clone());
+        let kept = self.conversations.get_mut(&into).expect("was just found");
+        for (email, class) in people {
+            kept.participants.entry(email).or_insert(class);
+        }
+        kept.links.extend(links);
+    }
+
+    /// Every conversation may claim an id once; a ghost becomes real where its mail is.
     fn remember(
         &mut self,
         group: &str,
@@ -296,14 +353,16 @@ impl Desk {
         wary: bool,
     ) {
         let conversation_id = ConversationId(conversation);
+        if wary && kind != IdKind::Real {
+            return;
+        }
+        let kind = if wary { IdKind::Disowned } else { kind };
         let entry = (IdOwner { conversation_id, kind }, (kind != IdKind::Ghost).then_some(message));
-        let key = (group.to_owned(), id.to_owned());
-        let is_free = match self.ids.get(&key) {
-            None => true,
-            Some((owner, _)) => owner.kind == IdKind::Ghost && kind != IdKind::Ghost && !wary,
-        };
-        if is_free {
-            self.ids.insert(key, entry);
+        let claims = self.ids.entry((group.to_owned(), id.to_owned())).or_default();
+        match claims.iter_mut().find(|(owner, _)| owner.conversation_id == conversation_id) {
+            Some(claim) if claim.0.kind == IdKind::Ghost && kind != IdKind::Ghost => *claim = entry,
+            Some(_) => {}
+            None => claims.push(entry),
         }
     }
 
@@ -345,15 +404,16 @@ impl Desk {
         let id = normalise_id(&id).expect("is an id");
         self.remember("main", &id, IdKind::Real, conversation, message, false);
         let invited = self.conversations.get_mut(&conversation).expect("exists");
+        invited.is_touched = true;
         invited.participants.entry(fold_address(to)).or_insert(ParticipantClass::Invited);
         id
     }
 
     /// A relay tells what it renamed a message of ours to.
     pub fn learn_alias(&mut self, of: &str, alias: &str) {
-        let (owner, message) = self.ids[&("main".to_owned(), of.to_owned())];
+        let (owner, message) = self.ids[&("main".to_owned(), of.to_owned())][0];
         let entry = (IdOwner { kind: IdKind::Alias, ..owner }, message);
-        self.ids.insert(("main".to_owned(), alias.to_owned()), entry);
+        self.ids.insert(("main".to_owned(), alias.to_owned()), vec![entry]);
     }
 
     /// The Reply-To of our answers.
@@ -363,7 +423,8 @@ impl Desk {
     }
 
     pub fn close(&mut self, conversation: i64) {
-        self.conversations.get_mut(&conversation).expect("exists").closed_at = Some(self.now);
+        let closed = self.conversations.get_mut(&conversation).expect("exists");
+        (closed.closed_at, closed.is_touched) = (Some(self.now), true);
     }
 
     pub fn delete(&mut self, conversation: i64) {
@@ -379,8 +440,18 @@ impl Desk {
         self.now = self.now.plus(time);
     }
 
+    /// Those that were not merged into others.
     pub fn conversation_count(&self) -> usize {
-        self.conversations.len()
+        self.conversations.values().filter(|conversation| conversation.merged_into.is_none()).count()
+    }
+
+    /// Which messages are together, each by its text, sorted.
+    pub fn partition(&self) -> BTreeSet<BTreeSet<usize>> {
+        let mut together: BTreeMap<i64, BTreeSet<usize>> = BTreeMap::new();
+        for (index, message) in self.messages.iter().enumerate() {
+            together.entry(message.conversation).or_default().insert(index);
+        }
+        together.into_values().collect()
     }
 
     pub fn message_count(&self) -> usize {
@@ -399,25 +470,9 @@ impl Desk {
         self.conversations[&conversation].links.iter().copied().collect()
     }
 
-    /// The kind and conversation that an id stands for in the first group.
+    /// The kind and conversation that an id stands for in the first group, to who claimed it first.
     pub fn owner(&self, id: &str) -> Option<(IdKind, i64)> {
-        self.ids.get(&("main".to_owned(), id.to_owned())).map(|(o, _)| (o.kind, o.conversation_id.0))
-    }
-
-    /// Whether all conversations hang together by links.
-    pub fn is_connected(&self) -> bool {
-        let mut reached = BTreeSet::from([1]);
-        loop {
-            let before = reached.len();
-            for (id, conversation) in &self.conversations {
-                if reached.contains(id) || conversation.links.iter().any(|link| reached.contains(link)) {
-                    reached.insert(*id);
-                    reached.extend(&conversation.links);
-                }
-            }
-            if reached.len() == before {
-                return before == self.conversations.len();
-            }
-        }
+        let claims = self.ids.get(&("main".to_owned(), id.to_owned()))?;
+        claims.first().map(|(o, _)| (o.kind, o.conversation_id.0))
     }
 }

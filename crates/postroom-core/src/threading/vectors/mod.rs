@@ -2,13 +2,14 @@
 //! its vector.
 
 mod desk;
+mod joining;
 mod references;
 mod sameness;
 mod states;
 mod strangers;
 
 /// Every name on the page, and those that were split.
-const NAMES: [&str; 44] = [
+const NAMES: [&str; 47] = [
     "reply-plain",
     "reply-apple-mail-refs-overwritten",
     "reply-ios-ses-rewritten-id",
@@ -53,14 +54,18 @@ const NAMES: [&str; 44] = [
     "guess-by-subject",
     "thread-index",
     "agent-without-grant-is-a-customer",
-    "no-tree-falls-apart",
+    "any-order-gives-the-same-conversations",
+    "worked-on-conversations-stay-apart",
+    "a-strangers-mail-ties-nothing",
+    "disowned-mail-leads-nowhere",
 ];
 
 type Case = (&'static str, fn());
 
 #[test]
 fn vectors_hold() {
-    let cases: Vec<Case> = [references::CASES, sameness::CASES, strangers::CASES, states::CASES].concat();
+    let cases: Vec<Case> =
+        [references::CASES, joining::CASES, sameness::CASES, strangers::CASES, states::CASES].concat();
     for name in NAMES {
         let count = cases.iter().filter(|(case, _)| *case == name).count();
         assert_eq!(count, 1, "vector {name} is there {count} times");

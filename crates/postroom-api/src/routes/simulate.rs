@@ -1,0 +1,59 @@
+//! What would happen, tried without a trace.
+
+use crate::answer::Answer;
+use crate::body;
+use crate::extract::Caller;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::routes::messages::seen;
+use crate::shapes::simulation::SimulationView;
+use crate::state::Api;
+use actix_web::dev::Payload;
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse, post};
+use postroom_core::id::MailboxId;
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(simulate_inbound);
+}
+
+/// Where the mail would come to.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SimulateQuery {
+    /// The mailbox.
+    mailbox_id: MailboxId,
+}
+
+/// Try what a mail would do
+///
+/// The mail is read and placed as if it came to the mailbox now, and all of it is taken back:
+/// nothing is kept, nobody is told and nothing is sent. Takes what pushing a mail takes: the right
+/// to answer in the whole mailbox. Needs `conversations:write`.
+#[utoipa::path(tag = "messages", params(SimulateQuery),
+    request_body(content = String, content_type = "message/rfc822", description = "The mail.",
+        example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
+    responses((status = OK, body = SimulationView, description = "What would become of it.")))]
+#[post("/simulate/inbound")]
+async fn simulate_inbound(
+    api: Data<Api>,
+    caller: Caller,
+    query: Query<SimulateQuery>,
+    req: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
+        return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
+    }
+    let payload: Payload = payload.into_inner();
+    let raw = body::collect(req.headers(), payload, api.desk.settings().mail_bytes).await?;
+    let mut simulation = api.desk.simulate_mail(&caller, query.0.mailbox_id, raw).await?;
+    if let Some(decision) = simulation.decision.take() {
+        let shown = api.desk.read(&caller, move |cx| seen(cx, decision.clone())).await?;
+        simulation.decision = Some(shown);
+    }
+    Ok(HttpResponse::Ok().json(SimulationView::from(simulation)))
+}

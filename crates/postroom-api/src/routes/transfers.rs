@@ -1,0 +1,110 @@
+//! Mending where messages are: moved, a suggested link accepted, and either taken back.
+
+use crate::answer::Answer;
+use crate::body::Body;
+use crate::etag::IfMatch;
+use crate::extract::{Caller, Id};
+use crate::problem::ProblemDocument;
+use crate::shapes::transfer::{LinkAccept, MessageMove, TransferView};
+use crate::state::Api;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use postroom_core::id::{ConversationId, MessageId, TransferId};
+use postroom_core::operations::transfers;
+use postroom_core::transfer::Transfer;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(move_message).service(accept_link).service(get_transfer).service(undo_transfer);
+}
+
+fn created(api: &Api, transfer: Transfer) -> HttpResponse {
+    HttpResponse::Created()
+        .insert_header((header::LOCATION, api.links.to(&format!("/api/v1/transfers/{}", transfer.id))))
+        .json(TransferView::from(transfer))
+}
+
+/// Move a message
+///
+/// Into another conversation of the same group of mailboxes, or into one of its own. Later answers
+/// to it follow it there; nobody becomes part of that conversation by it, and nothing is sent. A
+/// conversation that is empty afterwards counts as merged into the other. Send `If-Match` with the
+/// message's `ETag` to be refused where it has changed meanwhile. Takes the right to answer in both
+/// conversations. Needs `conversations:write`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch),
+    request_body(content = MessageMove, description = "Where to.", examples(
+        ("into another" = (summary = "Into another conversation", value = json!({"to": 1200}))),
+        ("alone" = (summary = "Into one of its own", value = json!({"to": "new"}))))),
+    responses(
+        (status = CREATED, body = TransferView, description = "What was moved, and how to take it back."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: one of the conversations was merged or is in the trash, or the message is alone already.")))]
+#[post("/messages/{id}/move")]
+async fn move_message(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MessageId>,
+    seen: IfMatch,
+    body: Body<MessageMove>,
+) -> Answer {
+    let to = body.0.to.0;
+    let done =
+        api.desk.write(&caller, move |cx| transfers::move_message(cx, id.0, seen.expected(), to)).await?;
+    Ok(created(&api, done))
+}
+
+/// Accept a suggested link
+///
+/// A mail that named a conversation without its sender being part of it began one of its own, with
+/// a link of reason `suggested`. Accepting it moves all of its messages into the other conversation
+/// and makes those who wrote them part of it, so that their later mail joins it. Nothing of the
+/// other conversation is sent to them by it. Send `If-Match` with the suggested conversation's
+/// `ETag` to be refused where it has changed meanwhile. Needs `conversations:write`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+    request_body(content = LinkAccept, description = "Which link.", example = json!({"related_id": 1200})),
+    responses(
+        (status = CREATED, body = TransferView, description = "What was moved, and how to take it back."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: one of the conversations was merged or is in the trash.")))]
+#[post("/conversations/{id}/accept-link")]
+async fn accept_link(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    body: Body<LinkAccept>,
+) -> Answer {
+    let related = body.0.related_id;
+    let done =
+        api.desk.write(&caller, move |cx| transfers::accept(cx, id.0, related, seen.expected())).await?;
+    Ok(created(&api, done))
+}
+
+/// Read a transfer
+///
+/// Needs `conversations:read`, and that both conversations may be seen.
+#[utoipa::path(tag = "messages", params(Id<TransferId>),
+    responses((status = OK, body = TransferView, description = "What was moved.")))]
+#[get("/transfers/{id}")]
+async fn get_transfer(api: Data<Api>, caller: Caller, id: Id<TransferId>) -> Answer {
+    let found = api.desk.read(&caller, move |cx| transfers::find(cx, id.0)).await?;
+    Ok(HttpResponse::Ok().json(TransferView::from(found)))
+}
+
+/// Take a transfer back
+///
+/// The messages are where they were, and so are their names, both conversations' status, and
+/// whoever was let in. What the desk joined by itself (`joined`) can be taken apart so as well.
+/// Needs `conversations:write`.
+#[utoipa::path(tag = "messages", params(Id<TransferId>),
+    responses(
+        (status = OK, body = TransferView, description = "What was taken back."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: it was taken back before, or something came into, or went out of, one of the conversations since.")))]
+#[post("/transfers/{id}/undo")]
+async fn undo_transfer(api: Data<Api>, caller: Caller, id: Id<TransferId>) -> Answer {
+    let done = api.desk.write(&caller, move |cx| transfers::undo(cx, id.0)).await?;
+    Ok(HttpResponse::Ok().json(TransferView::from(done)))
+}

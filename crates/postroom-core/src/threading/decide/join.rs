@@ -1,0 +1,70 @@
+//! When conversations become one by themselves (R5): what came in pieces, because a mail between
+//! them was late or never came, and what nobody has worked on yet.
+
+use super::{Look, Verdict, Weighing};
+use crate::id::ConversationId;
+use crate::mailbox::Strangers;
+use crate::threading::{Candidate, Strength};
+
+impl Weighing<'_> {
+    /// Where a mail goes that was let into the conversation at `chosen`, and which others become
+    /// one with it.
+    ///
+    /// A conversation goes into another one only if all of this holds: the mail names ids of both,
+    /// and its sender is let into each of them alone; both are the same customer's (unless
+    /// strangers may append to anything here); nobody but mail has done anything in the one that
+    /// goes; neither is spam; and the id that ties them names one message. Then one participant's
+    /// mails give the same conversations in whatever order they come. What two people worked on
+    /// stays apart.
+    pub(super) fn together(&self, chosen: usize) -> (usize, Vec<ConversationId>) {
+        let reached = self.reached(chosen);
+        let is_untouched = |index: &usize| self.facts.untouched.contains(&self.looks[*index].id);
+        let target = if is_untouched(&chosen) {
+            // What somebody works on stays; else what is there the longest.
+            let worked_on = reached.iter().copied().find(|index| !is_untouched(index));
+            worked_on.or_else(|| reached.iter().copied().min_by_key(|index| self.looks[*index].id))
+        } else {
+            None
+        };
+        let target = target.unwrap_or(chosen);
+        let going = reached.iter().filter(|index| is_untouched(index));
+        let mut joined: Vec<ConversationId> = Vec::new();
+        for id in going.map(|index| self.looks[*index].id) {
+            if id != self.looks[target].id && !joined.contains(&id) {
+                joined.push(id);
+            }
+        }
+        (target, joined)
+    }
+
+    /// The looks at what may be one with the chosen conversation, itself among them; none where
+    /// this mail ties nothing together.
+    fn reached(&self, chosen: usize) -> Vec<usize> {
+        let ties = |look: &Look<'_>| {
+            look.verdict == Verdict::Append && look.strength <= Strength::Alias && !look.is_shared
+        };
+        let mail = self.arriving.mail;
+        if !ties(&self.looks[chosen]) || mail.class.is_automatic() {
+            return Vec::new();
+        }
+        let Some(taken) = self.candidate(&self.looks[chosen]).filter(|taken| !taken.spam) else {
+            return Vec::new();
+        };
+        let is_open = self.policy.strangers == Strangers::Append;
+        let fits = |look: &Look<'_>| {
+            ties(look)
+                && self.candidate(look).is_some_and(|candidate| {
+                    !candidate.spam && (is_open || candidate.customer_id == taken.customer_id)
+                })
+        };
+        (0..self.looks.len()).filter(|index| fits(&self.looks[*index])).collect()
+    }
+
+    /// What is known of the conversation that was looked at; a merged one is known under where it
+    /// went.
+    fn candidate(&self, look: &Look<'_>) -> Option<&Candidate> {
+        let known = &self.facts.conversations;
+        let itself = known.get(&look.id).filter(|candidate| candidate.id == look.id);
+        itself.or_else(|| known.values().find(|candidate| candidate.id == look.id))
+    }
+}

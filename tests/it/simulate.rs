@@ -1,0 +1,100 @@
+//! What a mail would do, tried: told in full, and nothing of it remains.
+
+use crate::mailing::*;
+use crate::problems::problem;
+use postroom_core::access::Scope;
+use serde_json::{Value, json};
+use support::desk::TestDesk;
+use support::http::{Answer, Http};
+use support::mail::mail;
+
+async fn try_it(http: &Http, mailbox: i64, raw: &[u8]) -> Answer {
+    let path = format!("/api/v1/simulate/inbound?mailbox_id={mailbox}");
+    http.send("POST", &path, &[("Content-Type", "message/rfc822")], raw).await
+}
+
+/// All that callers can see of a desk with little in it.
+async fn all(desk: &TestDesk, mailbox: i64) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for path in [
+        "conversations?limit=100&count=true".to_owned(),
+        "customers?limit=100&count=true".to_owned(),
+        "events?after=0&limit=100".to_owned(),
+        format!("mailboxes/{mailbox}/status"),
+        format!("mailboxes/{mailbox}/ingest?limit=100"),
+    ] {
+        seen.push(desk.http.get(&format!("/api/v1/{path}")).await.expect(200).json());
+    }
+    for conversation in conversations(desk).await {
+        seen.push(json!(messages(desk, number(&conversation["id"])).await));
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_is_tried_and_leaves_no_trace() {
+    let desk = TestDesk::start_fixed().await;
+    let mailbox = pushed(&desk, json!({})).await;
+    let question = mail().from("Ada <ada@acme.example>").subject("Printer on fire").text("It burns.");
+    let first = arrive(&desk, mailbox, &question).await;
+    let before = all(&desk, mailbox).await;
+
+    // An answer with a file.
+    let answer = mail()
+        .from("Ada <ada@acme.example>")
+        .subject("Re: Printer on fire")
+        .text("Still.\n\n> Does it?\n")
+        .in_reply_to(&question.id())
+        .attachment("flames.txt", "text/plain", b"hot");
+    let told = try_it(&desk.http, mailbox, &answer.build()).await.expect(200).json();
+    assert_eq!((&told["verdict"], &told["message_id"]), (&json!("accepted"), &Value::Null));
+    assert_eq!(told["conversation_id"], first.conversation);
+    assert_eq!(told["threading"]["rule"], "R4: B, P1, none → append");
+    assert_eq!((&told["class"], &told["flags"]), (&json!("human"), &json!(["unverified"])));
+    assert_eq!(told["attachments"][0]["filename"], "flames.txt");
+    assert_eq!(told["events"][0]["type"], "message.received", "{told}");
+    assert_eq!(told["events"][0]["conversation_id"], first.conversation);
+
+    // A stranger's, larger than what a row keeps: a conversation and a customer that are not there.
+    let strange = mail().from("Eve <eve@evil.example>").in_reply_to(&question.id()).attachment(
+        "noise.bin",
+        "application/octet-stream",
+        &noise(400_000),
+    );
+    let told = try_it(&desk.http, mailbox, &strange.build()).await.expect(200).json();
+    assert_eq!((&told["conversation_id"], &told["customer_id"]), (&Value::Null, &Value::Null));
+    assert_eq!(told["threading"]["outcome"], "link", "{told}");
+    let kinds: Vec<&Value> =
+        told["events"].as_array().expect("a list").iter().map(|event| &event["type"]).collect();
+    assert!(kinds.contains(&&json!("conversation.created")) && kinds.contains(&&json!("customer.created")));
+
+    // What is here already.
+    let told = try_it(&desk.http, mailbox, &question.build()).await.expect(200).json();
+    assert_eq!((&told["verdict"], &told["message_id"]), (&json!("duplicate"), &json!(first.message)));
+    assert_eq!((&told["threading"], &told["events"]), (&Value::Null, &json!([])));
+
+    assert_eq!(all(&desk, mailbox).await, before);
+    let kept = desk.config().storage.data_dir.join("blobs");
+    let files = std::fs::read_dir(&kept).map_or(0, Iterator::count);
+    assert_eq!(files, 0, "nothing lies in {}", kept.display());
+    // And then it comes.
+    assert_eq!(arrive(&desk, mailbox, &answer).await.conversation, first.conversation);
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_takes_what_pushing_takes() {
+    let desk = TestDesk::start().await;
+    let mailbox = pushed(&desk, json!({})).await;
+    let other = pushed(&desk, json!({"name": "Other", "address": "other@example.org"})).await;
+    let raw = mail().build();
+    let reader = desk.client(&[Scope::ConversationsRead], &[mailbox]).await;
+    problem(&try_it(&reader, mailbox, &raw).await, 403, "insufficient_scope");
+    let narrow = desk.client(&[Scope::ConversationsWrite], &[mailbox]).await;
+    problem(&try_it(&narrow, other, &raw).await, 404, "not_found");
+    try_it(&narrow, mailbox, &raw).await.expect(200);
+    problem(&try_it(&desk.http, mailbox, b" ").await, 422, "validation_failed");
+    let plain = desk.http.post(&format!("/api/v1/simulate/inbound?mailbox_id={mailbox}"), &json!({})).await;
+    problem(&plain, 415, "unsupported_media_type");
+    desk.stop().await;
+}
