@@ -102,7 +102,9 @@ mod tests {
             ("münchen.de", false),
             ("日本語abc.jp", false),
             ("한국abc.kr", false),
-            ("日本語한국.jp", true),
+            // Korean is written with both (UTS 39 section 5.1), never with kana.
+            ("日本語한국.jp", false),
+            ("かな한국.jp", true),
             ("1-2-3.example", false),
         ] {
             assert_eq!(mixes_scripts(domain), mixes, "{domain}");

@@ -220,8 +220,10 @@ proptest! {
     fn whatever_comes_is_harmless_and_stays_as_it_is(source in broken_html(), remote_images: bool) {
         if let Some((html, _)) = safe(&source, remote_images) {
             assert_harmless(&html, &source, remote_images);
-            // A second pass may let attributes change places and nothing else.
-            if let Some((again, _)) = safe(&html, remote_images) {
+            // A second pass may let attributes change places and nothing else. What stands first and
+            // looks like a byte order mark is taken for one.
+            let html = html.trim_start_matches('\u{feff}');
+            if let Some((again, _)) = safe(html, remote_images) {
                 prop_assert_eq!(again.len(), html.len(), "{:?}: {} {}", source, html, again);
             }
         }

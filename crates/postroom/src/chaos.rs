@@ -23,10 +23,10 @@ enum Fault {
 }
 
 fn fault() -> Option<Fault> {
-    match std::env::var(SWITCH).as_deref() {
-        Ok("delete-first") => Some(Fault::DeleteFirst),
-        Ok("cursor-first") => Some(Fault::CursorFirst),
-        Ok("blob-last") => Some(Fault::BlobLast),
+    match crate::config::variable(SWITCH).as_deref() {
+        Some("delete-first") => Some(Fault::DeleteFirst),
+        Some("cursor-first") => Some(Fault::CursorFirst),
+        Some("blob-last") => Some(Fault::BlobLast),
         _ => None,
     }
 }

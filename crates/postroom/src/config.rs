@@ -426,6 +426,16 @@ impl Config {
     }
 }
 
+/// A variable of the environment that is no setting: a password that is asked for once.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Whether a word stands in the command line.
+pub(crate) fn is_on_command_line(word: &str) -> bool {
+    std::env::args_os().any(|argument| argument == word)
+}
+
 fn range(name: &str, value: usize, least: usize, most: usize) -> anyhow::Result<()> {
     if !(least..=most).contains(&value) {
         bail!("{name} is {value}; it must be {least} to {most}");

@@ -31,7 +31,8 @@ async fn any_number_of_addresses_and_phones_or_none() {
     let now = "2026-11-22T08:00:00.000000Z";
     assert_eq!(
         seen["addresses"][0],
-        json!({"email": "ada+0@example.org", "confirmed": true, "confirmed_at": now})
+        json!({"email": "ada+0@example.org", "confirmed": true, "confirmed_at": now, "undeliverable_at": null,
+               "complained_at": null})
     );
     assert_eq!(seen["addresses"][1]["confirmed"], false);
     let told = faults(&desk.http.post("/api/v1/customers", &json!({"addresses": addresses(51)})).await);

@@ -16,7 +16,8 @@ async fn customers_have_any_number_of_addresses() {
     assert_eq!(ada["addresses"][0]["confirmed"], true);
     assert_eq!(
         ada["addresses"][1],
-        json!({"email": "a@b.example", "confirmed": false, "confirmed_at": null})
+        json!({"email": "a@b.example", "confirmed": false, "confirmed_at": null, "undeliverable_at": null,
+               "complained_at": null})
     );
     let nobody = api.post("/api/v1/customers", json!({})).await.ok(201);
     assert_eq!((&nobody["name"], &nobody["addresses"]), (&json!(null), &json!([])));

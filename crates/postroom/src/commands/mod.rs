@@ -90,7 +90,7 @@ impl Arguments {
         Self::try_parse().map_err(|error| {
             // Standard output may be closed already, and there is nobody else to tell.
             let _printed = error.print();
-            let delivers = std::env::args().any(|argument| argument == "deliver");
+            let delivers = crate::config::is_on_command_line("deliver");
             match error.exit_code() {
                 0 => ExitCode::SUCCESS,
                 _ if delivers => ExitCode::from(EX_USAGE),

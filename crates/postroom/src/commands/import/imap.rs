@@ -51,7 +51,7 @@ pub(in crate::commands) struct Arguments {
 impl Arguments {
     pub(super) fn password(&self) -> anyhow::Result<String> {
         if self.password_file.is_none()
-            && let Ok(password) = std::env::var(PASSWORD)
+            && let Some(password) = crate::config::variable(PASSWORD)
         {
             return Ok(password);
         }
