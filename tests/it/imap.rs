@@ -2,6 +2,7 @@
 //! twice.
 
 mod after;
+mod copies;
 mod faults;
 mod numbers;
 mod odd;

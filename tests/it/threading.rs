@@ -4,6 +4,7 @@
 mod gate;
 mod order;
 mod promises;
+mod reused;
 
 use crate::mailing::*;
 use serde_json::{Value, json};

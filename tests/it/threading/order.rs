@@ -8,7 +8,7 @@ use support::desk::TestDesk;
 use support::mail::TestMail;
 
 /// Every order of so many things.
-fn orders(of: usize) -> Vec<Vec<usize>> {
+pub(super) fn orders(of: usize) -> Vec<Vec<usize>> {
     if of == 0 {
         return vec![Vec::new()];
     }
@@ -23,7 +23,7 @@ fn orders(of: usize) -> Vec<Vec<usize>> {
 }
 
 /// A chain of mails with a name of its own, each naming all before it.
-fn chain(name: &str, length: usize) -> Vec<TestMail> {
+pub(super) fn chain(name: &str, length: usize) -> Vec<TestMail> {
     let ids: Vec<String> = (0..length).map(|number| format!("<{name}.{number}@acme.example>")).collect();
     let link = |number: usize| {
         let before: Vec<&str> = ids[..number].iter().map(String::as_str).collect();

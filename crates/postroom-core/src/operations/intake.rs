@@ -164,7 +164,10 @@ fn take_in(
     read: &Read<'_>,
     is_flood: bool,
 ) -> Result<(), Error> {
-    if let Some((message, conversation, reason)) = known.same(cx, here, read)? {
+    if let Some((message, mut conversation, reason)) = known.same(cx, here, read)? {
+        if here.role == FolderRole::Sent {
+            conversation = sent::recognise(cx, here, known, ledger, read, message, conversation)?;
+        }
         ledger.duplicate(read.arrival, message, conversation, reason);
         known.keep_bytes(read.arrival, cx.now);
         if here.role == FolderRole::Inbox {

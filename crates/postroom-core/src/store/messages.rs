@@ -264,6 +264,32 @@ pub fn complete(conn: &mut Conn, before: &Message, after: &Completed<'_>) -> Res
     Ok(true)
 }
 
+/// What a message becomes that turns out to be an agent's.
+#[derive(Debug, AsChangeset)]
+#[diesel(table_name = messages, treat_none_as_null = true)]
+pub struct Recognised<'a> {
+    /// What it is.
+    pub kind: MessageKind,
+    /// Who wrote it.
+    pub author_type: AuthorType,
+    /// Their id.
+    pub author_id: Option<i64>,
+    /// Their name.
+    pub author_name: Option<&'a str>,
+    /// What to show beside it.
+    pub flags: Json<Vec<Flag>>,
+    /// Why it is where it is.
+    pub threading: Option<Json<Decision>>,
+    /// One more than before.
+    pub version: i64,
+}
+
+/// Says anew what a message is and whose. `false`: somebody else changed it first.
+pub fn recognise(conn: &mut Conn, before: &Message, after: &Recognised<'_>) -> Result<bool, StoreError> {
+    let same = messages::table.find(before.id).filter(messages::version.eq(before.version));
+    Ok(diesel::update(same).set(after).execute(conn)? == 1)
+}
+
 /// Keeps files.
 pub fn insert_attachments(conn: &mut Conn, new: &[Attachment]) -> Result<(), StoreError> {
     if new.is_empty() {

@@ -149,24 +149,37 @@ impl<'a> Weighing<'a> {
         self.facts.ids.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// Looks at the conversations that claim an id, as strong as what it is there makes it. Whoever claimed it later counts only where they
-    /// let the sender in: a stranger who names an id makes no noise where it belongs.
+    /// Looks at the conversations that claim an id, as strong as what it is there makes it. Whoever
+    /// claimed it later counts only where they let the sender in: a stranger who names an id makes no
+    /// noise where it belongs.
     fn look_at_owners(&mut self, id: &'a str, strength: impl Fn(IdKind) -> Option<Strength>) {
         let owners = self.owners(id);
-        let is_shared = owners.iter().filter(|owner| owner.kind == IdKind::Real).count() > 1;
+        let is_shared = self.is_shared(id, owners);
         for (index, owner) in owners.iter().enumerate() {
             let Some(strength) = strength(owner.kind) else { continue };
             let before = self.looks.len();
             self.look(owner.conversation_id, strength, id);
             let Some(look) = self.looks.get_mut(before) else { continue };
             (look.is_shared, look.is_second) = (is_shared, index > 0);
-            let is_in = matches!(look.verdict, Verdict::Append | Verdict::FollowUp);
+            let is_in = look.verdict.lets_in();
             if index > 0 && !is_in {
                 self.looks.truncate(before);
             } else if is_shared && is_in {
                 break;
             }
         }
+    }
+
+    /// Whether an id is that of several messages, as far as the sender is let in where they are:
+    /// whoever else gave it to a mail of theirs takes nothing from those it belongs to.
+    fn is_shared(&self, id: &str, owners: &[IdOwner]) -> bool {
+        let real = owners.iter().filter(|owner| owner.kind == IdKind::Real);
+        let lets_in = |owner: &&IdOwner| {
+            self.facts.conversations.get(&owner.conversation_id).is_some_and(|candidate| {
+                self.judge(candidate, Strength::B, id, self.class_of_sender(candidate)).lets_in()
+            })
+        };
+        real.filter(lets_in).count() > 1
     }
 
     fn by_thread_index(&mut self) {
@@ -278,6 +291,9 @@ impl<'a> Weighing<'a> {
         } else {
             gate::judge(strength, class, mail.sender_auth, self.is_plain_forward(), self.policy)
         };
+        if verdict == Verdict::Append && candidate.junk {
+            return Verdict::Link;
+        }
         let is_over = candidate
             .closed_at
             .is_some_and(|closed_at| closed_at.plus(self.policy.reopen_within) < self.arriving.now);
@@ -299,7 +315,7 @@ impl<'a> Weighing<'a> {
     fn conclude(self) -> Decision {
         let auth = self.arriving.mail.sender_auth;
         let find = |wanted: fn(Verdict) -> bool| self.looks.iter().position(|look| wanted(look.verdict));
-        let chosen = find(|verdict| matches!(verdict, Verdict::Append | Verdict::FollowUp))
+        let chosen = find(Verdict::lets_in)
             .or_else(|| find(|verdict| matches!(verdict, Verdict::Link | Verdict::Suggest)));
         let (chosen, joined) = chosen.map_or((None, Vec::new()), |index| {
             let (index, joined) = self.together(index);

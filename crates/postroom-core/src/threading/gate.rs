@@ -23,6 +23,11 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the mail comes to those who are in the conversation, there or in one that follows it.
+    pub(super) fn lets_in(self) -> bool {
+        matches!(self, Self::Append | Self::FollowUp)
+    }
+
     /// As the decision's candidates show it.
     pub(super) fn words(self) -> &'static str {
         match self {
@@ -181,6 +186,7 @@ mod tests {
             id: ConversationId(1),
             customer_id: CustomerId(1),
             spam: false,
+            junk: false,
             same_group: true,
             closed_at: None,
             deleted: false,

@@ -168,6 +168,9 @@ pub struct Candidate {
     pub deleted: bool,
     /// Nobody wanted it.
     pub spam: bool,
+    /// Only a junk folder says that it is spam, and this mail did not come out of one: it must not
+    /// vanish where nobody looks.
+    pub junk: bool,
     /// When something last happened in it.
     pub last_activity_at: Timestamp,
     /// Its subject.

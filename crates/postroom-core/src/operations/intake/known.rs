@@ -4,7 +4,7 @@
 use super::ledger::Ledger;
 use super::people::People;
 use super::{Circumstances, Read};
-use crate::conversation::{Channel, Conversation, Status};
+use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::{AttachmentId, ConversationId, CustomerId, MessageId};
 use crate::intake::Arrival;
@@ -17,11 +17,13 @@ use crate::store::threads::KnownId;
 use crate::text::fold_address;
 use crate::threading::identity::{self, Sameness, identify};
 use crate::threading::keys::Keys;
-use crate::threading::{Candidate, Decision, Facts, Flag, IdKind, IdOwner};
+use crate::threading::{Decision, Flag, IdKind};
 use crate::time::Timestamp;
 use crate::transfer::TransferReason;
 use crate::{Error, store};
 use std::collections::{HashMap, HashSet};
+
+mod facts;
 
 /// How many conversations may claim one id: a mail that everybody names must not cost more and more.
 const CLAIMS: usize = 20;
@@ -163,87 +165,9 @@ impl Known {
         keys.message_id.as_ref().is_some_and(|id| !self.bearers(id).is_empty())
     }
 
-    /// What threading has to know of a mail's keys.
-    pub(super) fn facts(
-        &mut self,
-        cx: &mut Cx<'_>,
-        here: &Circumstances,
-        read: &Read<'_>,
-    ) -> Result<Facts, Error> {
-        let mut wanted: HashSet<ConversationId> = read.keys.conversations().collect();
-        wanted.extend(read.keys.ids().flat_map(|id| self.claims(id)).map(|known| known.conversation_id));
-        let recent = recent_of_sender(cx, here, read)?;
-        wanted.extend(&recent);
-        let mut followed = self.follow(cx, &wanted)?;
-        let mut ids: HashMap<String, Vec<IdOwner>> = HashMap::new();
-        for id in read.keys.ids() {
-            let mut owners: Vec<IdOwner> = Vec::new();
-            for known in self.claims(id) {
-                let Some(at) = followed.get(&known.conversation_id) else { continue };
-                match owners.iter_mut().find(|owner| owner.conversation_id == *at) {
-                    // Two that became one: it has come where either of them had it.
-                    Some(owner) if owner.kind == IdKind::Ghost => owner.kind = known.kind,
-                    Some(_) => {}
-                    None => owners.push(IdOwner { conversation_id: *at, kind: known.kind }),
-                }
-            }
-            ids.insert(id.to_owned(), owners);
-        }
-        let targets: Vec<ConversationId> = followed.values().copied().collect();
-        followed.extend(targets.into_iter().map(|id| (id, id)));
-        let conversations = self.candidates(cx, here, &followed)?;
-        let ids_of_ours = self.ids_of_ours(cx, read)?;
-        let untouched = self.untouched(cx, &ids)?;
-        Ok(Facts { ids, conversations, recent_of_sender: recent, untouched, ids_of_ours })
-    }
-
     /// Who claims an id and may be found by it.
     fn claims(&self, id: &str) -> impl Iterator<Item = &KnownId> {
         self.ids.get(id).into_iter().flatten().filter(|known| known.kind != IdKind::Disowned)
-    }
-
-    /// Which of the conversations that a mail's ids reach nobody has worked on: only asked where
-    /// there are several.
-    fn untouched(
-        &self,
-        cx: &mut Cx<'_>,
-        ids: &HashMap<String, Vec<IdOwner>>,
-    ) -> Result<HashSet<ConversationId>, Error> {
-        let reached: HashSet<ConversationId> =
-            ids.values().flatten().map(|owner| owner.conversation_id).collect();
-        if reached.len() < 2 {
-            return Ok(HashSet::new());
-        }
-        let reached: Vec<ConversationId> = reached.into_iter().collect();
-        let mut worked_on = store::events::worked_on(cx.conn, &reached)?;
-        // An agent's answer out of a Sent folder is told by the desk.
-        worked_on.extend(store::transfers::with_more_than_inbound(cx.conn, &reached)?);
-        let is_plain = |id: &ConversationId| {
-            self.conversations.get(id).is_some_and(|c| {
-                c.channel == Channel::Email
-                    && c.assignee_id.is_none()
-                    && c.team_id.is_none()
-                    && c.category_id.is_none()
-                    && c.deleted_at.is_none()
-            })
-        };
-        Ok(reached.into_iter().filter(|id| !worked_on.contains(id) && is_plain(id)).collect())
-    }
-
-    /// Which of the ids that a report is about name mail that left from here.
-    fn ids_of_ours(&self, cx: &mut Cx<'_>, read: &Read<'_>) -> Result<HashSet<String>, Error> {
-        if !is_report(read.mail.class) {
-            return Ok(HashSet::new());
-        }
-        let named: Vec<(&String, MessageId)> =
-            read.keys.candidates.iter().flat_map(|id| self.messages_of(id).map(move |m| (id, m))).collect();
-        let messages: Vec<MessageId> = named.iter().map(|(_, message)| *message).collect();
-        let ours: HashSet<MessageId> = store::messages::outgoing_of(cx.conn, &messages)?;
-        Ok(named
-            .into_iter()
-            .filter(|(_, message)| ours.contains(message))
-            .map(|(id, _)| id.clone())
-            .collect())
     }
 
     /// Loads conversations and follows those that were merged. Which one each has become.
@@ -281,32 +205,6 @@ impl Known {
         let ids: HashSet<&ConversationId> = followed.values().collect();
         let found: Vec<&Conversation> = ids.into_iter().filter_map(|id| self.conversations.get(id)).collect();
         self.people.look_up(cx, &found)
-    }
-
-    fn candidates(
-        &mut self,
-        cx: &mut Cx<'_>,
-        here: &Circumstances,
-        followed: &HashMap<ConversationId, ConversationId>,
-    ) -> Result<HashMap<ConversationId, Candidate>, Error> {
-        self.look_up_people(cx, followed)?;
-        let candidates = followed.iter().filter_map(|(named, target)| {
-            let conversation = self.conversations.get(target)?;
-            let candidate = Candidate {
-                id: conversation.id,
-                customer_id: conversation.customer_id,
-                same_group: here.group.contains(&conversation.mailbox_id),
-                closed_at: conversation.closed_at,
-                deleted: conversation.deleted_at.is_some(),
-                spam: conversation.status == Status::Spam,
-                last_activity_at: conversation.last_message_at,
-                subject: conversation.subject.clone(),
-                participants: self.people.of(*target),
-                confirmed_addresses: self.people.confirmed(conversation.customer_id),
-            };
-            Some((*named, candidate))
-        });
-        Ok(candidates.collect())
     }
 
     /// A conversation that threading chose.
@@ -525,20 +423,4 @@ fn merged(known: &HashMap<ConversationId, Conversation>, mut id: ConversationId)
         id = target;
     }
     id
-}
-
-/// The sender's recent conversations: only asked where nothing else could tell.
-fn recent_of_sender(
-    cx: &mut Cx<'_>,
-    here: &Circumstances,
-    read: &Read<'_>,
-) -> Result<Vec<ConversationId>, Error> {
-    if !read.keys.is_reply || !read.keys.candidates.is_empty() || read.sender.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Some(customer) = store::customers::find_by_address(cx.conn, &read.sender)? else {
-        return Ok(Vec::new());
-    };
-    let recent = store::conversations::recent_of_customer(cx.conn, customer, &here.group)?;
-    Ok(recent.into_iter().map(|conversation| conversation.id).collect())
 }

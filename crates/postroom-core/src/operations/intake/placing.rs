@@ -66,13 +66,13 @@ pub(super) fn begin(
 }
 
 /// Who wrote a mail.
-struct Author {
-    kind: AuthorType,
-    id: Option<i64>,
-    name: Option<String>,
+pub(super) struct Author {
+    pub(super) kind: AuthorType,
+    pub(super) id: Option<i64>,
+    pub(super) name: Option<String>,
 }
 
-fn author(
+pub(super) fn author(
     cx: &mut Cx<'_>,
     here: &Circumstances,
     known: &mut Known,

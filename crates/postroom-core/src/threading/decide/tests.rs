@@ -39,6 +39,7 @@ fn candidate(id: i64, customer: &str) -> Candidate {
         closed_at: None,
         deleted: false,
         spam: false,
+        junk: false,
         last_activity_at: Timestamp(0),
         subject: "Printer on fire".into(),
         participants: HashMap::from([(customer.to_owned(), ParticipantClass::Customer)]),

@@ -273,6 +273,7 @@ impl Desk {
                         closed_at: conversation.closed_at,
                         deleted: conversation.deleted,
                         spam: false,
+                        junk: false,
                         last_activity_at: conversation.last_activity_at,
                         subject: conversation.subject.clone(),
                         participants: conversation.participants.clone(),
