@@ -30,6 +30,7 @@ mod poison;
 mod problems;
 mod program;
 mod reconcile;
+mod reparse;
 mod schema;
 mod senders;
 mod sending;

@@ -51,6 +51,24 @@ pub fn unpack(blob: &Blob, stored: Vec<u8>) -> Result<Vec<u8>, Error> {
     if sha256_hex(&bytes) == blob.hash { Ok(bytes) } else { Err(damaged()) }
 }
 
+/// How kept bytes were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// They are not where they are kept.
+    Missing,
+    /// They are not what their hash says.
+    Damaged,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::Damaged => "damaged",
+        })
+    }
+}
+
 /// The row for a raw mail.
 pub(crate) fn row(raw: &RawMail, now: Timestamp) -> Blob {
     Blob {
@@ -84,14 +102,19 @@ impl Desk {
 
     /// The bytes under a hash. Blocks.
     pub fn load_here(&self, hash: &str) -> Result<Vec<u8>, Error> {
+        self.find_here(hash)?.map_err(|loss| Error::Blob(PortError::new(format!("blob {hash} is {loss}"))))
+    }
+
+    /// The bytes under a hash, or how they were lost; fails only where they can't be looked for. Blocks.
+    pub(crate) fn find_here(&self, hash: &str) -> Result<Result<Vec<u8>, Loss>, Error> {
         let found = self.read_here(&Actor::system(), |cx| Ok(store::blobs::find(cx.conn, hash)?))?;
-        let missing = || Error::Blob(PortError::new(format!("blob {hash} is missing")));
-        let blob = found.ok_or_else(missing)?;
+        let Some(blob) = found else { return Ok(Err(Loss::Missing)) };
         let stored = match &blob.content {
-            Some(content) => content.clone(),
-            None => self.ports().keeper.get(hash).map_err(Error::Blob)?.ok_or_else(missing)?,
+            Some(content) => Some(content.clone()),
+            None => self.ports().keeper.get(hash).map_err(Error::Blob)?,
         };
-        unpack(&blob, stored)
+        let Some(stored) = stored else { return Ok(Err(Loss::Missing)) };
+        Ok(unpack(&blob, stored).map_err(|_| Loss::Damaged))
     }
 
     /// [`Desk::load_here`] off the caller's thread.

@@ -48,6 +48,8 @@ words! {
         MessageComplained = "message.complained",
         /// A mail that was too large to be taken in has come whole.
         MessageCompleted = "message.completed",
+        /// A kept mail was read anew; `fields` names what it says otherwise now.
+        MessageReparsed = "message.reparsed",
         /// A note was written.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.

@@ -56,6 +56,44 @@ words! {
         Failed = "failed",
     }
 
+    /// What of a message a reader may read otherwise than the one before it did.
+    pub enum ReadField {
+        /// The sender's name. Never the address: the message was placed by it.
+        From = "from",
+        /// To.
+        To = "to",
+        /// Cc.
+        Cc = "cc",
+        /// Reply-To.
+        ReplyTo = "reply_to",
+        /// Its own subject; the conversation's stays.
+        Subject = "subject",
+        /// The whole text.
+        Text = "text",
+        /// What is new in it.
+        ReplyText = "reply_text",
+        /// What it quotes.
+        QuotedText = "quoted_text",
+        /// Its signature.
+        Signature = "signature",
+        /// Whether it has HTML.
+        HasHtml = "has_html",
+        /// What kind of mail it is.
+        Class = "class",
+        /// Why it is of that kind.
+        Signals = "signals",
+        /// Whether it was read whole.
+        Flags = "flags",
+        /// Whom a bounce is about.
+        FailedRecipients = "failed_recipients",
+        /// What its Date header says.
+        SentAt = "sent_at",
+        /// Its files.
+        Attachments = "attachments",
+        /// What the same mail is known by when it comes again.
+        Fingerprint = "fingerprint",
+    }
+
     /// What became of one recipient.
     pub enum RecipientState {
         /// Not tried yet.

@@ -18,6 +18,7 @@ mod mailboxes;
 mod me;
 mod messages;
 mod reconcile;
+mod reparse;
 mod simulate;
 mod tags;
 mod teams;
@@ -34,6 +35,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(conversations::routes)
         .configure(messages::routes)
         .configure(transfers::routes)
+        .configure(reparse::routes)
         .configure(simulate::routes)
         .configure(attachments::routes)
         .configure(customers::routes)

@@ -6,5 +6,6 @@ pub mod event;
 pub mod grant;
 pub mod message;
 pub mod message_page;
+pub mod reparse;
 pub mod simulation;
 pub mod transfer;

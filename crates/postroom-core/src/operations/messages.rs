@@ -23,6 +23,7 @@ use crate::{Error, store};
 use std::collections::HashMap;
 use std::time::Duration;
 
+pub mod reparse;
 mod reply;
 
 /// A message with what is shown beside it.

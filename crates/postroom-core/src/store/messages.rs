@@ -290,6 +290,91 @@ pub fn recognise(conn: &mut Conn, before: &Message, after: &Recognised<'_>) -> R
     Ok(diesel::update(same).set(after).execute(conn)? == 1)
 }
 
+/// What a mail that is read anew may change of its message.
+#[derive(Debug, AsChangeset)]
+#[diesel(table_name = messages, treat_none_as_null = true)]
+pub struct Reread<'a> {
+    /// What kind of mail.
+    pub class: Class,
+    /// The sender's name.
+    pub author_name: Option<&'a str>,
+    /// The From address.
+    pub sender: Option<Json<Address>>,
+    /// Who it went to.
+    pub recipients: Json<Recipients>,
+    /// Its subject.
+    pub subject: &'a str,
+    /// The whole text.
+    pub content: &'a str,
+    /// What is new in it.
+    pub reply_content: Option<&'a str>,
+    /// Where its signature and its quote are.
+    pub text_parts: Json<TextParts>,
+    /// It has HTML of its own.
+    pub has_html: bool,
+    /// The sameness of mails.
+    pub fingerprint: Option<&'a [u8]>,
+    /// What to show beside it.
+    pub flags: Json<Vec<Flag>>,
+    /// Why its class.
+    pub signals: Json<Vec<String>>,
+    /// Whom a bounce is about.
+    pub failed_recipients: Json<Vec<FailedRecipient>>,
+    /// The Date header.
+    pub sent_at: Option<Timestamp>,
+    /// One more than before.
+    pub version: i64,
+}
+
+/// Writes what a mail says that was read anew. `false`: somebody else changed its message first.
+pub fn reread(conn: &mut Conn, before: &Message, after: &Reread<'_>) -> Result<bool, StoreError> {
+    let same = messages::table.find(before.id).filter(messages::version.eq(before.version));
+    Ok(diesel::update(same).set(after).execute(conn)? == 1)
+}
+
+/// The mails that came into a mailbox after a number and are kept, in their order.
+pub fn kept_mails(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    after: MessageId,
+    limit: i64,
+) -> Result<Vec<MessageId>, StoreError> {
+    Ok(messages::table
+        .filter(messages::id.gt(after))
+        .filter(messages::mailbox_id.eq(mailbox))
+        .filter(messages::kind.eq(MessageKind::Inbound))
+        .filter(messages::raw_hash.is_not_null())
+        .order(messages::id.asc())
+        .limit(limit)
+        .select(messages::id)
+        .load(conn)?)
+}
+
+/// Makes the files of a message these: those that are known by their id are written over, the others
+/// kept anew, and what is not among them goes.
+pub fn set_attachments(conn: &mut Conn, message: MessageId, files: &[Attachment]) -> Result<(), StoreError> {
+    let ids: Vec<AttachmentId> = files.iter().map(|file| file.id.clone()).collect();
+    let of_message = || attachments::table.filter(attachments::message_id.eq(message));
+    diesel::delete(of_message().filter(attachments::id.ne_all(ids))).execute(conn)?;
+    let mut new = Vec::new();
+    for file in files {
+        let changed = diesel::update(of_message().filter(attachments::id.eq(&file.id)))
+            .set((
+                attachments::part.eq(file.part),
+                attachments::filename.eq(&file.filename),
+                attachments::content_type.eq(&file.content_type),
+                attachments::size.eq(file.size),
+                attachments::inline.eq(file.inline),
+                attachments::content_id.eq(&file.content_id),
+            ))
+            .execute(conn)?;
+        if changed == 0 {
+            new.push(file.clone());
+        }
+    }
+    insert_attachments(conn, &new)
+}
+
 /// Keeps files.
 pub fn insert_attachments(conn: &mut Conn, new: &[Attachment]) -> Result<(), StoreError> {
     if new.is_empty() {

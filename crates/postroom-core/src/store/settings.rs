@@ -29,3 +29,9 @@ pub fn set(conn: &mut Conn, key: &str, value: &str) -> Result<(), StoreError> {
         .execute(conn))?;
     Ok(())
 }
+
+/// Forgets a value.
+pub fn delete(conn: &mut Conn, key: &str) -> Result<(), StoreError> {
+    diesel::delete(settings::table.find(key)).execute(conn)?;
+    Ok(())
+}

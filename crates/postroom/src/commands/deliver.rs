@@ -128,6 +128,8 @@ fn take_in(desk: &Desk, named: &str, raw: &[u8]) -> Result<(), Refused> {
         history: None,
         arrivals: vec![arrival],
     };
-    patiently(desk, &batch).context("the mail can't be taken in now").map_err(Refused::later)?;
+    patiently(|| desk.receive_here(&batch))
+        .context("the mail can't be taken in now")
+        .map_err(Refused::later)?;
     Ok(())
 }

@@ -201,7 +201,7 @@ impl Importer<'_> {
                 history: Some(self.history),
                 arrivals,
             };
-            let receipts = patiently(self.desk, &batch).context("mail can't be taken in")?;
+            let receipts = patiently(|| self.desk.receive_here(&batch)).context("mail can't be taken in")?;
             let odd: Vec<&str> = receipts
                 .iter()
                 .filter(|receipt| receipt.verdict != Verdict::Accepted)

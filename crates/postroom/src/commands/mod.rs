@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod import;
 mod mailbox;
+mod message;
 mod migrate;
 mod openapi;
 mod progress;
@@ -21,7 +22,6 @@ mod token;
 use crate::config::Config;
 use clap::{Parser, Subcommand, ValueEnum};
 use postroom_core::desk::Desk;
-use postroom_core::intake::{Batch, Receipt};
 use postroom_core::store::StoreError;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +64,9 @@ enum Command {
     /// Add, list, test and reconcile mailboxes, and see what became of their mail.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
+    /// Read kept mail anew, after an upgrade that reads mail better.
+    #[command(subcommand)]
+    Message(message::Command),
     /// Take mail from elsewhere in as history: nobody is told or answered. It may be run again.
     #[command(subcommand)]
     Import(import::Command),
@@ -125,6 +128,7 @@ impl Arguments {
             Command::Token(command) => token::run(&config()?, command),
             Command::Agent(command) => agent::run(&config()?, command),
             Command::Mailbox(command) => mailbox::run(&config()?, command),
+            Command::Message(command) => message::run(&config()?, &command),
             Command::Import(command) => import::run(&config()?, &command),
             Command::Deliver(arguments) => Ok(deliver::run(self.config.as_deref(), &arguments)),
         }
@@ -198,12 +202,14 @@ impl Refusal {
 /// How often a database that others hold is waited for, some seconds each time.
 const PATIENCE: usize = 6;
 
-/// Takes a batch in beside a daemon that may hold the database for a while. To take it in twice is
-/// the same as once.
-fn patiently(desk: &Desk, batch: &Batch) -> Result<Vec<Receipt>, postroom_core::Error> {
+/// Does something beside a daemon that may hold the database for a while. What is done must be the
+/// same twice as once.
+fn patiently<T>(
+    mut work: impl FnMut() -> Result<T, postroom_core::Error>,
+) -> Result<T, postroom_core::Error> {
     let mut tries = 1;
     loop {
-        match desk.receive_here(batch) {
+        match work() {
             Err(
                 postroom_core::Error::Busy
                 | postroom_core::Error::Store { source: StoreError::Busy | StoreError::Again, .. },
