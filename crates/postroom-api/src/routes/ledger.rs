@@ -13,6 +13,7 @@ use actix_web::{HttpResponse, get, post};
 use postroom_core::id::{ConversationId, LedgerId, MailboxId, MessageId};
 use postroom_core::intake::Verdict;
 use postroom_core::operations::ledger::{self, LedgerCard};
+use postroom_core::store::ledger::Entry;
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -65,19 +66,20 @@ page_of!(
 
 impl From<LedgerCard> for LedgerEntry {
     fn from(LedgerCard { entry, conversation_id }: LedgerCard) -> Self {
+        let Entry { id, row } = entry;
         Self {
-            id: entry.id,
-            folder: entry.folder,
-            location: entry.location,
-            uid: entry.uid,
-            verdict: entry.verdict,
-            reason: entry.reason,
-            message_id: entry.message_id,
+            id,
+            folder: row.folder,
+            location: row.location,
+            uid: row.uid,
+            verdict: row.verdict,
+            reason: row.reason,
+            message_id: row.message_id,
             conversation_id,
-            has_raw: entry.raw_hash.is_some(),
-            size: entry.size,
-            received_at: entry.internal_date,
-            created_at: entry.created_at,
+            has_raw: row.raw_hash.is_some(),
+            size: row.size,
+            received_at: row.internal_date,
+            created_at: row.created_at,
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::id::MailboxId;
 use crate::intake::Verdict;
 use crate::lease::Lease;
 use crate::mailbox::FolderCursor;
-use crate::store::ledger::{MailAction, NewEntry, Pending};
+use crate::store::ledger::NewEntry;
 use crate::store::mailboxes::{AfterPoll, PollEnd, PollState};
+use crate::store::pending::{MailAction, Pending};
 use crate::time::Timestamp;
 use crate::{Error, backoff, store};
 use std::collections::HashSet;
@@ -209,7 +210,7 @@ pub fn begin_folder(
         wanted_since,
         history_before: Some(history_before),
     };
-    store::ledger::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
+    store::pending::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
     Ok(store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?)
 }
 
@@ -227,7 +228,7 @@ pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(
         .filter(|(_, location)| !known.contains(*location))
         .map(|((uid, size), _)| folder.pending(*uid, *size))
         .collect();
-    store::ledger::insert_pending(cx.conn, &waiting)?;
+    store::pending::insert(cx.conn, &waiting)?;
     let before = store::mailboxes::folder(cx.conn, folder.mailbox_id, &folder.name)?;
     let before = before.ok_or(Error::NotFound("folder"))?;
     let cursor = folder.cursor(before.last_uid.max(last_uid), &before);
@@ -236,7 +237,7 @@ pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(
 
 /// What waits in a folder: untried first, then in the order of numbers.
 pub fn waiting(cx: &mut Cx<'_>, folder: &Folder, limit: i64) -> Result<Vec<Pending>, Error> {
-    Ok(store::ledger::pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, limit)?)
+    Ok(store::pending::list(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, limit)?)
 }
 
 /// Notes that mail was tried in vain. What was tried often enough is put aside, so that it
@@ -244,10 +245,10 @@ pub fn waiting(cx: &mut Cx<'_>, folder: &Folder, limit: i64) -> Result<Vec<Pendi
 pub fn missed(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64], why: &str) -> Result<(), Error> {
     leases::hold(cx, &folder.lease)?;
     let why = crate::text::one_line(why, 500);
-    store::ledger::note_attempt(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids, &why)?;
+    store::pending::note_attempt(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids, &why)?;
     let tries = cx.settings.ingest_tries;
     let tried =
-        store::ledger::tried_in_vain(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, tries)?;
+        store::pending::tried_in_vain(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, tries)?;
     set_aside(cx, folder, &tried, Verdict::Quarantined)
 }
 
@@ -287,7 +288,7 @@ fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdi
         .collect();
     store::ledger::write(cx.conn, &entries)?;
     let uids: Vec<i64> = mails.iter().map(|mail| mail.uid).collect();
-    store::ledger::delete_pending(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, &uids)?;
+    store::pending::delete(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, &uids)?;
     if verdict == Verdict::Quarantined {
         store::mailboxes::count(cx.conn, folder.mailbox_id, 0, 0, mails.len() as i64)?;
         for mail in mails {
@@ -316,11 +317,11 @@ pub fn unknown(
 
 /// What is due to be done on the server, to mail that is safely here.
 pub fn due_actions(cx: &mut Cx<'_>, folder: &Folder) -> Result<Vec<MailAction>, Error> {
-    Ok(store::ledger::due_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, cx.now)?)
+    Ok(store::pending::due_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, cx.now)?)
 }
 
 /// These were done.
 pub fn actions_done(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64]) -> Result<(), Error> {
     leases::hold(cx, &folder.lease)?;
-    Ok(store::ledger::delete_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids)?)
+    Ok(store::pending::delete_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids)?)
 }

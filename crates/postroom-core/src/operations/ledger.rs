@@ -14,7 +14,8 @@ use crate::intake::{Arrival, Batch, History, Verdict};
 use crate::mailbox::{FolderCursor, FolderRole, Mailbox, Source};
 use crate::page::{Page, PageRequest};
 use crate::ports::ReadContext;
-use crate::store::ledger::{Entry, Pending};
+use crate::store::ledger::Entry;
+use crate::store::pending::Pending;
 use crate::{Error, store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -109,12 +110,12 @@ pub fn taken_in(
 ) -> Result<Vec<TakenIn>, Error> {
     readable(cx, id)?;
     let entries = store::ledger::at(cx.conn, id, folder, locations)?;
-    let known = cards(cx, entries)?.into_iter().map(|card| TakenIn {
-        location: card.entry.location,
-        verdict: card.entry.verdict,
-        reason: card.entry.reason,
-        message_id: card.entry.message_id,
-        conversation_id: card.conversation_id,
+    let known = cards(cx, entries)?.into_iter().map(|LedgerCard { entry, conversation_id }| TakenIn {
+        location: entry.row.location,
+        verdict: entry.row.verdict,
+        reason: entry.row.reason,
+        message_id: entry.row.message_id,
+        conversation_id,
     });
     Ok(known.collect())
 }
@@ -136,7 +137,7 @@ fn reopen(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, E
     }
     let waits = if let Some(uidvalidity) = generation(cx, &mailbox, &before)? {
         let waiting = pending(&before, id, uidvalidity)?;
-        store::ledger::insert_pending(cx.conn, &[waiting])?;
+        store::pending::insert(cx.conn, &[waiting])?;
         "it is fetched again by the next poll"
     } else if matches!(mailbox.source, Source::Maildir { .. }) && before.folder == crate::mailbox::MAILDIR {
         "it is read again by the next poll"
@@ -236,7 +237,7 @@ impl Desk {
                 find(cx, id, row)
             })
             .await?;
-        match found.entry.raw_hash {
+        match found.entry.row.raw_hash {
             Some(hash) => self.load(hash).await,
             None => Err(Error::NotFound("raw mail here: it never got this far")),
         }

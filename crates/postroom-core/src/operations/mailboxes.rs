@@ -273,7 +273,7 @@ fn write(
     let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?.ok_or_else(overtaken)?;
     let is_forgotten = super::authorizations::forget_for_new_servers(cx, before, &after)?;
     if before.source != after.source {
-        store::ledger::forget_actions(cx.conn, before.id)?;
+        store::pending::forget_actions(cx.conn, before.id)?;
     }
     if !check::is_same_place(&before.source, &after.source) {
         // The numbers of another account mean other mails: they must hide none, and nothing that

@@ -13,7 +13,7 @@ use crate::mailbox::{Credential, End, FolderCursor, Import, MAILDIR, Mailbox, So
 use crate::operations::authorizations::NoLogin;
 use crate::ports::{Inspect, PortError, SeenFile, SeenFolder};
 use crate::store;
-use crate::store::ledger::Pending;
+use crate::store::pending::Pending;
 use crate::time::Timestamp;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -101,7 +101,7 @@ fn held(cx: &mut Cx<'_>, id: MailboxId, folder: &str) -> Result<Held, Error> {
     };
     Ok(Held {
         known: store::ledger::uids(cx.conn, id, folder, &cursor.place())?,
-        waiting: store::ledger::pending_uids(cx.conn, id, folder, cursor.uidvalidity)?,
+        waiting: store::pending::uids(cx.conn, id, folder, cursor.uidvalidity)?,
         cursor: Some(cursor),
     })
 }
@@ -201,7 +201,7 @@ fn plan(
             asked_for: true,
         })
         .collect();
-    store::ledger::insert_pending(cx.conn, &waiting)?;
+    store::pending::insert(cx.conn, &waiting)?;
     Ok(waiting.len() as i64)
 }
 

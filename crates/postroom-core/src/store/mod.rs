@@ -18,6 +18,7 @@ pub mod mailboxes;
 pub mod messages;
 pub mod migrate;
 pub mod outbox;
+pub mod pending;
 pub mod people;
 pub(crate) mod schema;
 pub mod settings;

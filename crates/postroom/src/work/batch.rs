@@ -3,7 +3,7 @@
 use postroom_core::Error;
 use postroom_core::desk::Desk;
 use postroom_core::intake::{Batch, Receipt};
-use postroom_core::store::ledger::Pending;
+use postroom_core::store::pending::Pending;
 use postroom_ingest::source::MailSource;
 
 /// Mails of one batch at the most.

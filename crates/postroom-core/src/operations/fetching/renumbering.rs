@@ -9,7 +9,8 @@ use crate::event::{About, EventType, NewEvent};
 use crate::id::MessageId;
 use crate::intake::Verdict;
 use crate::mailbox::FolderCursor;
-use crate::store::ledger::{MailAction, NewEntry, Pending, Seen};
+use crate::store::ledger::{NewEntry, Seen};
+use crate::store::pending::{MailAction, Pending};
 use crate::time::Timestamp;
 use crate::word::words;
 use crate::{Error, store};
@@ -143,9 +144,9 @@ pub fn renumber(
         .collect();
     store::ledger::write(cx.conn, &entries.collect::<Vec<_>>())?;
     store::mailboxes::count(cx.conn, folder.mailbox_id, 0, known.len() as i64, 0)?;
-    store::ledger::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
-    store::ledger::insert_pending(cx.conn, &waiting)?;
-    store::ledger::insert_actions(cx.conn, &actions)?;
+    store::pending::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
+    store::pending::insert(cx.conn, &waiting)?;
+    store::pending::insert_actions(cx.conn, &actions)?;
     let cursor = FolderCursor {
         history_before: last_known.map(|last| last.minus(OVERLAP)).or(old.history_before),
         ..folder.cursor(last_uid, old)
@@ -176,7 +177,7 @@ fn carried_over(
     seen: &[Seen],
     known: &BTreeMap<i64, &Seen>,
 ) -> Result<Vec<MailAction>, Error> {
-    let queued = store::ledger::actions(cx.conn, folder.mailbox_id, &folder.name)?;
+    let queued = store::pending::actions(cx.conn, folder.mailbox_id, &folder.name)?;
     let at: HashMap<&str, MessageId> =
         seen.iter().filter_map(|mail| Some((mail.location.as_str(), mail.message_id?))).collect();
     let due: HashMap<MessageId, &MailAction> = queued

@@ -5,7 +5,8 @@ use crate::cx::Cx;
 use crate::id::{ConversationId, MailboxId, MessageId};
 use crate::intake::{Arrival, Batch, Receipt, Verdict};
 use crate::mailbox::{FolderRole, Mailbox};
-use crate::store::ledger::{MailAction, NewEntry};
+use crate::store::ledger::NewEntry;
+use crate::store::pending::MailAction;
 use crate::time::Timestamp;
 use crate::{Error, store};
 use std::time::Duration;
@@ -143,11 +144,11 @@ impl Ledger {
         store::ledger::write(cx.conn, &self.entries)?;
         store::mailboxes::count(cx.conn, self.mailbox_id, self.accepted, self.duplicates, self.failed)?;
         if let Some(uidvalidity) = self.uidvalidity {
-            store::ledger::delete_pending(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &self.uids)?;
+            store::pending::delete(cx.conn, self.mailbox_id, &self.folder, uidvalidity, &self.uids)?;
             if self.role == FolderRole::Inbox
                 && let Some((action, after)) = action(&mailbox.source)
             {
-                store::ledger::insert_actions(cx.conn, &self.actions(uidvalidity, &action, after))?;
+                store::pending::insert_actions(cx.conn, &self.actions(uidvalidity, &action, after))?;
             }
         }
         Ok(self.receipts)

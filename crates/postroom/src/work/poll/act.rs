@@ -3,7 +3,7 @@
 use super::{FolderPoll, Stopped};
 use postroom_core::actor::Actor;
 use postroom_core::operations::fetching::{self, Folder};
-use postroom_core::store::ledger::MailAction;
+use postroom_core::store::pending::MailAction;
 use postroom_ingest::source::MailSource;
 use std::collections::BTreeMap;
 

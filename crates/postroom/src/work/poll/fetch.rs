@@ -6,7 +6,7 @@ use postroom_core::actor::Actor;
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::operations::fetching::{self, Folder};
 use postroom_core::ports::ReadContext;
-use postroom_core::store::ledger::Pending;
+use postroom_core::store::pending::Pending;
 use postroom_ingest::error::SourceError;
 use postroom_ingest::source::{Fetched, MailSource};
 use std::collections::HashSet;
