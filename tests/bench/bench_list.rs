@@ -159,6 +159,7 @@ fn arrival(desk: &Desk, number: usize) -> Arrival {
         raw: desk.keep_here(&raw).expect("bytes can be compressed"),
         oversized: false,
         is_history: false,
+        asked_for: false,
     }
 }
 

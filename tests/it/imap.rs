@@ -7,6 +7,7 @@ mod faults;
 mod numbers;
 mod odd;
 mod special;
+mod tries;
 
 use crate::mailing::*;
 use serde_json::{Value, json};

@@ -107,6 +107,7 @@ fn batch(desk: &Desk, lease: &Lease) -> Batch {
         raw: desk.keep_here(&raw).expect("it is kept"),
         oversized: false,
         is_history: false,
+        asked_for: false,
     };
     Batch {
         mailbox_id: lease.mailbox_id(),
@@ -147,8 +148,9 @@ async fn whatever_a_daemon_writes_too_late_is_refused() {
     let before = status(&desk, mailbox).await;
 
     let here = desk.desk().clone();
-    let waiting =
-        here.read_here(&Actor::system(), |cx| fetching::waiting(cx, &folder, 10)).expect("it can be read");
+    let waiting = here
+        .read_here(&Actor::system(), |cx| fetching::waiting(cx, &folder, false, 10))
+        .expect("it can be read");
     assert_eq!(waiting.len(), 1);
     let cursor = here.read_here(&Actor::system(), |cx| fetching::cursor(cx, folder.mailbox_id, "INBOX"));
     let cursor = cursor.expect("it can be read").expect("it was begun");
@@ -160,7 +162,12 @@ async fn whatever_a_daemon_writes_too_late_is_refused() {
             fetching::renumber(cx, &folder, &cursor, 5, &[], Renumbered::Restored)
         }),
         here.write_here(&Actor::system(), |cx| fetching::plan(cx, &folder, &[(2, 100)])),
-        here.write_here(&Actor::system(), |cx| fetching::missed(cx, &folder, &[1], "late")),
+        here.write_here(&Actor::system(), |cx| {
+            fetching::missed(cx, &folder, &waiting, "late", fetching::Fault::Mail)
+        })
+        .map(drop),
+        here.write_here(&Actor::system(), |cx| fetching::blame(cx, &folder, &waiting)),
+        here.write_here(&Actor::system(), |cx| fetching::reopen(cx, &folder, &[])),
         here.write_here(&Actor::system(), |cx| fetching::gone(cx, &folder, &waiting)),
         here.write_here(&Actor::system(), |cx| fetching::ignored(cx, &folder, &waiting, "late")),
         here.write_here(&Actor::system(), |cx| fetching::actions_done(cx, &folder, &[1])),

@@ -57,6 +57,8 @@ pub struct Arrival {
     pub oversized: bool,
     /// It was there long before it was found: nothing automatic may follow from it.
     pub is_history: bool,
+    /// Somebody asked for this very mail: it comes in though it goes round in circles.
+    pub asked_for: bool,
 }
 
 /// How mail comes in that was dealt with elsewhere, long ago: an import. It opens, wakes and reopens

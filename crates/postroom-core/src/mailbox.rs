@@ -377,6 +377,12 @@ pub struct MailboxStatus {
     pub syncing: bool,
     /// Mail that is known to be there and not yet here.
     pub pending: i64,
+    /// How much of that did not come when it was tried. It is tried again, with growing pauses; no
+    /// other mail waits for it.
+    pub retrying: i64,
+    /// When the next mail is tried again that did not come: of those in `retrying`, and of those that
+    /// were put aside (`failed`) without their bytes. Asking for a poll tries the former at once.
+    pub next_try_at: Option<Timestamp>,
     /// Mail taken in, oversized mail included.
     pub accepted: i64,
     /// Copies of mail that was here already.

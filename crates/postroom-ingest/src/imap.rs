@@ -18,6 +18,7 @@ use imap_proto::NameAttribute;
 use jiff::civil::Date;
 use postroom_core::threading::keys::own_id;
 use postroom_core::time::Timestamp;
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -281,15 +282,16 @@ impl MailSource for ImapSession {
         let mut listed = Vec::new();
         self.in_pieces(from, LISTED, true, |this, set| {
             let fetches = this.ask("list mails", |session| session.uid_fetch(set, "(UID RFC822.SIZE)"))?;
-            let found = fetches
-                .iter()
-                .filter_map(|fetch| Some(Listed { uid: fetch.uid?, size: u64::from(fetch.size?) }));
+            // News about a mail has no size, and some servers leave it out: the mail is there.
+            let found = fetches.iter().filter_map(|fetch| {
+                Some(Listed { uid: fetch.uid?, size: u64::from(fetch.size.unwrap_or(0)) })
+            });
             // `n:*` is answered with the last mail where there is none above n
             // (RFC 3501 section 6.4.8).
             listed.extend(found.filter(|mail| mail.uid > last_uid));
             Ok(u32::try_from(fetches.len()).unwrap_or(u32::MAX))
         })?;
-        listed.sort_unstable_by_key(|mail| mail.uid);
+        listed.sort_unstable_by_key(|mail| (mail.uid, Reverse(mail.size)));
         listed.dedup_by_key(|mail| mail.uid);
         Ok(listed)
     }

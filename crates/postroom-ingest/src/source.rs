@@ -24,7 +24,8 @@ pub struct FolderState {
 pub struct Listed {
     /// Its number in the folder.
     pub uid: u32,
-    /// Its size in bytes, as the server reckons it; some are off by a little.
+    /// Its size in bytes, as the server reckons it; some are off by a little, and 0 is a size that it
+    /// does not say.
     pub size: u64,
 }
 

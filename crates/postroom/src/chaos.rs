@@ -7,9 +7,21 @@ use postroom_core::id::MailboxId;
 use postroom_core::intake::Batch;
 use postroom_core::operations::fetching::{self, Folder};
 use postroom_ingest::source::MailSource;
+use postroom_ingest::transport::Timeouts;
+use std::time::Duration;
 
 /// The variable of the environment that names the fault; the program does as it should without it.
 const SWITCH: &str = "POSTROOM_CHAOS";
+
+/// The variable that says after how many milliseconds a silent IMAP server is given up.
+const SILENCE: &str = "POSTROOM_CHAOS_SILENCE_MS";
+
+/// The usual limits, or a shorter one for silence: a test of a server that stalls need not stall as long.
+pub(crate) fn timeouts() -> Timeouts {
+    let usual = Timeouts::default();
+    let set = crate::config::variable(SILENCE).and_then(|text| text.parse().ok());
+    Timeouts { io: set.map_or(usual.io, Duration::from_millis), ..usual }
+}
 
 /// What is done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

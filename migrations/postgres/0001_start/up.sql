@@ -135,8 +135,11 @@ CREATE TABLE pending_mails (
   uid BIGINT NOT NULL,
   size BIGINT NOT NULL,
   attempts INTEGER NOT NULL,
+  breaks INTEGER NOT NULL,
   last_error TEXT,
   asked_for BOOLEAN NOT NULL,
+  next_try_at BIGINT NOT NULL,
+  was_aside BOOLEAN NOT NULL,
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 );
 
@@ -366,11 +369,13 @@ CREATE TABLE ledger (
   raw_hash TEXT,
   size BIGINT NOT NULL,
   internal_date BIGINT,
+  next_try_at BIGINT,
   created_at BIGINT NOT NULL,
   UNIQUE (mailbox_id, folder, location)
 );
 CREATE INDEX ledger_message ON ledger (message_id);
 CREATE INDEX ledger_mailbox ON ledger (mailbox_id, id);
+CREATE INDEX ledger_next_try ON ledger (mailbox_id, next_try_at) WHERE next_try_at IS NOT NULL;
 
 -- Files. `part` says where in the message's raw mail; an upload has a blob of its own.
 CREATE TABLE attachments (

@@ -135,8 +135,11 @@ CREATE TABLE pending_mails (
   uid INTEGER NOT NULL,
   size INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
+  breaks INTEGER NOT NULL,
   last_error TEXT,
   asked_for INTEGER NOT NULL CHECK (asked_for IN (0, 1)),
+  next_try_at INTEGER NOT NULL,
+  was_aside INTEGER NOT NULL CHECK (was_aside IN (0, 1)),
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 ) STRICT;
 
@@ -366,11 +369,13 @@ CREATE TABLE ledger (
   raw_hash TEXT,
   size INTEGER NOT NULL,
   internal_date INTEGER,
+  next_try_at INTEGER,
   created_at INTEGER NOT NULL,
   UNIQUE (mailbox_id, folder, location)
 ) STRICT;
 CREATE INDEX ledger_message ON ledger (message_id);
 CREATE INDEX ledger_mailbox ON ledger (mailbox_id, id);
+CREATE INDEX ledger_next_try ON ledger (mailbox_id, next_try_at) WHERE next_try_at IS NOT NULL;
 
 -- Files. `part` says where in the message's raw mail; an upload has a blob of its own.
 CREATE TABLE attachments (

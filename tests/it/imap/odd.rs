@@ -2,10 +2,13 @@
 
 use super::{deliver, sink};
 use crate::mailing::*;
+use postroom_core::time::Clock;
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use support::desk::TestDesk;
+use std::path::PathBuf;
+use std::time::Duration;
+use support::desk::{BEGINNING, TestDesk};
 use support::dovecot::Dovecot;
 use support::mail::mail;
 
@@ -52,7 +55,7 @@ async fn a_mail_above_the_limit_is_kept_in_part_and_left_on_the_server() {
     deliver(&dovecot, 0..1);
     dovecot.deliver("support", "INBOX", large.build());
     deliver(&dovecot, 1..2);
-    let clock = postroom_core::time::Clock::System;
+    let clock = Clock::System;
     let desk = TestDesk::start_with(clock, |config| config.limits.mail_mib = 1).await;
     let after = json!({"after_ingest": {"type": "delete", "after_days": 0}});
     let mailbox = add(&desk, with(imap(&dovecot), after), sink()).await;
@@ -88,8 +91,8 @@ async fn a_mail_above_the_limit_is_kept_in_part_and_left_on_the_server() {
     desk.stop().await;
 }
 
-/// Takes from everybody, Dovecot included, the right to read the newest mail.
-fn poison(dovecot: &Dovecot, size_in_name: bool) {
+/// Takes from everybody, Dovecot included, the right to read the newest mail. Returns its file.
+pub(super) fn poison(dovecot: &Dovecot, size_in_name: bool) -> PathBuf {
     let name = dovecot.stored("support", "INBOX").pop().expect("a mail is there").name;
     let folder = dovecot.maildir("support", "INBOX").join("new");
     let size = fs::metadata(folder.join(&name)).expect("the mail is there").len();
@@ -98,6 +101,7 @@ fn poison(dovecot: &Dovecot, size_in_name: bool) {
         if size_in_name { folder.join(format!("{name},S={size},W={size}")) } else { folder.join(&name) };
     fs::rename(folder.join(&name), &path).expect("the mail is our own");
     fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("the mail is our own");
+    path
 }
 
 async fn poison_stands_alone(size_in_name: bool) {
@@ -105,7 +109,7 @@ async fn poison_stands_alone(size_in_name: bool) {
     deliver(&dovecot, 0..2);
     poison(&dovecot, size_in_name);
     deliver(&dovecot, 2..4);
-    let clock = postroom_core::time::Clock::System;
+    let clock = Clock::fixed(BEGINNING);
     let desk = TestDesk::start_with(clock, |config| config.limits.ingest_tries = 3).await;
     let mailbox = add(&desk, imap(&dovecot), sink()).await;
     // The others come in; the bad one is tried so often and then put aside.
@@ -113,25 +117,36 @@ async fn poison_stands_alone(size_in_name: bool) {
     assert_eq!(status["accepted"], 3, "{status}");
     assert_eq!(status["state"], "degraded", "{status}");
     assert!(status["last_error"].is_string(), "{status}");
+    assert_eq!((&status["pending"], &status["retrying"]), (&json!(1), &json!(1)), "{status}");
+    assert!(status["next_try_at"].is_string(), "{status}");
+    // Asked for ahead of its time, it is tried, and that counts for nothing.
     for _ in 0..3 {
         status = sync(&desk, mailbox).await;
     }
+    assert_eq!((&status["pending"], &status["failed"]), (&json!(1), &json!(0)), "{status}");
+    for (number, pause) in [(4, 1), (5, 15)] {
+        assert_eq!(status["failed"], 0, "{status}");
+        deliver(&dovecot, [number]);
+        desk.desk().advance_clock(Duration::from_mins(pause));
+        status = sync(&desk, mailbox).await;
+    }
     assert_eq!(
-        (&status["state"], &status["accepted"], &status["pending"], &status["failed"]),
-        (&json!("ok"), &json!(3), &json!(0), &json!(1)),
+        (&status["accepted"], &status["pending"], &status["failed"]),
+        (&json!(5), &json!(0), &json!(1)),
         "{status}"
     );
+    assert_eq!(sync(&desk, mailbox).await["state"], "ok");
     let events = desk.event_types().await;
     assert_eq!(events.iter().filter(|event| *event == "mail.quarantined").count(), 1, "{events:?}");
     let aside = ledger(&desk, mailbox, "quarantined").await;
     assert_eq!((aside.len(), &aside[0]["uid"], &aside[0]["message_id"]), (1, &json!(2), &Value::Null));
     assert!(aside[0]["reason"].is_string(), "{aside:?}");
     // What comes later comes in.
-    deliver(&dovecot, 4..5);
-    assert_eq!(sync(&desk, mailbox).await["accepted"], 4);
+    deliver(&dovecot, 6..7);
+    assert_eq!(sync(&desk, mailbox).await["accepted"], 6);
     let all = conversations(&desk).await;
     let subjects: Vec<&Value> = all.iter().map(|conversation| &conversation["subject"]).collect();
-    assert_eq!(subjects, ["Order 0", "Order 2", "Order 3", "Order 4"]);
+    assert_eq!(subjects, ["Order 0", "Order 2", "Order 3", "Order 4", "Order 5", "Order 6"]);
     desk.stop().await;
 }
 

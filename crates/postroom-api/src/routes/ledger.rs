@@ -29,7 +29,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[schema(example = json!({
     "id": 881, "folder": "INBOX", "location": "1761234567/4711", "uid": 4711, "verdict": "quarantined",
     "reason": "the server lists the mail but did not send it", "message_id": null, "conversation_id": null,
-    "has_raw": false, "size": 20480, "received_at": null, "created_at": "2026-11-22T08:00:00.000000Z"
+    "has_raw": false, "size": 20480, "received_at": null, "next_try_at": "2026-11-23T08:00:00.000000Z",
+    "created_at": "2026-11-22T08:00:00.000000Z"
 }))]
 struct LedgerEntry {
     /// Its number.
@@ -55,6 +56,9 @@ struct LedgerEntry {
     size: i64,
     /// When the server got it.
     received_at: Option<Timestamp>,
+    /// When it is tried next by itself, if it is: what is being tried again (`failed`), and what was put
+    /// aside without its bytes, daily for a week and then weekly.
+    next_try_at: Option<Timestamp>,
     /// When postroom saw it.
     created_at: Timestamp,
 }
@@ -79,6 +83,7 @@ impl From<LedgerCard> for LedgerEntry {
             has_raw: row.raw_hash.is_some(),
             size: row.size,
             received_at: row.internal_date,
+            next_try_at: row.next_try_at,
             created_at: row.created_at,
         }
     }
@@ -149,6 +154,7 @@ async fn get_ingest_raw(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: 
 /// For what did not come in, or not whole. What was put aside with its bytes is taken in now, and the
 /// answer has its new verdict. What is still at its source is fetched by the next poll: the row says
 /// `failed` until then, also where the mailbox's import rule or the server had left it out. A mail
+/// that was put aside since it goes round in circles comes in, too: nothing automatic follows. A mail
 /// that is here is left as it is, so that this can be asked twice. Needs `conversations:write` and the
 /// right to answer in the whole mailbox.
 #[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>),

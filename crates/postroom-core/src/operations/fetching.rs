@@ -8,10 +8,8 @@ use super::{leases, notices};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::MailboxId;
-use crate::intake::Verdict;
 use crate::lease::Lease;
 use crate::mailbox::FolderCursor;
-use crate::store::ledger::NewEntry;
 use crate::store::mailboxes::{AfterPoll, PollEnd, PollState};
 use crate::store::pending::{MailAction, Pending};
 use crate::time::Timestamp;
@@ -19,7 +17,9 @@ use crate::{Error, backoff, store};
 use std::collections::HashSet;
 
 mod renumbering;
+mod tries;
 pub use renumbering::{Described, Renumbered, renumber, sample};
+pub use tries::{Fault, blame, due_again, gone, ignored, missed, reopen, waiting};
 
 /// A folder of a mailbox in one generation of its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Folder {
         Self { mailbox_id, lease, name, uidvalidity, generation: cursor.generation }
     }
 
-    fn pending(&self, uid: i64, size: i64) -> Pending {
+    fn pending(&self, uid: i64, size: i64, now: Timestamp) -> Pending {
         Pending {
             mailbox_id: self.mailbox_id,
             folder: self.name.clone(),
@@ -57,8 +57,11 @@ impl Folder {
             uid,
             size,
             attempts: 0,
+            breaks: 0,
             last_error: None,
             asked_for: false,
+            next_try_at: now,
+            was_aside: false,
         }
     }
 
@@ -85,6 +88,13 @@ pub struct Begun {
     /// The request that it answers, if there was one. One that comes later is another, whatever
     /// the clock of the host says on which it was made.
     asked: Option<Timestamp>,
+}
+
+impl Begun {
+    /// Somebody asked for it.
+    pub fn is_asked_for(&self) -> bool {
+        self.asked.is_some()
+    }
 }
 
 /// Notes that a poll begins.
@@ -210,8 +220,14 @@ pub fn begin_folder(
         wanted_since,
         history_before: Some(history_before),
     };
-    store::pending::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
+    forget_numbers(cx, folder)?;
     Ok(store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?)
+}
+
+/// The numbers of a folder mean nothing any more: nothing is tried again, or done, under them.
+fn forget_numbers(cx: &mut Cx<'_>, folder: &Folder) -> Result<(), Error> {
+    store::pending::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
+    Ok(store::ledger::forget_tries(cx.conn, folder.mailbox_id, Some(&folder.name))?)
 }
 
 /// Notes mail that the server listed, and moves the cursor behind it: from now on every one of
@@ -226,81 +242,13 @@ pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(
         .iter()
         .zip(&locations)
         .filter(|(_, location)| !known.contains(*location))
-        .map(|((uid, size), _)| folder.pending(*uid, *size))
+        .map(|((uid, size), _)| folder.pending(*uid, *size, cx.now))
         .collect();
     store::pending::insert(cx.conn, &waiting)?;
     let before = store::mailboxes::folder(cx.conn, folder.mailbox_id, &folder.name)?;
     let before = before.ok_or(Error::NotFound("folder"))?;
     let cursor = folder.cursor(before.last_uid.max(last_uid), &before);
     Ok(store::mailboxes::set_folder(cx.conn, folder.mailbox_id, &cursor)?)
-}
-
-/// What waits in a folder: untried first, then in the order of numbers.
-pub fn waiting(cx: &mut Cx<'_>, folder: &Folder, limit: i64) -> Result<Vec<Pending>, Error> {
-    Ok(store::pending::list(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, limit)?)
-}
-
-/// Notes that mail was tried in vain. What was tried often enough is put aside, so that it
-/// blocks nothing: it stands in the ledger as quarantined and on the server as it was.
-pub fn missed(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64], why: &str) -> Result<(), Error> {
-    leases::hold(cx, &folder.lease)?;
-    let why = crate::text::one_line(why, 500);
-    store::pending::note_attempt(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, uids, &why)?;
-    let tries = cx.settings.ingest_tries;
-    let tried =
-        store::pending::tried_in_vain(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, tries)?;
-    set_aside(cx, folder, &tried, Verdict::Quarantined)
-}
-
-/// Notes that mail was gone before it could be fetched.
-pub fn gone(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending]) -> Result<(), Error> {
-    set_aside(cx, folder, mails, Verdict::Expunged)
-}
-
-/// Notes that mail is not wanted, and why.
-pub fn ignored(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], why: &str) -> Result<(), Error> {
-    let mails: Vec<Pending> =
-        mails.iter().map(|mail| Pending { last_error: Some(why.to_owned()), ..mail.clone() }).collect();
-    set_aside(cx, folder, &mails, Verdict::Ignored)
-}
-
-fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdict) -> Result<(), Error> {
-    if mails.is_empty() {
-        return Ok(());
-    }
-    leases::hold(cx, &folder.lease)?;
-    let entries: Vec<NewEntry> = mails
-        .iter()
-        .map(|mail| NewEntry {
-            mailbox_id: folder.mailbox_id,
-            folder: folder.name.clone(),
-            location: folder.location(mail.uid),
-            uid: Some(mail.uid),
-            verdict,
-            reason: mail.last_error.clone(),
-            message_id: None,
-            raw_hash: None,
-            // One that its server could not measure has -1.
-            size: mail.size.max(0),
-            internal_date: None,
-            created_at: cx.now,
-        })
-        .collect();
-    store::ledger::write(cx.conn, &entries)?;
-    let uids: Vec<i64> = mails.iter().map(|mail| mail.uid).collect();
-    store::pending::delete(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, &uids)?;
-    if verdict == Verdict::Quarantined {
-        store::mailboxes::count(cx.conn, folder.mailbox_id, 0, 0, mails.len() as i64)?;
-        for mail in mails {
-            let about = About { mailbox_id: Some(folder.mailbox_id), ..About::default() };
-            let event = NewEvent::new(EventType::MailQuarantined, about)
-                .with("folder", folder.name.clone())
-                .with("uid", mail.uid)
-                .with("reason", mail.last_error.clone());
-            cx.tell(event);
-        }
-    }
-    Ok(())
 }
 
 /// Which of these places of a folder are not in the ledger yet.

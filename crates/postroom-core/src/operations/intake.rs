@@ -175,7 +175,7 @@ fn take_in(
         }
         return Ok(());
     }
-    if read.class == Class::Loop {
+    if read.class == Class::Loop && !read.arrival.asked_for {
         return circles::break_off(cx, here, known, ledger, read);
     }
     if here.role == FolderRole::Sent && sent::outside(here, read).next().is_none() {

@@ -15,14 +15,13 @@ use crate::mailbox::{FolderCursor, FolderRole, Mailbox, Source};
 use crate::page::{Page, PageRequest};
 use crate::ports::ReadContext;
 use crate::store::ledger::Entry;
-use crate::store::pending::Pending;
+use crate::store::pending::{Pending, UNKNOWN_SIZE};
+use crate::time::Timestamp;
 use crate::{Error, store};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Folders of the ledger that an import fills begin with this; no mailbox reads a folder of the name.
 pub const IMPORTED: &str = "import:";
-/// A mail whose size is not known, as a poll names it.
-const UNKNOWN_SIZE: i64 = -1;
 
 /// An entry with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,13 +134,15 @@ fn reopen(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, E
         }
         _ => {}
     }
+    let mut next_try_at = Some(cx.now);
     let waits = if let Some(uidvalidity) = generation(cx, &mailbox, &before)? {
-        let waiting = pending(&before, id, uidvalidity)?;
-        store::pending::insert(cx.conn, &[waiting])?;
+        let waiting = pending(&before, id, uidvalidity, cx.now)?;
+        store::pending::ask_for(cx.conn, &waiting)?;
         "it is fetched again by the next poll"
     } else if matches!(mailbox.source, Source::Maildir { .. }) && before.folder == crate::mailbox::MAILDIR {
         "it is read again by the next poll"
     } else if before.folder.starts_with(IMPORTED) {
+        next_try_at = None;
         "it waits for its import to be run again"
     } else {
         return Err(Error::StateConflict(
@@ -150,8 +151,12 @@ fn reopen(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, E
                 .to_owned(),
         ));
     };
-    if before.verdict != Verdict::Failed {
-        again(cx, id, &before, waits)?;
+    if before.verdict == Verdict::Failed {
+        if let Some(at) = next_try_at {
+            store::ledger::set_next_try(cx.conn, id, &before.folder, &before.location, at)?;
+        }
+    } else {
+        again(cx, id, &before, waits, next_try_at)?;
     }
     if !matches!(mailbox.source, Source::Push {}) {
         store::mailboxes::request_sync(cx.conn, id, cx.now)?;
@@ -161,8 +166,14 @@ fn reopen(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, E
 }
 
 /// Notes that a mail is being tried again, and tells who wanted it.
-fn again(cx: &mut Cx<'_>, id: MailboxId, before: &Entry, reason: &str) -> Result<(), Error> {
-    if !store::ledger::set_verdict(cx.conn, before, Verdict::Failed, reason)? {
+fn again(
+    cx: &mut Cx<'_>,
+    id: MailboxId,
+    before: &Entry,
+    reason: &str,
+    next_try_at: Option<Timestamp>,
+) -> Result<(), Error> {
+    if !store::ledger::reopen(cx.conn, before, reason, next_try_at)? {
         return Err(overtaken());
     }
     if before.verdict == Verdict::Quarantined {
@@ -208,7 +219,7 @@ fn role(source: &Source, folder: &str) -> Option<FolderRole> {
     }
 }
 
-fn pending(entry: &Entry, mailbox_id: MailboxId, uidvalidity: i64) -> Result<Pending, Error> {
+fn pending(entry: &Entry, mailbox_id: MailboxId, uidvalidity: i64, now: Timestamp) -> Result<Pending, Error> {
     Ok(Pending {
         mailbox_id,
         folder: entry.folder.clone(),
@@ -216,8 +227,11 @@ fn pending(entry: &Entry, mailbox_id: MailboxId, uidvalidity: i64) -> Result<Pen
         uid: entry.uid.ok_or(Error::NotFound("number of this mail"))?,
         size: if entry.size > 0 { entry.size } else { UNKNOWN_SIZE },
         attempts: 0,
+        breaks: 0,
         last_error: None,
         asked_for: true,
+        next_try_at: now,
+        was_aside: false,
     })
 }
 
@@ -289,6 +303,7 @@ impl Desk {
             raw: self.keep_here(&raw)?,
             oversized: false,
             is_history: before.folder.starts_with(IMPORTED),
+            asked_for: true,
         };
         let batch = Batch {
             mailbox_id: mailbox.id,
@@ -306,7 +321,7 @@ impl Desk {
         let take = || {
             self.write_here(&desk_for, |cx| {
                 if is_as_it_was(cx, before)? {
-                    again(cx, mailbox.id, before, "it is being tried again")?;
+                    again(cx, mailbox.id, before, "it is being tried again", None)?;
                     intake::receive(cx, batch)?;
                 }
                 find(cx, mailbox.id, before.id)
@@ -319,7 +334,7 @@ impl Desk {
         };
         self.write_here(&desk_for, |cx| {
             if is_as_it_was(cx, before)? {
-                again(cx, mailbox.id, before, "it is being tried again")?;
+                again(cx, mailbox.id, before, "it is being tried again", None)?;
                 intake::quarantine(cx, batch, &batch.arrivals[0], &failed)?;
             }
             find(cx, mailbox.id, before.id)

@@ -335,17 +335,19 @@ pub fn delete(cx: &mut Cx<'_>, id: MailboxId, expected: Option<&str>) -> Result<
 pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
     let mailbox = find(cx, id)?;
     let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
-    let (pending, stuck) = store::mailboxes::pending(cx.conn, id)?;
+    let waiting = store::pending::waiting(cx.conn, id)?;
     let needed = super::authorizations::what_is_needed(cx, &mailbox)?;
     Ok(MailboxStatus {
-        state: word(&mailbox, &state, needed.is_some(), stuck > 0),
+        state: word(&mailbox, &state, needed.is_some(), waiting.retried > 0),
         last_success_at: state.last_success_at,
         last_attempt_at: state.last_attempt_at,
-        last_error: state.last_error.or(needed),
+        last_error: state.last_error.or(needed).or(waiting.last_error),
         failing_since: state.failing_since,
         retry_at: state.retry_at,
         syncing: state.sync_requested_at.is_some(),
-        pending,
+        pending: waiting.all,
+        retrying: waiting.retried,
+        next_try_at: waiting.next_try_at,
         accepted: state.accepted,
         duplicates: state.duplicates,
         failed: state.failed,
@@ -372,7 +374,7 @@ fn word(mailbox: &Mailbox, state: &PollState, needs_somebody: bool, is_stuck: bo
 /// How many mailboxes are doing how: no names, since anybody may ask.
 pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
     let states = store::mailboxes::states(cx.conn)?;
-    let stuck = store::mailboxes::stuck(cx.conn)?;
+    let stuck = store::pending::stuck(cx.conn)?;
     let mut tally = Tally::default();
     for mailbox in store::mailboxes::list(cx.conn)? {
         let Some(state) = states.iter().find(|state| state.mailbox_id == mailbox.id) else { continue };

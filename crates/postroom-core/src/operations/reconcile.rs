@@ -197,8 +197,11 @@ fn plan(
             uid: *uid,
             size: *size,
             attempts: 0,
+            breaks: 0,
             last_error: None,
             asked_for: true,
+            next_try_at: cx.now,
+            was_aside: false,
         })
         .collect();
     store::pending::insert(cx.conn, &waiting)?;

@@ -35,7 +35,9 @@ pub struct NewEntry {
     pub size: i64,
     /// When the server got it.
     pub internal_date: Option<Timestamp>,
-    /// Now.
+    /// When it is tried next by itself, if it is.
+    pub next_try_at: Option<Timestamp>,
+    /// When it was seen.
     pub created_at: Timestamp,
 }
 
@@ -62,6 +64,7 @@ pub fn write(conn: &mut Conn, entries: &[NewEntry]) -> Result<(), StoreError> {
                 ledger::raw_hash.eq(&entry.raw_hash),
                 ledger::size.eq(entry.size),
                 ledger::internal_date.eq(entry.internal_date),
+                ledger::next_try_at.eq(entry.next_try_at),
             ))
             .execute(conn)?;
         if written != 1 {
@@ -183,17 +186,82 @@ pub fn at(
     Ok(found)
 }
 
-/// Gives an entry another verdict. `false`: it has not the verdict it had before.
-pub fn set_verdict(
+/// Notes that an entry's mail is being tried again, by itself from `at` on. `false`: it has not the
+/// verdict that it had before.
+pub fn reopen(
     conn: &mut Conn,
     before: &Entry,
-    verdict: Verdict,
     reason: &str,
+    at: Option<Timestamp>,
 ) -> Result<bool, StoreError> {
     let same = ledger::table.find(before.id).filter(ledger::verdict.eq(before.verdict));
-    let written =
-        diesel::update(same).set((ledger::verdict.eq(verdict), ledger::reason.eq(reason))).execute(conn)?;
+    let written = diesel::update(same)
+        .set((ledger::verdict.eq(Verdict::Failed), ledger::reason.eq(reason), ledger::next_try_at.eq(at)))
+        .execute(conn)?;
     Ok(written == 1)
+}
+
+/// Notes when a mail is tried next whose row says that it is being tried again; others have no row.
+pub fn set_next_try(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    location: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let row = ledger::table
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::folder.eq(folder))
+        .filter(ledger::location.eq(location))
+        .filter(ledger::verdict.eq(Verdict::Failed));
+    diesel::update(row).set(ledger::next_try_at.eq(Some(at))).execute(conn)?;
+    Ok(())
+}
+
+/// The mails of a folder, under the generation whose places begin with `place`, that were put aside
+/// and are to be tried again by now, the longest overdue first.
+pub fn due_again(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    place: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    Ok(ledger::table
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::next_try_at.le(now))
+        .filter(ledger::folder.eq(folder))
+        .filter(ledger::location.like(format!("{place}%")))
+        .filter(ledger::verdict.eq(Verdict::Quarantined))
+        .order((ledger::next_try_at.asc(), ledger::id.asc()))
+        .limit(limit)
+        .select(Entry::as_select())
+        .load(conn)?)
+}
+
+/// Mail of a folder, or of all, is tried no more where it was: its numbers mean nothing any more.
+/// What was being tried again is gone for us.
+pub fn forget_tries(conn: &mut Conn, mailbox: MailboxId, folder: Option<&str>) -> Result<(), StoreError> {
+    let mut tried = ledger::table
+        .into_boxed()
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::next_try_at.is_not_null());
+    if let Some(folder) = folder {
+        tried = tried.filter(ledger::folder.eq(folder));
+    }
+    let ids: Vec<LedgerId> = tried.select(ledger::id).load(conn)?;
+    for ids in ids.chunks(10_000) {
+        let rows = || ledger::table.filter(ledger::id.eq_any(ids));
+        diesel::update(rows().filter(ledger::verdict.eq(Verdict::Failed)))
+            .set((
+                ledger::verdict.eq(Verdict::Expunged),
+                ledger::reason.eq("the number that it was to be tried again under means nothing any more"),
+            ))
+            .execute(conn)?;
+        diesel::update(rows()).set(ledger::next_try_at.eq(None::<Timestamp>)).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// In which conversations messages are.
@@ -303,6 +371,7 @@ pub fn seen_at(
 pub fn forget_place(conn: &mut Conn, mailbox: MailboxId, mark: &str) -> Result<(), StoreError> {
     diesel::delete(folders::table.filter(folders::mailbox_id.eq(mailbox))).execute(conn)?;
     diesel::delete(pending_mails::table.filter(pending_mails::mailbox_id.eq(mailbox))).execute(conn)?;
+    forget_tries(conn, mailbox, None)?;
     diesel::update(ledger::table.filter(ledger::mailbox_id.eq(mailbox)))
         .set(ledger::location.eq(mark.into_sql::<diesel::sql_types::Text>().concat(ledger::location)))
         .execute(conn)?;

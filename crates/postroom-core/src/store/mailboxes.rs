@@ -3,7 +3,7 @@
 use crate::id::MailboxId;
 use crate::mailbox::{Delivery, End, FolderCursor, Mailbox, Source, Strangers, Trouble};
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{folders, ledger, mailbox_states, mailboxes, pending_mails};
+use crate::store::schema::{folders, ledger, mailbox_states, mailboxes};
 use crate::store::types::Json;
 use crate::store::{StoreError, returning};
 use crate::time::Timestamp;
@@ -407,23 +407,6 @@ pub fn set_folder(conn: &mut Conn, id: MailboxId, cursor: &FolderCursor) -> Resu
         .set(moved)
         .execute(conn))?;
     Ok(())
-}
-
-/// How many mails are known to be there and not yet here, and how many of them failed before.
-pub fn pending(conn: &mut Conn, id: MailboxId) -> Result<(i64, i64), StoreError> {
-    let of = pending_mails::table.filter(pending_mails::mailbox_id.eq(id));
-    let all = of.count().get_result(conn)?;
-    let failed = of.filter(pending_mails::attempts.gt(0)).count().get_result(conn)?;
-    Ok((all, failed))
-}
-
-/// The mailboxes with mail that was tried in vain and waits.
-pub fn stuck(conn: &mut Conn) -> Result<Vec<MailboxId>, StoreError> {
-    Ok(pending_mails::table
-        .filter(pending_mails::attempts.gt(0))
-        .select(pending_mails::mailbox_id)
-        .distinct()
-        .load(conn)?)
 }
 
 /// Whether anything ever came into a mailbox.

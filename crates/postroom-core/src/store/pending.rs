@@ -2,9 +2,10 @@
 //! be done there to mail that is.
 
 use crate::id::MailboxId;
+use crate::intake::Verdict;
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{mail_actions, pending_mails};
+use crate::store::schema::{ledger, mail_actions, pending_mails};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::HashSet;
@@ -31,6 +32,9 @@ pub fn uids(
     Ok(rows.into_iter().collect())
 }
 
+/// The size of a mail whose server could not say it; such a mail goes alone and in pieces.
+pub const UNKNOWN_SIZE: i64 = -1;
+
 /// A mail that waits to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = pending_mails, treat_none_as_default_value = false)]
@@ -43,14 +47,20 @@ pub struct Pending {
     pub uidvalidity: i64,
     /// Its number.
     pub uid: i64,
-    /// Bytes, as the server says.
+    /// Bytes, as the server says, or [`UNKNOWN_SIZE`].
     pub size: i64,
-    /// How often it was tried.
+    /// How often it was tried in vain, as far as it may be the mail's own fault.
     pub attempts: i32,
+    /// How often it did not come since then while nothing else did either.
+    pub breaks: i32,
     /// What went wrong last.
     pub last_error: Option<String>,
     /// Somebody asked for this very mail: it comes in though the import rule does not want it.
     pub asked_for: bool,
+    /// Not tried before, unless somebody asks for a poll.
+    pub next_try_at: Timestamp,
+    /// It was put aside before, and that was told.
+    pub was_aside: bool,
 }
 
 /// Notes mail that waits.
@@ -61,18 +71,102 @@ pub fn insert(conn: &mut Conn, new: &[Pending]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What waits in a folder, untried first, then in the order of numbers.
+/// Notes mail that somebody asks for; where it waits already, it begins anew.
+pub fn ask_for(conn: &mut Conn, new: &Pending) -> Result<(), StoreError> {
+    let anew = (
+        pending_mails::attempts.eq(new.attempts),
+        pending_mails::breaks.eq(new.breaks),
+        pending_mails::asked_for.eq(new.asked_for),
+        pending_mails::next_try_at.eq(new.next_try_at),
+        pending_mails::was_aside.eq(new.was_aside),
+    );
+    each_backend!(conn => diesel::insert_into(pending_mails::table)
+        .values(new)
+        .on_conflict((
+            pending_mails::mailbox_id,
+            pending_mails::folder,
+            pending_mails::uidvalidity,
+            pending_mails::uid,
+        ))
+        .do_update()
+        .set(anew)
+        .execute(conn))?;
+    Ok(())
+}
+
+/// What waits in a folder and may be tried by `until`: what was never tried first, what was put aside
+/// before last.
 pub fn list(
     conn: &mut Conn,
     mailbox: MailboxId,
     folder: &str,
     uidvalidity: i64,
+    until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Pending>, StoreError> {
     Ok(generation!(pending_mails, mailbox, folder, uidvalidity)
-        .order((pending_mails::attempts.asc(), pending_mails::uid.asc()))
+        .filter(pending_mails::next_try_at.le(until))
+        .order((
+            pending_mails::was_aside.asc(),
+            pending_mails::attempts.asc(),
+            pending_mails::breaks.asc(),
+            pending_mails::uid.asc(),
+        ))
         .limit(limit)
         .select(Pending::as_select())
+        .load(conn)?)
+}
+
+/// What waits in a mailbox, in all its folders.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// How many mails.
+    pub all: i64,
+    /// How many of them did not come when they were tried.
+    pub retried: i64,
+    /// When the next of those is tried, or of what was put aside.
+    pub next_try_at: Option<Timestamp>,
+    /// What went wrong with the one of them that was tried least long ago.
+    pub last_error: Option<String>,
+}
+
+/// What waits in a mailbox.
+pub fn waiting(conn: &mut Conn, mailbox: MailboxId) -> Result<Waiting, StoreError> {
+    let of = pending_mails::table.filter(pending_mails::mailbox_id.eq(mailbox));
+    let failed = of.filter(pending_mails::last_error.is_not_null());
+    let aside = ledger::table
+        .filter(ledger::mailbox_id.eq(mailbox))
+        .filter(ledger::next_try_at.is_not_null())
+        .filter(ledger::verdict.eq(Verdict::Quarantined))
+        .order(ledger::next_try_at.asc())
+        .select(ledger::next_try_at)
+        .first::<Option<Timestamp>>(conn)
+        .optional()?
+        .flatten();
+    let next: Option<Timestamp> = failed
+        .order(pending_mails::next_try_at.asc())
+        .select(pending_mails::next_try_at)
+        .first(conn)
+        .optional()?;
+    let last: Option<Option<String>> = failed
+        .order(pending_mails::next_try_at.desc())
+        .select(pending_mails::last_error)
+        .first(conn)
+        .optional()?;
+    Ok(Waiting {
+        all: of.count().get_result(conn)?,
+        retried: failed.count().get_result(conn)?,
+        next_try_at: [aside, next].into_iter().flatten().min(),
+        last_error: last.flatten(),
+    })
+}
+
+/// The mailboxes with mail that was tried in vain and waits.
+pub fn stuck(conn: &mut Conn) -> Result<Vec<MailboxId>, StoreError> {
+    Ok(pending_mails::table
+        .filter(pending_mails::last_error.is_not_null())
+        .select(pending_mails::mailbox_id)
+        .distinct()
         .load(conn)?)
 }
 
@@ -112,23 +206,23 @@ pub fn actions(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<Vec<
         .load(conn)?)
 }
 
-/// Notes that these were tried in vain.
-pub fn note_attempt(
-    conn: &mut Conn,
-    mailbox: MailboxId,
-    folder: &str,
-    uidvalidity: i64,
-    uids: &[i64],
-    error: &str,
-) -> Result<(), StoreError> {
-    for uids in uids.chunks(10_000) {
-        diesel::update(
-            generation!(pending_mails, mailbox, folder, uidvalidity).filter(pending_mails::uid.eq_any(uids)),
-        )
-        .set((pending_mails::attempts.eq(pending_mails::attempts + 1), pending_mails::last_error.eq(error)))
+/// Notes that a mail was tried in vain. `false`: somebody had it begin anew meanwhile, or it waits no
+/// more.
+pub fn note_try(conn: &mut Conn, before: &Pending, after: &Pending) -> Result<bool, StoreError> {
+    let same = generation!(pending_mails, before.mailbox_id, &before.folder, before.uidvalidity)
+        .filter(pending_mails::uid.eq(before.uid))
+        .filter(pending_mails::attempts.eq(before.attempts))
+        .filter(pending_mails::breaks.eq(before.breaks))
+        .filter(pending_mails::next_try_at.eq(before.next_try_at));
+    let written = diesel::update(same)
+        .set((
+            pending_mails::attempts.eq(after.attempts),
+            pending_mails::breaks.eq(after.breaks),
+            pending_mails::last_error.eq(&after.last_error),
+            pending_mails::next_try_at.eq(after.next_try_at),
+        ))
         .execute(conn)?;
-    }
-    Ok(())
+    Ok(written == 1)
 }
 
 /// Something to be done on the server.
@@ -186,21 +280,6 @@ pub fn delete_actions(
     )
     .execute(conn)?;
     Ok(())
-}
-
-/// What waits in a folder and was tried this often in vain.
-pub fn tried_in_vain(
-    conn: &mut Conn,
-    mailbox: MailboxId,
-    folder: &str,
-    uidvalidity: i64,
-    tries: i32,
-) -> Result<Vec<Pending>, StoreError> {
-    Ok(generation!(pending_mails, mailbox, folder, uidvalidity)
-        .filter(pending_mails::attempts.ge(tries))
-        .order(pending_mails::uid.asc())
-        .select(Pending::as_select())
-        .load(conn)?)
 }
 
 /// Forgets what was still to be done on a mailbox's server.

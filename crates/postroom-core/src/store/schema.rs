@@ -144,8 +144,11 @@ diesel::table! {
         uid -> BigInt,
         size -> BigInt,
         attempts -> Integer,
+        breaks -> Integer,
         last_error -> Nullable<Text>,
         asked_for -> Bool,
+        next_try_at -> BigInt,
+        was_aside -> Bool,
     }
 }
 
@@ -375,6 +378,7 @@ diesel::table! {
         raw_hash -> Nullable<Text>,
         size -> BigInt,
         internal_date -> Nullable<BigInt>,
+        next_try_at -> Nullable<BigInt>,
         created_at -> BigInt,
     }
 }

@@ -74,13 +74,17 @@ fn listing_drops_the_last_mail_that_servers_repeat() {
         peer.ok();
         peer.hear("UID FETCH 3:* (UID RFC822.SIZE)");
         peer.say("* 3 FETCH (RFC822.SIZE 4294967296 UID 5)\r\n* 2 FETCH (UID 3 RFC822.SIZE 9)\r\n");
-        peer.say("* 3 FETCH (UID 5 FLAGS ())\r\n");
+        peer.say("* 3 FETCH (UID 5 FLAGS ())\r\n* 4 FETCH (UID 7)\r\n* 5 FETCH (UID 0 RFC822.SIZE 1)\r\n");
         peer.ok();
     });
     let mut session = server.session();
     session.select("INBOX", false).unwrap();
     assert!(session.list_after(99).unwrap().is_empty());
-    let listed = [Listed { uid: 3, size: 9 }, Listed { uid: 5, size: u64::from(u32::MAX) }];
+    let listed = [
+        Listed { uid: 3, size: 9 },
+        Listed { uid: 5, size: u64::from(u32::MAX) },
+        Listed { uid: 7, size: 0 },
+    ];
     assert_eq!(session.list_after(2).unwrap(), listed);
     assert!(session.list_after(u32::MAX).unwrap().is_empty());
     server.end();

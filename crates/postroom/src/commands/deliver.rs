@@ -118,6 +118,7 @@ fn take_in(desk: &Desk, named: &str, raw: &[u8]) -> Result<(), Refused> {
         raw: desk.keep_here(raw).context("the mail can't be kept").map_err(Refused::later)?,
         oversized: false,
         is_history: false,
+        asked_for: false,
     };
     let batch = Batch {
         mailbox_id: found.id,

@@ -189,6 +189,7 @@ impl Importer<'_> {
                 raw: self.desk.keep_here(&mail.raw).context("a mail can't be kept")?,
                 oversized,
                 is_history: true,
+                asked_for: false,
             });
         }
         if !arrivals.is_empty() {

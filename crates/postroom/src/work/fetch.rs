@@ -203,7 +203,7 @@ fn poll_once(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Re
     let system = Actor::system();
     let id = lease.mailbox_id();
     let begun = desk.write_here(&system, |cx| fetching::begin_poll(cx, lease))?;
-    let polled = catch_unwind(AssertUnwindSafe(|| poll(desk, lease, stopping)));
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(desk, lease, begun.is_asked_for(), stopping)));
     // The panic itself is in the log already.
     let end =
         polled.unwrap_or_else(|_| PollEnd::Failed("the poll made the daemon panic; see its log".to_owned()));
@@ -218,11 +218,11 @@ fn poll_once(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Re
     Ok(if end.failure().is_none() { Noted::Well } else { Noted::Failed })
 }
 
-fn poll(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> PollEnd {
+fn poll(desk: &Desk, lease: &Lease, is_asked_for: bool, stopping: &watch::Receiver<bool>) -> PollEnd {
     let id = lease.mailbox_id();
     match desk.read_here(&Actor::system(), |cx| mailboxes::connection(cx, id)) {
         Ok(connection) => match &connection.mailbox.source {
-            Source::Imap { .. } => poll::imap(desk, &connection, lease, stopping),
+            Source::Imap { .. } => poll::imap(desk, &connection, lease, is_asked_for, stopping),
             Source::Maildir { path } => maildir::poll(desk, &connection.mailbox, lease, path, stopping),
             Source::Push {} => PollEnd::Well,
         },

@@ -102,6 +102,7 @@ fn take_in(
             raw: desk.keep_here(&raw).map_err(|error| sentence(&error))?,
             oversized,
             is_history: false,
+            asked_for: false,
         });
     }
     let batch = Batch {

@@ -135,16 +135,17 @@ pub fn renumber(
         raw_hash: seen.raw_hash.clone(),
         size: seen.size,
         internal_date: seen.internal_date,
+        next_try_at: None,
         created_at: cx.now,
     });
     let waiting: Vec<Pending> = described
         .iter()
         .filter(|mail| !known.contains_key(&mail.uid))
-        .map(|mail| folder.pending(mail.uid, mail.size))
+        .map(|mail| folder.pending(mail.uid, mail.size, cx.now))
         .collect();
     store::ledger::write(cx.conn, &entries.collect::<Vec<_>>())?;
     store::mailboxes::count(cx.conn, folder.mailbox_id, 0, known.len() as i64, 0)?;
-    store::pending::forget_numbers(cx.conn, folder.mailbox_id, &folder.name)?;
+    super::forget_numbers(cx, folder)?;
     store::pending::insert(cx.conn, &waiting)?;
     store::pending::insert_actions(cx.conn, &actions)?;
     let cursor = FolderCursor {

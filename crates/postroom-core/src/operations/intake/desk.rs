@@ -98,6 +98,7 @@ impl Desk {
                 raw: kept,
                 oversized: false,
                 is_history: false,
+                asked_for: false,
             };
             let batch = Batch {
                 mailbox_id: mailbox.id,

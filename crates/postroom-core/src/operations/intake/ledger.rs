@@ -128,6 +128,7 @@ impl Ledger {
                 .then(|| arrival.raw.hash.clone()),
             size: arrival.size,
             internal_date: arrival.internal_date,
+            next_try_at: None,
             created_at: self.now,
         });
         self.receipts.push(Receipt {

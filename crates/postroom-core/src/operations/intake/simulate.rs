@@ -69,6 +69,7 @@ impl Desk {
                 raw: crate::blobs::for_database(&raw)?,
                 oversized: false,
                 is_history: false,
+                asked_for: false,
             };
             let batch = Batch {
                 mailbox_id: mailbox.id,

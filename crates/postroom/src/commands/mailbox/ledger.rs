@@ -77,11 +77,13 @@ fn show(cards: &[LedgerCard], output: Output) {
                 entry.verdict.to_string(),
                 entry.size.to_string(),
                 conversation_id.map(|id| id.to_string()).unwrap_or_default(),
+                entry.next_try_at.map(|at| at.to_string()[..19].to_owned()).unwrap_or_default(),
                 entry.reason.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    let headings = ["row", "seen", "folder", "location", "verdict", "bytes", "conversation", "reason"];
+    let headings =
+        ["row", "seen", "folder", "location", "verdict", "bytes", "conversation", "next try", "reason"];
     print!("{}", table::lay_out(&headings, &rows));
 }
 
@@ -90,6 +92,6 @@ fn row(LedgerCard { entry, conversation_id }: &LedgerCard) -> Value {
         "id": entry.id, "folder": entry.folder, "location": entry.location, "uid": entry.uid,
         "verdict": entry.verdict, "reason": entry.reason, "message_id": entry.message_id,
         "conversation_id": conversation_id, "has_raw": entry.raw_hash.is_some(), "size": entry.size,
-        "received_at": entry.internal_date, "created_at": entry.created_at,
+        "received_at": entry.internal_date, "next_try_at": entry.next_try_at, "created_at": entry.created_at,
     })
 }

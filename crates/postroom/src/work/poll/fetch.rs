@@ -1,12 +1,12 @@
 //! What waits: fetched in batches, taken in, and looked for where it did not come.
 
 use super::{FolderPoll, Stopped};
-use crate::work::batch::{self, BATCH_MAILS, LARGE_BYTES, UNKNOWN_SIZE, next_batch};
+use crate::work::batch::{self, BATCH_MAILS, LARGE_BYTES, next_batch};
 use postroom_core::actor::Actor;
 use postroom_core::intake::{Arrival, Batch};
-use postroom_core::operations::fetching::{self, Folder};
+use postroom_core::operations::fetching::{self, Fault, Folder};
 use postroom_core::ports::ReadContext;
-use postroom_core::store::pending::Pending;
+use postroom_core::store::pending::{Pending, UNKNOWN_SIZE};
 use postroom_ingest::error::SourceError;
 use postroom_ingest::source::{Fetched, MailSource};
 use std::collections::HashSet;
@@ -25,10 +25,13 @@ impl FolderPoll<'_> {
         let mut fault = None;
         while !*self.stopping.borrow() {
             let limit = (BATCH_MAILS + self.tried.len()) as i64;
-            let waiting = self.desk.read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, limit))?;
+            let is_asked_for = self.is_asked_for;
+            let waiting = self
+                .desk
+                .read_here(&Actor::system(), |cx| fetching::waiting(cx, folder, is_asked_for, limit))?;
             let fresh: Vec<Pending> =
                 waiting.into_iter().filter(|mail| !self.tried.contains(&mail.uid)).collect();
-            let batch = next_batch(&fresh, self.alone_above());
+            let batch = next_batch(&fresh, self.alone_above(), &self.doubtful);
             if batch.is_empty() {
                 break;
             }
@@ -52,6 +55,16 @@ impl FolderPoll<'_> {
         Ok(fault)
     }
 
+    /// Gives what was put aside and is due for it another chance.
+    pub(super) fn reopen(&self, folder: &Folder) -> Result<(), Stopped> {
+        let system = Actor::system();
+        let due = self.desk.read_here(&system, |cx| fetching::due_again(cx, folder))?;
+        if !due.is_empty() {
+            self.desk.write_here(&system, |cx| fetching::reopen(cx, folder, &due))?;
+        }
+        Ok(())
+    }
+
     /// A mail above this size goes alone: it is fetched in pieces, or only its beginning is.
     fn alone_above(&self) -> i64 {
         LARGE_BYTES.min(self.desk.settings().mail_bytes as i64)
@@ -68,6 +81,9 @@ impl FolderPoll<'_> {
             Ok(fetched) => fetched,
             Err(error) => return self.fetch_failed(session, folder, batch, error),
         };
+        if !fetched.is_empty() {
+            self.note_something_came(folder)?;
+        }
         let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
         let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| {
             let asked_for = batch.iter().any(|wanted| wanted.uid == i64::from(mail.uid) && wanted.asked_for);
@@ -88,10 +104,22 @@ impl FolderPoll<'_> {
         if there.is_empty() {
             return Ok(None);
         }
-        let missed: Vec<i64> = there.into_iter().collect();
+        let missed: Vec<Pending> =
+            missing.into_iter().filter(|mail| there.contains(&mail.uid)).cloned().collect();
         let why = "the server lists the mail but did not send it".to_owned();
-        self.desk.write_here(&system, |cx| fetching::missed(cx, folder, &missed, &why))?;
+        // The line is well: the server left it out.
+        self.desk.write_here(&system, |cx| fetching::missed(cx, folder, &missed, &why, Fault::Mail))?;
         Ok(Some(why))
+    }
+
+    /// The server sends mail: what did not come before in this poll is itself to blame.
+    fn note_something_came(&mut self, folder: &Folder) -> Result<(), Stopped> {
+        self.something_came = true;
+        if !self.suspects.is_empty() {
+            let suspects = std::mem::take(&mut self.suspects);
+            self.desk.write_here(&Actor::system(), |cx| fetching::blame(cx, folder, &suspects))?;
+        }
+        Ok(())
     }
 
     fn ignore(&self, folder: &Folder, batch: &[Pending], old: &[Fetched]) -> Result<(), Stopped> {
@@ -101,8 +129,9 @@ impl FolderPoll<'_> {
         Ok(self.desk.write_here(&Actor::system(), |cx| fetching::ignored(cx, folder, &mails, why))?)
     }
 
-    /// A refused batch is asked for mail by mail; one that broke the connection counts as tried,
-    /// and its mails are asked for one by one from now on, so that the culprit stands alone.
+    /// A refused batch is asked for mail by mail; so are, over the next connection, the mails of one
+    /// that broke it, and none of them counts as tried: the culprit, if it is one of them, will stand
+    /// alone.
     fn fetch_failed(
         &mut self,
         session: &mut dyn MailSource,
@@ -124,9 +153,15 @@ impl FolderPoll<'_> {
             }
             return Ok(fault);
         }
-        let uids: Vec<i64> = batch.iter().map(|mail| mail.uid).collect();
-        self.desk.write_here(&Actor::system(), |cx| fetching::missed(cx, folder, &uids, &why))?;
         self.broke_over_mail = error.drops_session();
+        if batch.len() > 1 {
+            self.doubtful.extend(batch.iter().map(|mail| mail.uid));
+            return Err(error.into());
+        }
+        let fault = if self.something_came { Fault::Mail } else { Fault::Line };
+        let suspects =
+            self.desk.write_here(&Actor::system(), |cx| fetching::missed(cx, folder, batch, &why, fault))?;
+        self.suspects.extend(suspects);
         if error.drops_session() { Err(error.into()) } else { Ok(Some(why)) }
     }
 
@@ -180,6 +215,7 @@ impl FolderPoll<'_> {
                 raw: self.desk.keep_here(&mail.raw)?,
                 oversized,
                 is_history: self.is_history(mail.internal_date),
+                asked_for: batch.iter().any(|wanted| wanted.uid == uid && wanted.asked_for),
             });
         }
         let batch = Batch {

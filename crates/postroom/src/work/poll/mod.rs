@@ -11,6 +11,7 @@ use postroom_core::lease::Lease;
 use postroom_core::mailbox::{AUTO, AfterIngest, FolderRole, Mailbox, Source};
 use postroom_core::operations::mailboxes::Connection;
 use postroom_core::store::mailboxes::PollEnd;
+use postroom_core::store::pending::Pending;
 use postroom_core::time::Timestamp;
 use postroom_ingest::error::SourceError;
 use postroom_ingest::source::{MailSource, SpecialUse};
@@ -20,6 +21,9 @@ use tokio::sync::watch;
 
 /// New connections in one poll after a mail broke one.
 const RECONNECTS: usize = 10;
+/// Mails in a row that each break a connection before anything came: then it is the line, or the whole
+/// server, and the next poll comes after a pause.
+const HOPELESS: usize = 3;
 
 /// Why a poll could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,8 @@ enum Stopped {
     Unnamed(FolderRole),
     #[error("the server's folder {0:?} is read as another already")]
     Twice(String),
+    #[error("the server says that {0} mails are there and lists none of them")]
+    Unlisted(u32),
 }
 
 impl Stopped {
@@ -46,7 +52,7 @@ impl Stopped {
         match self {
             Self::Source(error) => error.drops_session(),
             Self::Desk(_) => true,
-            Self::Date(_) | Self::Unnamed(_) | Self::Twice(_) => false,
+            Self::Date(_) | Self::Unnamed(_) | Self::Twice(_) | Self::Unlisted(_) => false,
         }
     }
 
@@ -66,17 +72,28 @@ fn no_session(error: &SourceError) -> PollEnd {
     }
 }
 
+#[cfg(feature = "chaos")]
+fn timeouts() -> Timeouts {
+    crate::chaos::timeouts()
+}
+
+#[cfg(not(feature = "chaos"))]
+fn timeouts() -> Timeouts {
+    Timeouts::default()
+}
+
 /// Polls all folders of a mailbox. One folder that is missing does not keep the others waiting.
 pub fn imap(
     desk: &Desk,
     connection: &Connection,
     lease: &Lease,
+    is_asked_for: bool,
     stopping: &watch::Receiver<bool>,
 ) -> PollEnd {
     let Source::Imap { after_ingest, .. } = &connection.mailbox.source else {
         return PollEnd::Failed("this mailbox is not on an IMAP server".to_owned());
     };
-    let connect = || login::imap(desk, connection, &Timeouts::default());
+    let connect = || login::imap(desk, connection, &timeouts());
     let mut session = match connect() {
         Ok(session) => session,
         Err(error) => return no_session(&error),
@@ -97,7 +114,12 @@ pub fn imap(
             history_before: None,
             stopping,
             tried: HashSet::new(),
+            is_asked_for,
+            doubtful: HashSet::new(),
+            suspects: Vec::new(),
+            something_came: false,
             broke_over_mail: false,
+            broken_lists: 0,
             without_sizes: false,
         };
         loop {
@@ -120,7 +142,8 @@ pub fn imap(
             }
             // Some servers hang up over a mail that they can't read (Dovecot does). It counts as
             // tried; the others need not wait for the next poll.
-            let goes_on = std::mem::take(&mut poll.broke_over_mail) || is_expired;
+            let is_over_mail = std::mem::take(&mut poll.broke_over_mail) && !poll.is_hopeless();
+            let goes_on = is_over_mail || is_expired;
             if !goes_on || connections_left == 0 || *stopping.borrow() {
                 return end(read, &faults, is_servers);
             }
@@ -161,19 +184,35 @@ struct FolderPoll<'a> {
     stopping: &'a watch::Receiver<bool>,
     /// What was tried in vain in this poll, and is left for the next.
     tried: HashSet<i64>,
-    /// The connection was lost over mail that counts as tried since.
+    /// Somebody asked for this poll: what waits for its next try is tried now.
+    is_asked_for: bool,
+    /// What a connection broke over together in this poll: each goes alone from then on, so that none
+    /// pays for another.
+    doubtful: HashSet<i64>,
+    /// Mail that did not come while nothing else did either.
+    suspects: Vec<Pending>,
+    /// Mail came in this poll: the line is not to blame for what does not come.
+    something_came: bool,
+    /// The connection was lost over mail that is not asked for in the same way again.
     broke_over_mail: bool,
+    /// How often the connection was lost over a list.
+    broken_lists: usize,
     /// The server can't list its mail with sizes: there is one that it can't measure.
     without_sizes: bool,
 }
 
 impl FolderPoll<'_> {
+    fn is_hopeless(&self) -> bool {
+        !self.something_came && self.suspects.len() >= HOPELESS
+    }
+
     /// What kept single mails from coming in, if anything did.
     fn run(&mut self, session: &mut dyn MailSource, name: &str) -> Result<Option<String>, Stopped> {
         let found = self.find(session, name)?;
         let name = found.as_deref().unwrap_or(name);
         let state = session.select(name, self.writable)?;
         let folder = self.plan(session, name, &state)?;
+        self.reopen(&folder)?;
         let missed = self.fetch_all(session, &folder)?;
         match self.act(session, &folder) {
             // The mail is here: what the server would not do with it must not slow down the polls.

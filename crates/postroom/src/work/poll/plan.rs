@@ -1,11 +1,12 @@
 //! What is there and not known yet: listed, and noted as waiting.
 
 use super::{FolderPoll, Stopped};
-use crate::work::batch::UNKNOWN_SIZE;
 use postroom_core::actor::Actor;
 use postroom_core::mailbox::{FolderCursor, FolderRole, Import, Source};
 use postroom_core::operations::fetching::{self, Described, Folder, Renumbered};
+use postroom_core::store::pending::UNKNOWN_SIZE;
 use postroom_core::time::Timestamp;
+use postroom_ingest::error::SourceError;
 use postroom_ingest::source::{Fetched, FolderState, MailSource, Mark};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -105,14 +106,7 @@ impl FolderPoll<'_> {
                 }
                 Err(error) => error,
             };
-            if error.is_token_expired() {
-                return Err(error.into());
-            }
-            self.without_sizes = true;
-            self.broke_over_mail = error.drops_session();
-            if error.drops_session() {
-                return Err(error.into());
-            }
+            self.give_up_sizes(error)?;
         }
         let all = session.list_since(BEGINNING)?;
         Ok(all.into_iter().filter(|uid| *uid > last).map(|uid| (i64::from(uid), UNKNOWN_SIZE)).collect())
@@ -158,6 +152,10 @@ impl FolderPoll<'_> {
         }
         self.desk
             .write_here(&Actor::system(), |cx| fetching::renumber(cx, folder, old, last, &described, why))?;
+        // These were numbers of other mails.
+        self.tried.clear();
+        self.doubtful.clear();
+        self.suspects.clear();
         let name = folder.name.as_str();
         let cursor =
             self.desk.read_here(&Actor::system(), |cx| fetching::cursor(cx, folder.mailbox_id, name))?;
@@ -171,12 +169,21 @@ impl FolderPoll<'_> {
         let uids: Vec<u32> = listed.iter().filter_map(|(uid, _)| u32::try_from(*uid).ok()).collect();
         match session.marks(&uids, true) {
             Ok(marks) => Ok(marks),
-            Err(error) => {
-                self.without_sizes = true;
-                self.broke_over_mail = error.drops_session();
-                if error.drops_session() { Err(error.into()) } else { Ok(Vec::new()) }
-            }
+            Err(error) => self.give_up_sizes(error).map(|()| Vec::new()),
         }
+    }
+
+    /// The server failed over a list. One that says no is not asked for sizes again; a connection that
+    /// broke may be the line's fault the first time, and is tried once more.
+    fn give_up_sizes(&mut self, error: SourceError) -> Result<(), Stopped> {
+        if error.is_token_expired() {
+            return Err(error.into());
+        }
+        let is_broken = error.drops_session();
+        self.without_sizes = !is_broken || self.broken_lists > 0;
+        self.broken_lists += usize::from(is_broken);
+        self.broke_over_mail = is_broken;
+        if is_broken { Err(error.into()) } else { Ok(()) }
     }
 
     /// What is there and wanted, and behind which number the cursor stands then. What came after
@@ -189,6 +196,10 @@ impl FolderPoll<'_> {
     ) -> Result<(Vec<(i64, i64)>, i64), Stopped> {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         let mut listed = self.list(session, 0)?;
+        if listed.is_empty() && state.exists > 0 {
+            // The cursor would go behind mail that nobody has seen.
+            return Err(Stopped::Unlisted(state.exists));
+        }
         let highest = listed.iter().map(|(uid, _)| *uid).max();
         let last = highest.unwrap_or_else(|| state.uidnext.map_or(0, |next| i64::from(next) - 1));
         let import = self.import();
