@@ -16,6 +16,10 @@ const CLAIM: Duration = Duration::from_secs(30 * 60);
 /// When a mail is tried again after each failure; the last goes on to the end.
 const PAUSES: [u64; 6] = [60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 6 * 60 * 60];
 
+/// By so much the clocks of two daemons may differ, or one be set back, before a mail that should wait
+/// for longer than its pause is taken to be due. A clock that is set back must not stop what leaves.
+const CLOCKS: Duration = Duration::from_mins(15);
+
 /// What the next server said of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -62,7 +66,13 @@ pub enum Outcome {
 pub fn claim(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<Outbound>, Error> {
     let until = store::leases::now(cx.conn)?.plus(CLAIM);
     let mut claimed = Vec::new();
-    for before in store::outbox::due(cx.conn, cx.now, limit)? {
+    let latest = |pause| cx.now.plus(Duration::from_secs(pause)).plus(CLOCKS);
+    let mut longest: Vec<(i32, Timestamp)> =
+        (1..).zip(PAUSES).map(|(attempts, pause)| (attempts, latest(pause))).collect();
+    if let Some((attempts, _)) = longest.last_mut() {
+        *attempts = i32::MAX;
+    }
+    for before in store::outbox::due(cx.conn, cx.now, &longest, limit)? {
         let after = Outbound {
             state: DeliveryState::Sending,
             attempts: before.attempts + 1,
@@ -114,6 +124,16 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
     };
     let written = store::outbox::update(cx.conn, claimed, &after)?.ok_or_else(lost_claim)?;
     tell(cx, kind, &written)
+}
+
+/// [`finish`] for a worker that does not know which of these the row is by now.
+pub fn finish_any(cx: &mut Cx<'_>, rows: &[Outbound], outcome: &Outcome) -> Result<(), Error> {
+    for row in rows {
+        if store::outbox::find(cx.conn, row.id)?.as_ref() == Some(row) {
+            return finish(cx, row, outcome);
+        }
+    }
+    Err(lost_claim())
 }
 
 /// Some or all of the recipients were accepted, or none and not all for good.
@@ -227,6 +247,19 @@ pub fn give_back(cx: &mut Cx<'_>, claimed: &Outbound) -> Result<(), Error> {
         ..claimed.clone()
     };
     store::outbox::update(cx.conn, claimed, &queued)?.map(drop).ok_or_else(lost_claim)
+}
+
+/// Gives back what a worker may have claimed when it was not told whether its claim was committed. A row
+/// that is not in every part what the claim made of it is not its own, and stays as it is.
+pub fn give_back_unsure(cx: &mut Cx<'_>, claimed: &[Outbound]) -> Result<usize, Error> {
+    let mut given = 0;
+    for mail in claimed {
+        if store::outbox::find(cx.conn, mail.id)?.as_ref() == Some(mail) {
+            give_back(cx, mail)?;
+            given += 1;
+        }
+    }
+    Ok(given)
 }
 
 /// Settles mails whose worker died over them: one whose bytes had not gone is tried again, one

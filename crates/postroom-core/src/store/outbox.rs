@@ -1,6 +1,6 @@
 //! Mail on its way out.
 
-use crate::id::{MailboxId, MessageId};
+use crate::id::{MailboxId, MessageId, OutboxId};
 use crate::message::{DeliveryState, Outbound, RecipientResult};
 use crate::store::conn::Conn;
 use crate::store::schema::{mailboxes, outbox};
@@ -57,12 +57,25 @@ pub fn of_messages(
     Ok(rows.into_iter().filter_map(|row| Some((row.message_id?, row))).collect())
 }
 
-/// The mails that are due, of mailboxes that are not paused, oldest first.
-pub fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Outbound>, StoreError> {
-    Ok(outbox::table
+/// The mails that are due, of mailboxes that are not paused, oldest first. `longest` says, from the
+/// fewest attempts to the most, until when a mail of so many can have to wait: one that waits for longer
+/// had its time from a clock that has been set back since, and is due as well.
+pub fn due(
+    conn: &mut Conn,
+    now: Timestamp,
+    longest: &[(i32, Timestamp)],
+    limit: i64,
+) -> Result<Vec<Outbound>, StoreError> {
+    let mut due = outbox::table
         .inner_join(mailboxes::table)
-        .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
+        .into_boxed()
         .filter(outbox::next_attempt_at.le(now))
+        .or_filter(outbox::state.eq(DeliveryState::Queued));
+    for (attempts, until) in longest {
+        due = due.or_filter(outbox::attempts.le(*attempts).and(outbox::next_attempt_at.gt(*until)));
+    }
+    Ok(due
+        .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
         .filter(mailboxes::paused.eq(false))
         .order((outbox::next_attempt_at.asc(), outbox::id.asc()))
         .limit(limit)
@@ -142,6 +155,11 @@ pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Op
         .filter(outbox::version.eq(before.version))
         .filter(outbox::state.eq(before.state));
     Ok(diesel::update(same).set(&changed).returning(returning::<Outbound>()).get_result(conn).optional()?)
+}
+
+/// A mail as it stands.
+pub fn find(conn: &mut Conn, id: OutboxId) -> Result<Option<Outbound>, StoreError> {
+    Ok(outbox::table.find(id).select(Outbound::as_select()).first(conn).optional()?)
 }
 
 /// Ends every claim as of a time.

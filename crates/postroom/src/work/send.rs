@@ -23,17 +23,22 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 8;
 /// Looks for due mails at least this often.
 const LOOK: Duration = Duration::from_secs(30);
+/// What can't be written down is tried again after this time, twice as long each time up to [`LOOK`].
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often that is done when the daemon ends meanwhile.
+const LAST_TRIES: usize = 3;
 
 /// Runs until the daemon stops; then what is on its way is finished, and what has not gone yet is
 /// given back.
 pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
     let mut changes = desk.changes();
     let mut sending = JoinSet::new();
+    let mut unsure = Vec::new();
     loop {
         changes.borrow_and_update();
         let free = AT_ONCE.saturating_sub(sending.len());
         if free > 0 {
-            match claim(&desk, free).await {
+            match claim(&desk, free, &mut unsure).await {
                 Ok(claimed) => {
                     for mail in claimed {
                         sending.spawn(send(desk.clone(), mail, stopping.clone()));
@@ -42,7 +47,7 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
                 Err(error) => tracing::error!(error = ?error, "the outbox can't be looked through"),
             }
         }
-        let pause = pause(&desk).await;
+        let pause = if unsure.is_empty() { pause(&desk).await } else { AGAIN };
         tokio::select! {
             Some(_) = sending.join_next() => {}
             goes_on = rest(&mut changes, &mut stopping, pause) => {
@@ -55,10 +60,26 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
     while sending.join_next().await.is_some() {}
 }
 
-async fn claim(desk: &Desk, limit: usize) -> Result<Vec<Outbound>, Error> {
+/// Claims what is due. Where the answer to a commit is lost, nobody knows whether the mails are claimed:
+/// they stay in `unsure`, and are given back before anything else is claimed.
+async fn claim(desk: &Desk, limit: usize, unsure: &mut Vec<Outbound>) -> Result<Vec<Outbound>, Error> {
     let system = Actor::system();
+    if !unsure.is_empty() {
+        let given = unsure.clone();
+        desk.write(&system, move |cx| outbox::give_back_unsure(cx, &given)).await?;
+        unsure.clear();
+    }
     desk.write(&system, outbox::recover).await?;
-    desk.write(&system, move |cx| outbox::claim(cx, limit as i64)).await
+    let attempted = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&attempted);
+    let claimed = desk.write(&system, move |cx| {
+        let claimed = outbox::claim(cx, limit as i64)?;
+        noted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&claimed);
+        Ok(claimed)
+    });
+    claimed.await.inspect_err(|_| {
+        unsure.append(&mut attempted.lock().unwrap_or_else(PoisonError::into_inner));
+    })
 }
 
 /// Until the next mail is due.
@@ -78,7 +99,7 @@ async fn pause(desk: &Desk) -> Duration {
 
 async fn send(desk: Desk, claimed: Outbound, mut stopping: watch::Receiver<bool>) {
     let id = claimed.id;
-    let current = Arc::new(Mutex::new(claimed.clone()));
+    let current = Arc::new(Mutex::new(Row { known: claimed.clone(), unsure: None }));
     let bytes_go = AtomicBool::new(false);
     let mut attempt = pin!(attempt(&desk, &current, &bytes_go));
     let tried = tokio::select! {
@@ -105,20 +126,63 @@ async fn send(desk: Desk, claimed: Outbound, mut stopping: watch::Receiver<bool>
             refused: Vec::new(),
         }
     });
-    let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let written = desk.write(&Actor::system(), move |cx| outbox::finish(cx, &latest, &outcome)).await;
-    if let Err(error) = written {
+    let row = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Err(error) = write_down(&desk, row, outcome, &mut stopping).await {
         tracing::error!(outbox = %id, error = ?error, "what came of a mail could not be written down");
     }
 }
 
-/// `bytes_go` is set before it is noted that they go.
-async fn attempt(
+/// A claimed mail's row.
+#[derive(Debug, Clone)]
+struct Row {
+    /// As it was seen last.
+    known: Outbound,
+    /// As it is if a write was committed whose answer was lost.
+    unsure: Option<Outbound>,
+}
+
+/// Writes down what came of a mail, as often as it takes: nobody else knows it, and without it the mail
+/// would be uncertain, or wait until its claim runs out.
+async fn write_down(
     desk: &Desk,
-    current: &Arc<Mutex<Outbound>>,
-    bytes_go: &AtomicBool,
-) -> Result<Outcome, Error> {
-    let claimed = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    row: Row,
+    outcome: Outcome,
+    stopping: &mut watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let mut rows = vec![row.known];
+    rows.extend(row.unsure);
+    let mut pause = AGAIN;
+    let mut last_tries = LAST_TRIES;
+    let mut may_be_done = false;
+    loop {
+        let (rows, outcome) = (rows.clone(), outcome.clone());
+        let written = desk.write(&Actor::system(), move |cx| outbox::finish_any(cx, &rows, &outcome)).await;
+        match written {
+            Err(Error::StateConflict(_)) if may_be_done => return Ok(()),
+            Err(error @ (Error::Busy | Error::Store { .. })) => {
+                if *stopping.borrow() {
+                    last_tries -= 1;
+                    if last_tries == 0 {
+                        return Err(error);
+                    }
+                }
+                tracing::warn!(error = ?error, "what came of a mail can't be written down yet");
+                may_be_done = true;
+            }
+            written => return written,
+        }
+        let is_ending = *stopping.borrow();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = ended(stopping), if !is_ending => {}
+        }
+        pause = if is_ending { AGAIN } else { (pause * 2).min(LOOK) };
+    }
+}
+
+/// `bytes_go` is set before it is noted that they go.
+async fn attempt(desk: &Desk, current: &Arc<Mutex<Row>>, bytes_go: &AtomicBool) -> Result<Outcome, Error> {
+    let claimed = current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
     let mailbox_id = claimed.mailbox_id;
     let connection = desk.read(&Actor::system(), move |cx| mailboxes::connection(cx, mailbox_id)).await?;
     if matches!(connection.mailbox.delivery, Delivery::Sink {}) {
@@ -167,7 +231,7 @@ async fn attempt(
 /// Hands a mail to the server; that its bytes go is written down before they do.
 async fn hand_over(
     desk: &Desk,
-    current: &Arc<Mutex<Outbound>>,
+    current: &Arc<Mutex<Row>>,
     delivery: &Delivery,
     credential: Option<&Credential>,
     envelope: &Envelope,
@@ -176,9 +240,16 @@ async fn hand_over(
 ) -> postroom_outbound::Outcome {
     let note = async || {
         bytes_go.store(true, Ordering::Relaxed);
-        let latest = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let noted = desk.write(&Actor::system(), move |cx| outbox::data_goes(cx, &latest)).await?;
-        *current.lock().unwrap_or_else(PoisonError::into_inner) = noted;
+        let shared = Arc::clone(current);
+        let known = current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
+        let system = Actor::system();
+        let noted = desk.write(&system, move |cx| {
+            let noted = outbox::data_goes(cx, &known)?;
+            shared.lock().unwrap_or_else(PoisonError::into_inner).unsure = Some(noted.clone());
+            Ok(noted)
+        });
+        let noted = noted.await?;
+        *current.lock().unwrap_or_else(PoisonError::into_inner) = Row { known: noted, unsure: None };
         Ok::<(), Error>(())
     };
     postroom_outbound::send(delivery, credential, envelope, raw, &Timeouts::default(), note).await
