@@ -138,6 +138,10 @@ impl Fetcher {
         if let Some(held) = self.leases.held(id) {
             held.went_well |= noted == Noted::Well;
             held.hold_off = (noted == Noted::Not).then(|| Instant::now() + backoff::SHORTEST);
+            if noted == Noted::Not {
+                // News or a request may have led to it, and nothing says so any more.
+                held.last_poll = None;
+            }
         }
     }
 
