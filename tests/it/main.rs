@@ -10,6 +10,7 @@ mod commands;
 mod concurrency;
 mod configuration;
 mod corpus;
+mod dates;
 mod deliver;
 mod effects;
 mod events;

@@ -2,8 +2,12 @@
 
 use crate::mailing::*;
 use crate::problems::problem;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use postroom_core::access::Scope;
+use postroom_core::store::conn::Conn;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use support::desk::TestDesk;
 use support::http::{Answer, Http};
 use support::mail::mail;
@@ -31,6 +35,43 @@ async fn all(desk: &TestDesk, mailbox: i64) -> Vec<Value> {
     seen
 }
 
+#[derive(QueryableByName)]
+struct Table {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Rows {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// How many rows every table of the database has, but for SQLite's own.
+fn rows(desk: &TestDesk) -> BTreeMap<String, i64> {
+    let mut conn = database(desk.config());
+    let names: Vec<Table> = match &mut conn {
+        Conn::Postgres(conn) => {
+            let all = "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public'";
+            sql_query(all).load(conn)
+        }
+        Conn::Sqlite(conn) => {
+            let all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+            sql_query(all).load(conn)
+        }
+    }
+    .expect("a database knows its tables");
+    let count = |name: String| {
+        let query = format!("SELECT count(*) AS count FROM \"{name}\"");
+        let rows: Result<Rows, _> = match &mut conn {
+            Conn::Postgres(conn) => sql_query(query).get_result(conn),
+            Conn::Sqlite(conn) => sql_query(query).get_result(conn),
+        };
+        (name, rows.expect("the table is there").count)
+    };
+    names.into_iter().map(|table| table.name).map(count).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_is_tried_and_leaves_no_trace() {
     let desk = TestDesk::start_fixed().await;
@@ -38,6 +79,8 @@ async fn a_mail_is_tried_and_leaves_no_trace() {
     let question = mail().from("Ada <ada@acme.example>").subject("Printer on fire").text("It burns.");
     let first = arrive(&desk, mailbox, &question).await;
     let before = all(&desk, mailbox).await;
+    let rows_before = rows(&desk);
+    assert!(rows_before.len() > 20 && rows_before["messages"] == 1, "{rows_before:?}");
 
     // An answer with a file.
     let answer = mail()
@@ -74,11 +117,13 @@ async fn a_mail_is_tried_and_leaves_no_trace() {
     assert_eq!((&told["threading"], &told["events"]), (&Value::Null, &json!([])));
 
     assert_eq!(all(&desk, mailbox).await, before);
+    assert_eq!(rows(&desk), rows_before);
     let kept = desk.config().storage.data_dir.join("blobs");
     let files = std::fs::read_dir(&kept).map_or(0, Iterator::count);
     assert_eq!(files, 0, "nothing lies in {}", kept.display());
     // And then it comes.
     assert_eq!(arrive(&desk, mailbox, &answer).await.conversation, first.conversation);
+    assert_ne!(rows(&desk), rows_before);
     desk.stop().await;
 }
 
