@@ -1,25 +1,105 @@
-//! F-04 and F-12: the daemon and the mail server die together, or the daemon is away for a month.
+//! F-03, F-04 and F-12: the daemon, or an import, is killed time and again; it dies together with the
+//! mail server; it is away for a month.
 
 use crate::oracle::Findings;
 use crate::plan::{Placed, Plan, Random, say, seed};
-use crate::rig::{Post, Rig, imap};
+use crate::points::place;
+use crate::rig::{Post, Rig, imap, maildir};
 use std::fs::{self, File};
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use support::database::is_long_run;
+use support::program::program;
+use support::workdir::WorkDir;
 
 const LEAVE: &str = "{ type = \"leave\" }";
 
 /// Few in every run, all in the long one.
-fn usual_or_long(usual: usize, long: usize) -> usize {
+pub fn usual_or_long(usual: usize, long: usize) -> usize {
     if is_long_run() { long } else { usual }
 }
 
 #[track_caller]
-fn clean(case: &str, findings: &Findings) {
+pub fn clean(case: &str, findings: &Findings) {
     let Findings { lost, doubled, misplaced, .. } = findings;
     say(&format!("{case}: lost {lost}, doubled {doubled}, misplaced {misplaced}"));
     assert!(findings.is_clean(), "{case}: {findings:#?}");
+}
+
+/// 50 to 500 ms at first. Later longer: what a slow machine does in one go must not take more than the
+/// longest there is.
+fn lifetime(random: &mut Random, round: u32) -> Duration {
+    Duration::from_millis(50 + random.below(450) as u64).mul_f64(1.1_f64.powi(round.cast_signed()))
+}
+
+/// F-03
+#[test]
+fn killed_again_and_again_the_daemon_comes_to_the_end() {
+    let seed = seed("F-03 daemon");
+    let mut random = Random::new(seed);
+    let plan = Plan::new(seed, usual_or_long(300, 2_000));
+    let post = Post::start();
+    let rig = Rig::new(&imap(post.port, "support", "{ type = \"move\", folder = \"Done\" }"));
+    post.server().make_folder("support", "Done");
+    deliver(&post, &plan.mails);
+    let mut kills = 0;
+    loop {
+        let running = rig.start(&[]);
+        let caller = running.caller().expect("it starts");
+        thread::sleep(lifetime(&mut random, kills));
+        let is_done = caller.is_at_rest();
+        running.kill();
+        if is_done {
+            break;
+        }
+        kills += 1;
+        assert!(kills < 100, "it does not come to the end");
+    }
+    say(&format!("F-03: {} mails, killed {kills} times", plan.mails.len()));
+    clean("F-03 daemon", &rig.judge(&plan));
+    assert_eq!(post.stored("support", "Done").len(), plan.mails.len());
+}
+
+/// F-03
+#[test]
+fn killed_again_and_again_an_import_comes_to_the_end() {
+    let seed = seed("F-03 import");
+    let mut random = Random::new(seed);
+    let plan = Plan::new(seed, usual_or_long(300, 2_000));
+    let (folder, none) = (WorkDir::new("import"), WorkDir::new("maildir"));
+    place(folder.path(), &plan);
+    support::maildir::make(none.path(), None);
+    let rig = Rig::new(&maildir(none.path()));
+    // The daemon makes the mailbox.
+    let running = rig.start(&[]);
+    running.caller().expect("it starts").settle().expect("there is nothing to do");
+    assert_eq!(running.stop(), Some(0));
+    let mut kills = 0;
+    loop {
+        let mut command = Command::new(program());
+        command.args(["import", "maildir", "--mailbox", "Support", "--config", &rig.config()]);
+        command.arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let mut import = command.spawn().expect("the program can be started");
+        let end = Instant::now() + lifetime(&mut random, kills);
+        let status = loop {
+            let status = import.try_wait().expect("it is a child of this process");
+            if status.is_some() || Instant::now() >= end {
+                break status;
+            }
+            thread::sleep(Duration::from_millis(2));
+        };
+        if let Some(status) = status {
+            assert!(status.success(), "the import ended with {status}");
+            break;
+        }
+        import.kill().expect("it is a child of this process");
+        import.wait().expect("it is a child of this process");
+        kills += 1;
+        assert!(kills < 100, "it does not come to the end");
+    }
+    say(&format!("F-03: {} mails, the import killed {kills} times", plan.mails.len()));
+    clean("F-03 import", &rig.judge(&plan));
 }
 
 fn pause(random: &mut Random, most: usize) {
@@ -28,11 +108,11 @@ fn pause(random: &mut Random, most: usize) {
 }
 
 /// The plan in as many parts, each delivered when its turn comes.
-fn parts(plan: &Plan, count: usize) -> Vec<&[Placed]> {
+pub fn parts(plan: &Plan, count: usize) -> Vec<&[Placed]> {
     plan.mails.chunks(plan.mails.len().div_ceil(count)).collect()
 }
 
-fn deliver(post: &Post, mails: &[Placed]) {
+pub fn deliver(post: &Post, mails: &[Placed]) {
     let server = post.server();
     for mail in mails {
         server.deliver("support", "INBOX", &mail.raw);

@@ -2,7 +2,9 @@
 //! judged by one oracle. `CHAOS_SEED=` plays a run again; `POSTROOM_TEST_LONG=1` makes it long.
 
 mod crashes;
+mod database;
 mod oracle;
 mod plan;
 mod points;
 mod rig;
+mod time;

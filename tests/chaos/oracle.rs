@@ -44,9 +44,9 @@ struct Shown {
 /// Judges a desk on which everything has come to rest.
 pub fn judge(caller: &Caller, plan: &Plan) -> Findings {
     let mut findings = Findings::default();
-    let shown = shown(caller, &mut findings);
+    let (shown, written_in) = shown(caller, plan, &mut findings);
     places(&mut findings, plan, &shown);
-    told(&mut findings, caller, &shown);
+    told(&mut findings, caller, &shown, written_in);
     counted(&mut findings, caller, plan);
     findings
 }
@@ -55,8 +55,10 @@ fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-fn shown(caller: &Caller, findings: &mut Findings) -> Vec<Shown> {
-    let mut shown = Vec::new();
+/// All mails, and the conversations in which something else was written.
+fn shown(caller: &Caller, plan: &Plan, findings: &mut Findings) -> (Vec<Shown>, BTreeSet<i64>) {
+    let (mut shown, mut written_in) = (Vec::new(), BTreeSet::new());
+    let mut written: HashMap<&str, usize> = plan.written.iter().map(|text| (text.as_str(), 0)).collect();
     for conversation in caller.list("/api/v1/conversations?sort=id") {
         let id = number(&conversation["id"]);
         let messages = caller.list(&format!("/api/v1/conversations/{id}/messages"));
@@ -64,6 +66,17 @@ fn shown(caller: &Caller, findings: &mut Findings) -> Vec<Shown> {
             format!("conversation {id} counts {}, has {}", conversation["message_count"], messages.len())
         });
         for message in messages {
+            if message["kind"] != "inbound" {
+                written_in.insert(id);
+                let text = message["text"].as_str().unwrap_or_default().trim();
+                match written.get_mut(text) {
+                    Some(count) => *count += 1,
+                    None => findings.others.push(format!("nobody was told that this is written: {message}")),
+                }
+                let sent = message["kind"] == "note" || message["delivery"]["state"] == "sent";
+                findings.check(sent, || format!("an answer did not leave: {message}"));
+                continue;
+            }
             let message = number(&message["id"]);
             let raw = caller.ask(&format!("/api/v1/messages/{message}/raw"));
             // Bytes that are not there are no mail: what is placed then counts as lost.
@@ -73,7 +86,9 @@ fn shown(caller: &Caller, findings: &mut Findings) -> Vec<Shown> {
             }
         }
     }
-    shown
+    findings.lost += written.values().filter(|count| **count == 0).count();
+    findings.doubled += written.values().filter(|count| **count > 1).count();
+    (shown, written_in)
 }
 
 fn places(findings: &mut Findings, plan: &Plan, shown: &[Shown]) {
@@ -120,7 +135,7 @@ fn head(raw: &[u8]) -> String {
 }
 
 /// Every message has its event, once.
-fn told(findings: &mut Findings, caller: &Caller, shown: &[Shown]) {
+fn told(findings: &mut Findings, caller: &Caller, shown: &[Shown], written_in: BTreeSet<i64>) {
     let events = caller.events();
     let rises = events.windows(2).all(|two| number(&two[0]["seq"]) < number(&two[1]["seq"]));
     findings.check(rises, || "the events' numbers don't rise".to_owned());
@@ -135,7 +150,8 @@ fn told(findings: &mut Findings, caller: &Caller, shown: &[Shown]) {
     findings.check(of_kind("message.received", "message_id") == messages, || {
         "message.received does not stand for each message once".to_owned()
     });
-    let conversations: BTreeSet<i64> = shown.iter().map(|message| message.conversation).collect();
+    let mut conversations: BTreeSet<i64> = shown.iter().map(|message| message.conversation).collect();
+    conversations.extend(written_in);
     let begun = of_kind("conversation.created", "conversation_id");
     findings.check(begun == conversations.into_iter().collect::<Vec<_>>(), || {
         "conversation.created does not stand for each conversation once".to_owned()

@@ -70,6 +70,8 @@ pub struct Placed {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub mails: Vec<Placed>,
+    /// What was written through the API, and acknowledged. Each text is another one.
+    pub written: Vec<String>,
 }
 
 impl Plan {
@@ -98,7 +100,7 @@ impl Plan {
         let twice = random.below(mails.len());
         mails.push(mails[twice].clone());
         random.shuffle(&mut mails);
-        Self { mails }
+        Self { mails, written: Vec::new() }
     }
 
     /// How many different mails there are.

@@ -62,13 +62,15 @@ fn first_start(data: &Path, url: Option<&str>) -> String {
 pub struct Rig {
     pub dir: WorkDir,
     database: DatabaseUrl,
-    postgres: Option<String>,
+    /// The database to remove from the shared server.
+    shared: Option<String>,
+    token: String,
     settings: Vec<(String, String)>,
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        if let Some(url) = &self.postgres
+        if let Some(url) = &self.shared
             && !thread::panicking()
         {
             Postgres::shared().remove(url);
@@ -102,7 +104,7 @@ impl Rig {
         let dir = WorkDir::new("chaos");
         let data = place(&dir);
         copy(&template.dir.join("data"), &data);
-        let postgres = match database::kind() {
+        let shared = match database::kind() {
             Kind::Sqlite => None,
             Kind::Postgres => {
                 let like =
@@ -110,24 +112,23 @@ impl Rig {
                 Some(Postgres::shared().copy_of(&like))
             }
         };
-        let database = match &postgres {
-            None => DatabaseUrl::Sqlite(data.join("postroom.db")),
-            Some(url) => DatabaseUrl::Postgres(url.clone()),
+        let (database, url) = match &shared {
+            None => (DatabaseUrl::Sqlite(data.join("postroom.db")), None),
+            Some(url) => (DatabaseUrl::Postgres(url.clone()), Some(url.as_str())),
         };
-        let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\ndata_dir = \"{}\"\ninline_kib = 8\n",
-            data.display()
-        );
-        if let Some(url) = &postgres {
-            let _ = writeln!(text, "[database]\nurl = \"{url}\"");
-        }
-        let _ = write!(
-            text,
-            "[[mailboxes]]\nname = \"Support\"\naddress = \"support@example.org\"\n\
-             poll_interval_seconds = 3600\n[mailboxes.source]\n{source}[mailboxes.delivery]\ntype = \"sink\"\n"
-        );
-        dir.write("postroom.toml", text);
-        Self { dir, database, postgres, settings: Vec::new() }
+        configure(&dir, &data, url, source);
+        Self { dir, database, shared, token: template.token.clone(), settings: Vec::new() }
+    }
+
+    /// [`Rig::new`] on a server that the case may stop or kill. The daemon reaches it at `seen`.
+    pub fn on(server: &Postgres, seen: SocketAddr, source: &str) -> Self {
+        let dir = WorkDir::new("chaos");
+        let data = dir.join("data");
+        let url = server.database();
+        let token = first_start(&data, Some(&url));
+        let through = url.replace(&server.address().to_string(), &seen.to_string());
+        configure(&dir, &data, Some(&through), source);
+        Self { dir, database: DatabaseUrl::Postgres(url), shared: None, token, settings: Vec::new() }
     }
 
     /// Sets a variable of the daemon's environment from the next start on.
@@ -147,22 +148,32 @@ impl Rig {
     /// Starts the daemon, under `wrapper` if there is one (strace with a fault, say).
     pub fn start(&self, wrapper: &[&str]) -> Running {
         self.let_leases_run_out();
+        self.start_beside(wrapper)
+    }
+
+    /// [`Rig::start`] while another daemon may run.
+    pub fn start_beside(&self, wrapper: &[&str]) -> Running {
         let path = env::var("PATH").unwrap_or_default();
         let mut words = vec!["env".to_owned(), "-i".to_owned(), format!("PATH={path}")];
         words.push(format!("TMPDIR={}", self.dir.path().display()));
         words.extend(self.settings.iter().map(|(name, value)| format!("{name}={value}")));
         words.extend(wrapper.iter().map(|word| (*word).to_owned()));
         words.push(program().display().to_string());
-        let config = self.dir.join("postroom.toml").display().to_string();
-        words.extend(["serve".to_owned(), "--config".to_owned(), config]);
+        words.extend(["serve".to_owned(), "--config".to_owned(), self.config()]);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Running { leash: Leash::start("postroom", &words, "TERM", None) }
+        let leash = Leash::start("postroom", &words, "TERM", None);
+        Running { leash, token: self.token.clone(), address: OnceLock::new() }
+    }
+
+    /// The path of the configuration.
+    pub fn config(&self) -> String {
+        self.dir.join("postroom.toml").display().to_string()
     }
 
     /// What half a minute of waiting does: on PostgreSQL a killed daemon's mailboxes are another one's
     /// only when its leases have run out. The one before was seen dead; the fences stay as they were.
     fn let_leases_run_out(&self) {
-        let Some(url) = &self.postgres else { return };
+        let DatabaseUrl::Postgres(url) = &self.database else { return };
         let mut conn = PgConnection::establish(url).expect("the server runs");
         // Before the first start there is nothing yet.
         let words = "DO $$ BEGIN IF to_regclass('leases') IS NOT NULL THEN \
@@ -200,6 +211,23 @@ impl Rig {
     }
 }
 
+/// Writes the configuration: one mailbox, polled at the start and when it is asked for.
+fn configure(dir: &WorkDir, data: &Path, url: Option<&str>, source: &str) {
+    let mut text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\ndata_dir = \"{}\"\ninline_kib = 8\n",
+        data.display()
+    );
+    if let Some(url) = url {
+        let _ = writeln!(text, "[database]\nurl = \"{url}\"");
+    }
+    let _ = write!(
+        text,
+        "[[mailboxes]]\nname = \"Support\"\naddress = \"support@example.org\"\n\
+         poll_interval_seconds = 3600\n[mailboxes.source]\n{source}[mailboxes.delivery]\ntype = \"sink\"\n"
+    );
+    dir.write("postroom.toml", text);
+}
+
 fn failed(said: String) -> Findings {
     Findings { others: vec![said], ..Findings::default() }
 }
@@ -220,21 +248,28 @@ fn copy(from: &Path, to: &Path) {
 /// A daemon that runs, or did until a fault ended it.
 pub struct Running {
     leash: Leash,
+    token: String,
+    /// Kept: the line that says it does not stay in the log for ever.
+    address: OnceLock<SocketAddr>,
 }
 
 impl Running {
     /// Waits until it listens. Its log where it ended before.
     pub fn address(&self) -> Result<SocketAddr, String> {
+        if let Some(address) = self.address.get() {
+            return Ok(*address);
+        }
         self.leash.wait_for_line("listens on http://")?;
         let log = self.leash.log();
         let line = log.iter().find_map(|line| line.split_once("listens on http://"));
         let address = line.and_then(|(_, address)| address.trim().parse().ok());
-        address.ok_or_else(|| "it does not say where it listens".to_owned())
+        let address = address.ok_or_else(|| "it does not say where it listens".to_owned())?;
+        Ok(*self.address.get_or_init(|| address))
     }
 
     /// Somebody who may ask it everything.
     pub fn caller(&self) -> Result<Caller, String> {
-        Ok(Caller::new(self.address()?))
+        Ok(Caller::new(self.address()?, &self.token))
     }
 
     /// Waits until a fault has ended it (`true`) or it has taken everything in.
@@ -251,6 +286,11 @@ impl Running {
             thread::sleep(Duration::from_millis(50));
         }
         false
+    }
+
+    /// The process that was started, or what it runs under.
+    pub fn pid(&self) -> u32 {
+        self.leash.pid()
     }
 
     /// Ends it, and whatever it runs under, as a crash would.
@@ -272,7 +312,7 @@ impl Running {
     /// Secrets that stand in the log.
     fn betrayed(&self) -> Option<String> {
         let log = self.leash.log();
-        let secrets = [template().token.as_str(), "correct-horse"];
+        let secrets = [self.token.as_str(), "correct-horse"];
         let found = log.iter().find(|line| secrets.iter().any(|secret| line.contains(secret)));
         found.map(|line| format!("a secret stands in the log: {line}"))
     }
@@ -285,9 +325,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    fn new(address: SocketAddr) -> Self {
+    fn new(address: SocketAddr, token: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { runtime, http: Http::new(address).with_token(&template().token) }
+        Self { runtime, http: Http::new(address).with_token(token) }
     }
 
     /// Any GET, any answer.
@@ -303,6 +343,13 @@ impl Caller {
     /// Any POST, any answer; `None` where nobody answers any more.
     pub fn post(&self, path: &str, body: &Value) -> Option<Answer> {
         let headers = [("Content-Type", "application/json")];
+        let body = body.to_string();
+        self.runtime.block_on(self.http.try_send("POST", path, &headers, body.as_bytes())).ok()
+    }
+
+    /// A POST that may be repeated: under its key it is done once. `None` where nobody answers.
+    pub fn post_once(&self, path: &str, key: &str, body: &Value) -> Option<Answer> {
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
         let body = body.to_string();
         self.runtime.block_on(self.http.try_send("POST", path, &headers, body.as_bytes())).ok()
     }
@@ -344,7 +391,8 @@ impl Caller {
         Some(format!("/api/v1/mailboxes/{id}"))
     }
 
-    fn status(&self, mailbox: &str) -> Option<Value> {
+    /// What a mailbox says of itself; `None` where it can't just now.
+    pub fn status(&self, mailbox: &str) -> Option<Value> {
         let path = format!("{mailbox}/status");
         let asked = self.runtime.block_on(self.http.try_send("GET", &path, &[], b"")).ok()?;
         (asked.status == 200).then(|| asked.json())
@@ -357,6 +405,21 @@ impl Caller {
             let idle = status["syncing"] == false && status["pending"] == 0;
             idle && status["state"] == "ok" && !status["last_success_at"].is_null()
         })
+    }
+
+    /// Waits until this many mails have come in without anybody asking for it, and nothing waits.
+    pub fn until_accepted(&self, count: usize) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut said = None;
+        while Instant::now() < deadline {
+            said = self.mailbox().and_then(|mailbox| self.status(&mailbox)).or(said);
+            let is_done = |status: &Value| status["accepted"] == count && status["pending"] == 0;
+            if said.as_ref().is_some_and(is_done) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err(said.map_or_else(|| "nothing".to_owned(), |said| said.to_string()))
     }
 
     /// Has the mailbox polled until all is well and nothing waits. What it says of itself if that never

@@ -16,6 +16,7 @@ pub mod oauth;
 pub mod ports;
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 pub mod smtp;
 pub mod tls;
 pub mod workdir;

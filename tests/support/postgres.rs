@@ -1,6 +1,6 @@
 //! A real PostgreSQL for the tests: one server per test process, one database per test.
 
-use crate::leash::{Leash, Owner, is_root};
+use crate::leash::{self, Leash, Owner, is_root};
 use crate::ports;
 use crate::tls::Certificate;
 use crate::workdir::WorkDir;
@@ -8,13 +8,15 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use std::collections::HashSet;
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::{env, process};
+use std::time::{Duration, Instant};
+use std::{env, process, thread};
 
 /// A running PostgreSQL server.
 #[derive(Debug)]
@@ -22,8 +24,17 @@ pub struct Postgres {
     /// `postgres://user@host:port`, without a database.
     server: String,
     prepared: Mutex<HashSet<String>>,
+    own: Option<Own>,
+}
+
+/// A server that this process started.
+#[derive(Debug)]
+struct Own {
     /// The server goes before its folder.
-    own: Option<(Leash, WorkDir)>,
+    leash: Leash,
+    command: Vec<String>,
+    owner: Option<Owner>,
+    _dir: WorkDir,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -98,11 +109,12 @@ impl Postgres {
                 tls,
             ];
             let command = [&command[..], &settings.map(|setting| ["-c", setting]).concat()].concat();
-            let leash = Leash::start("PostgreSQL", &command, "QUIT", owner);
-            match leash.wait_for_line("ready to accept connections") {
-                Ok(()) => {
+            match launch(&command, owner) {
+                Ok(leash) => {
                     let server = format!("postgres://postgres@127.0.0.1:{port}");
-                    return Self { server, prepared: Mutex::default(), own: Some((leash, dir)) };
+                    let command = command.iter().map(|word| (*word).to_owned()).collect();
+                    let own = Own { leash, command, owner, _dir: dir };
+                    return Self { server, prepared: Mutex::default(), own: Some(own) };
                 }
                 // Somebody took the port, most likely.
                 Err(log) => said = log,
@@ -137,12 +149,52 @@ impl Postgres {
     }
 
     /// Ends the server at once, as a crash would. Connections break; [`database`](Self::database)
-    /// fails from here on.
+    /// fails until it is [started again](Self::start_again).
     ///
     /// # Panics
     /// If the server is not this process' own.
     pub fn kill(&mut self) {
-        self.own.as_mut().expect("only an own server is killed").0.kill();
+        self.own().leash.kill();
+    }
+
+    /// Ends the server as an administrator does who wants it to go now: what is being done is rolled
+    /// back, and who is connected is told.
+    ///
+    /// # Panics
+    /// If the server is not this process' own, or does not end.
+    pub fn shut_down(&mut self) {
+        let own = self.own();
+        // Its "fast shutdown"; the leash's own signal would be as good as a crash.
+        leash::signal("INT", &[own.leash.pid()]);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !own.leash.has_ended() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not end: {:?}", own.leash.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        own.leash.stop();
+    }
+
+    /// Starts a server again that was killed or shut down, on its port and with all it had.
+    ///
+    /// # Panics
+    /// If it doesn't start, or is not this process' own.
+    pub fn start_again(&mut self) {
+        let own = self.own();
+        let command: Vec<&str> = own.command.iter().map(String::as_str).collect();
+        own.leash = launch(&command, own.owner).unwrap_or_else(|log| panic!("{log}"));
+    }
+
+    fn own(&mut self) -> &mut Own {
+        self.own.as_mut().expect("only an own server is stopped")
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If it is a server of somebody else's whose address is no number.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.server.rsplit('@').next().unwrap_or_default();
+        address.parse().unwrap_or_else(|_| panic!("{address} is not ADDRESS:PORT"))
     }
 
     /// Breaks every connection to the database of `url`, as an administrator would.
@@ -205,6 +257,11 @@ impl Postgres {
             .expect("PostgreSQL knows its settings");
         rows.into_iter().next().map(|row| row.value).unwrap_or_default()
     }
+}
+
+fn launch(command: &[&str], owner: Option<Owner>) -> Result<Leash, String> {
+    let leash = Leash::start("PostgreSQL", command, "QUIT", owner);
+    leash.wait_for_line("ready to accept connections").map(|()| leash)
 }
 
 fn fresh_name() -> String {
@@ -303,11 +360,16 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_server_is_gone() {
+    fn a_server_that_ended_is_gone_and_comes_back_with_all_it_had() {
         let mut server = Postgres::start();
         let url = server.database();
-        assert!(PgConnection::establish(&url).is_ok());
-        server.kill();
-        assert!(PgConnection::establish(&url).is_err());
+        let mut conn = PgConnection::establish(&url).unwrap();
+        conn.batch_execute("CREATE TABLE things (name text); INSERT INTO things VALUES ('a')").unwrap();
+        for end in [Postgres::kill, Postgres::shut_down] {
+            end(&mut server);
+            assert!(PgConnection::establish(&url).is_err());
+            server.start_again();
+            assert_eq!(rows(&url), Ok(1));
+        }
     }
 }
