@@ -3,6 +3,7 @@
 
 mod crashes;
 mod database;
+mod disk;
 mod oracle;
 mod plan;
 mod points;

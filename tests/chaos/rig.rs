@@ -254,6 +254,18 @@ pub struct Running {
 }
 
 impl Running {
+    /// Waits until it has ended by itself; its exit code. `None` where it goes on.
+    pub fn ended(self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.leash.has_ended() {
+            if Instant::now() > deadline {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.leash.exit_code()
+    }
+
     /// Waits until it listens. Its log where it ended before.
     pub fn address(&self) -> Result<SocketAddr, String> {
         if let Some(address) = self.address.get() {
@@ -270,6 +282,11 @@ impl Running {
     /// Somebody who may ask it everything.
     pub fn caller(&self) -> Result<Caller, String> {
         Ok(Caller::new(self.address()?, &self.token))
+    }
+
+    /// Waits until its log has a line with these words; else what it logged.
+    pub fn wait_for_line(&self, words: &str) -> Result<(), String> {
+        self.leash.wait_for_line(words)
     }
 
     /// Waits until a fault has ended it (`true`) or it has taken everything in.
@@ -338,6 +355,12 @@ impl Caller {
     /// A GET that must be answered with 200.
     pub fn get(&self, path: &str) -> Value {
         self.ask(path).expect(200).json()
+    }
+
+    /// Any request, any answer; `None` where nobody answers any more.
+    pub fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Option<Answer> {
+        let headers = [("Content-Type", content_type)];
+        self.runtime.block_on(self.http.try_send(method, path, &headers, body)).ok()
     }
 
     /// Any POST, any answer; `None` where nobody answers any more.

@@ -59,6 +59,10 @@ pub fn document() -> OpenApi {
     let (_, mut document) =
         App::new().into_utoipa_app().openapi(frame()).configure(routes::all).split_for_parts();
     for item in document.paths.paths.values_mut() {
+        let writes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in writes.into_iter().flatten() {
+            add(operation, "507", "`storage_full`: there is no room to write; `detail` says what to do.");
+        }
         for operation in operations_mut(item) {
             complete(operation);
         }

@@ -278,7 +278,8 @@ impl From<Error> for Problem {
                 "everything is busy; try again in a second",
             )
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
-            Error::Store { .. } | Error::Blob(_) | Error::Compose(_) => {
+            Error::StorageFull(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail),
+            Error::Store { .. } | Error::Unsynced | Error::Blob(_) | Error::Compose(_) => {
                 log_inside(&error);
                 Self::internal()
             }

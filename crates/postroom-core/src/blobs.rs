@@ -2,7 +2,7 @@
 //! names them; large ones in the object store, before it.
 
 use crate::actor::Actor;
-use crate::desk::Desk;
+use crate::desk::{Broken, Desk};
 use crate::intake::RawMail;
 use crate::keys::sha256_hex;
 use crate::ports::PortError;
@@ -90,14 +90,27 @@ impl Desk {
     /// Makes bytes ready to be named by a row: compressed for the database if small, put into
     /// the object store now if large. Blocks.
     pub fn keep_here(&self, bytes: &[u8]) -> Result<RawMail, Error> {
+        self.require_room()?;
         let mut raw = for_database(bytes)?;
         if let Some(compressed) = &raw.compressed
             && compressed.len() > self.settings().inline_blob_bytes
         {
-            self.ports().keeper.put(&raw.hash, compressed.clone()).map_err(Error::Blob)?;
+            self.put_here(&raw.hash, compressed.clone())?;
             raw.compressed = None;
         }
         Ok(raw)
+    }
+
+    /// Hands bytes to the object store. Where that can't say that they are safe, the desk is broken.
+    fn put_here(&self, hash: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        self.require_whole(Broken::Files)?;
+        let kept = self.ports().keeper.put(hash, bytes).map_err(Error::from);
+        match &kept {
+            Err(Error::Unsynced) => self.note_broken(Broken::Files),
+            Err(Error::StorageFull(_)) => self.note_full(),
+            _ => {}
+        }
+        kept
     }
 
     /// The bytes under a hash. Blocks.
@@ -130,12 +143,15 @@ impl Desk {
     }
 
     fn move_large_blobs_here(&self) -> Result<usize, Error> {
+        if self.require_room().is_err() {
+            return Ok(0);
+        }
         let limit = self.settings().inline_blob_bytes;
         let system = Actor::system();
         let large = self.read_here(&system, |cx| Ok(store::blobs::large(cx.conn, limit as i64, 20)?))?;
         for blob in &large {
             if let Some(content) = &blob.content {
-                self.ports().keeper.put(&blob.hash, content.clone()).map_err(Error::Blob)?;
+                self.put_here(&blob.hash, content.clone())?;
                 self.write_here(&system, |cx| Ok(store::blobs::empty(cx.conn, &blob.hash)?))?;
             }
         }

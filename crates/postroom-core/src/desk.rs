@@ -1,15 +1,15 @@
 //! The one door: every read and every write of the desk goes through here.
 
 use crate::Error;
-use crate::actor::Actor;
+use crate::actor::{Actor, ActorType};
 use crate::cx::Cx;
 use crate::keys::Keys;
 use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
 use crate::store::{self, StoreError};
 use crate::time::{Clock, Timestamp};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How often a write is run when the database asks for it to be run again, or when somebody else
@@ -82,6 +82,22 @@ struct Inner {
     clock: Clock,
     settings: Settings,
     changed: watch::Sender<u64>,
+    broken: watch::Sender<Option<Broken>>,
+    full_at: Mutex<Option<Instant>>,
+}
+
+/// So long nothing new is taken after a write that found no room. Then it is tried again: who counts
+/// what is free may see room where there is none (quotas, the disk of a database server).
+const FULL_FOR: Duration = Duration::from_secs(10);
+
+/// What did not keep what was written to it. Nothing more may be written there: what Linux could not
+/// write it forgets, and whoever tries again is told that all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The database.
+    Database,
+    /// The large files.
+    Files,
 }
 
 /// The help desk. Cheap to clone; all clones are one.
@@ -130,6 +146,7 @@ impl Desk {
             .build(Manager::new(parts.database))
             .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let (changed, _) = watch::channel(0);
+        let (broken, _) = watch::channel(None);
         let desk = Self(Arc::new(Inner {
             pool,
             keys: parts.keys,
@@ -137,6 +154,8 @@ impl Desk {
             clock: parts.clock,
             settings: parts.settings,
             changed,
+            broken,
+            full_at: Mutex::new(None),
         }));
         let fits = desk
             .write_here(&Actor::system(), |cx| {
@@ -184,9 +203,13 @@ impl Desk {
         actor: &Actor,
         op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        if actor.kind != ActorType::System {
+            self.require_room()?;
+        }
         let mut tries = 0;
         loop {
             tries += 1;
+            self.require_whole(Broken::Database)?;
             let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
             let result = conn::transaction(&mut conn, Mode::Write, |conn| {
                 let mut cx = self.cx(conn, actor);
@@ -204,6 +227,14 @@ impl Desk {
                     return Ok(value);
                 }
                 Err(Error::Store { source: StoreError::Again, .. }) if tries < TRIES => {}
+                Err(error @ Error::StorageFull(_)) => {
+                    self.note_full();
+                    return Err(error);
+                }
+                Err(Error::Unsynced) => {
+                    self.note_broken(Broken::Database);
+                    return Err(Error::Unsynced);
+                }
                 // So many at once that it never was our turn: the caller may try later.
                 Err(Error::Store { source: StoreError::Again, .. }) => return Err(Error::Busy),
                 Err(error) => return Err(error),
@@ -242,6 +273,39 @@ impl Desk {
             events: Vec::new(),
             wakes: false,
         }
+    }
+
+    /// Fails where there is no room to write. The desk's own small notes (leases, what came of an
+    /// attempt) go on in what the low-water mark keeps free; what others bring does not.
+    pub(crate) fn require_room(&self) -> Result<(), Error> {
+        self.shortage().map_or(Ok(()), |why| Err(Error::StorageFull(why)))
+    }
+
+    /// Why nothing new is taken just now: [`crate::ports::WatchRoom::shortage`].
+    pub fn shortage(&self) -> Option<&'static str> {
+        let full_at = *self.0.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = full_at.is_some_and(|when| when.elapsed() < FULL_FOR);
+        self.0.ports.room.shortage().or(is_full.then_some(crate::error::FULL))
+    }
+
+    /// A write found no room.
+    pub(crate) fn note_full(&self) {
+        *self.0.full_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Fails where something is known to be broken.
+    pub(crate) fn require_whole(&self, what: Broken) -> Result<(), Error> {
+        if *self.0.broken.borrow() == Some(what) { Err(Error::Unsynced) } else { Ok(()) }
+    }
+
+    pub(crate) fn note_broken(&self, what: Broken) {
+        self.0.broken.send_replace(Some(what));
+    }
+
+    /// Tells when a disk did not keep what was written to it. Whoever runs the desk must end then: what
+    /// is true shows when it is opened anew.
+    pub fn broken(&self) -> watch::Receiver<Option<Broken>> {
+        self.0.broken.subscribe()
     }
 
     /// Tells of changes: the value rises whenever something was written that others may want

@@ -1,5 +1,6 @@
 //! What can go wrong with an operation, as its caller may be told.
 
+use crate::ports::KeepError;
 use crate::store::StoreError;
 
 /// One member of the input that is not as it must be.
@@ -19,6 +20,14 @@ impl FieldError {
         Self { pointer: pointer.into(), code, detail: detail.into() }
     }
 }
+
+/// What is said where the database or the folder of large files had no room for a write.
+pub const FULL: &str = "the disk is full and nothing can be written; free some space, and the daemon goes on \
+                        by itself (mail waits where it is, and nothing that was accepted is lost)";
+
+/// What is said where the database or the data folder is read-only.
+pub const READ_ONLY: &str = "the data folder is read-only and nothing can be written; make it writable for the \
+                             daemon, which then goes on by itself (mail waits where it is)";
 
 /// Why an operation was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +87,13 @@ pub enum Error {
     /// Everything is busy just now; the caller may try again.
     #[error("the database is busy")]
     Busy,
+    /// There is no room to write. Nothing was changed, and reading goes on.
+    #[error("{0}")]
+    StorageFull(&'static str),
+    /// The disk did not keep what was written to it: the process ends, and whether the change is there
+    /// will be seen when it has started again.
+    #[error("the disk did not keep what was written to it; the daemon ends")]
+    Unsynced,
     /// The store failed.
     #[error("the store failed while {doing}")]
     Store {
@@ -98,6 +114,22 @@ pub enum Error {
     Compose(#[source] crate::ports::PortError),
 }
 
+impl From<KeepError> for Error {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Full(why) => {
+                tracing::warn!(error = ?why, "a large file found no room");
+                Self::StorageFull(FULL)
+            }
+            KeepError::Unsynced(why) => {
+                tracing::error!(error = ?why, "a large file is not safe on the disk");
+                Self::Unsynced
+            }
+            KeepError::Failed(why) => Self::Blob(why),
+        }
+    }
+}
+
 impl Error {
     /// A single faulty member.
     pub fn invalid(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
@@ -109,6 +141,9 @@ impl From<StoreError> for Error {
     fn from(source: StoreError) -> Self {
         match source {
             StoreError::Busy => Self::Busy,
+            StoreError::Full => Self::StorageFull(FULL),
+            StoreError::ReadOnly => Self::StorageFull(READ_ONLY),
+            StoreError::Unsynced => Self::Unsynced,
             StoreError::Taken => Self::AlreadyExists {
                 detail: "somebody else has just taken this name or address".to_owned(),
                 existing_id: None,

@@ -72,6 +72,10 @@ words! {
         MailboxAuthorized = "mailbox.authorized",
         /// A server gave the mails of a folder other numbers; `doubtful` where much was not known.
         MailboxRenumbered = "mailbox.renumbered",
+        /// A daemon's disk is almost full or read-only: no mail is fetched, and writes are refused.
+        StorageFull = "storage.full",
+        /// There is room again on a daemon's disk.
+        StorageRecovered = "storage.recovered",
         /// A mail could not be taken in and is kept for somebody to look at.
         MailQuarantined = "mail.quarantined",
         /// Somebody had a mail tried again that had not come in.

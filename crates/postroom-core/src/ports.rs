@@ -118,10 +118,26 @@ pub trait ComposeMail: Send + Sync {
     fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError>;
 }
 
+/// Why bytes were not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// There is no room for them.
+    #[error("there is no room left for large files")]
+    Full(#[source] PortError),
+    /// They were written, and what they were written to could not say that they are safe. A second
+    /// try would be told that all is well though nothing was written (Linux forgets what it could
+    /// not write; PostgreSQL's "fsyncgate" of 2018): the process has to end.
+    #[error("the disk did not keep a large file")]
+    Unsynced(#[source] PortError),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(PortError),
+}
+
 /// Keeps large blobs outside the database, by the hex SHA-256 of what they hold.
 pub trait KeepBlob: Send + Sync {
     /// Keeps bytes durably; to keep the same twice is the same as once.
-    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), PortError>;
+    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), KeepError>;
     /// The bytes; `None` where there are none under this hash.
     fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError>;
 }
@@ -218,6 +234,22 @@ pub trait InspectSource: Send + Sync {
     fn files(&self, path: &str) -> Result<Vec<SeenFile>, PortError>;
 }
 
+/// Looks whether there is room where the desk writes.
+pub trait WatchRoom: Send + Sync {
+    /// Why nothing may be written just now, in a sentence for those who run the desk; `None`: there
+    /// is room. Asked before every write, so it must cost next to nothing.
+    fn shortage(&self) -> Option<&'static str>;
+}
+
+/// Room without end: where nobody has to look.
+pub struct EnoughRoom;
+
+impl WatchRoom for EnoughRoom {
+    fn shortage(&self) -> Option<&'static str> {
+        None
+    }
+}
+
 /// Everything outside, as the desk holds it.
 #[derive(Clone)]
 pub struct Ports {
@@ -235,4 +267,6 @@ pub struct Ports {
     pub authorizer: Arc<dyn Authorize>,
     /// Looks at where mail comes from.
     pub inspector: Arc<dyn InspectSource>,
+    /// Looks whether there is room.
+    pub room: Arc<dyn WatchRoom>,
 }

@@ -43,6 +43,12 @@ fn fault() -> Option<Fault> {
     }
 }
 
+/// How many bytes are free, where a test says so: `POSTROOM_CHAOS_FREE` names a file with the number.
+pub(crate) fn free_bytes() -> Option<u64> {
+    let file = crate::config::variable("POSTROOM_CHAOS_FREE")?;
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
 /// Bytes that should have been kept before, put into the object store when this is dropped.
 #[must_use]
 pub(crate) struct LateBlobs {

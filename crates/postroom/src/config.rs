@@ -120,6 +120,9 @@ pub struct Storage {
     pub key_file: Option<PathBuf>,
     /// Raw mail and uploads up to this size, compressed, lie in the database.
     pub inline_kib: usize,
+    /// Where less than this is free on the disk of the data folder, or of the SQLite database, nothing
+    /// new is taken: no mail is fetched, writes are answered with 507. 0 never looks.
+    pub low_water_mib: u64,
     /// Where larger ones lie: `folder` or `s3`.
     pub objects: Objects,
     /// The S3 bucket.
@@ -281,6 +284,7 @@ impl Default for Storage {
             data_dir: PathBuf::from("/var/lib/postroom"),
             key_file: None,
             inline_kib: 128,
+            low_water_mib: 256,
             objects: Objects::Folder,
             s3: None,
         }
@@ -366,6 +370,12 @@ impl Config {
         }
         range("server.workers", server.workers, 1, 64)?;
         range("storage.inline_kib", self.storage.inline_kib, 1, 16 * 1024)?;
+        range(
+            "storage.low_water_mib",
+            usize::try_from(self.storage.low_water_mib).unwrap_or(usize::MAX),
+            0,
+            1024 * 1024,
+        )?;
         range("limits.mail_mib", self.limits.mail_mib, 1, 256)?;
         range("limits.upload_mib", self.limits.upload_mib, 1, 256)?;
         range("limits.ingest_tries", usize::try_from(self.limits.ingest_tries).unwrap_or(0), 1, 100)?;

@@ -9,11 +9,14 @@ pub mod commands;
 pub mod config;
 mod daemon;
 mod demo_mails;
+mod folder;
 mod key_file;
 mod lock;
+mod log;
 mod login;
 mod open;
 mod outside;
+mod room;
 mod work;
 
 pub use config::Config;

@@ -3,13 +3,15 @@
 
 use crate::authorize::TokenServers;
 use crate::config::{Config, Objects, S3};
+use crate::folder::Folder;
+use crate::room::Disks;
 use anyhow::Context;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use postroom_core::mailbox::{Credential, Delivery, Source};
-use postroom_core::ports::{CheckSender, KeepBlob, PortError, Ports, Probe, ProbeMailbox};
+use postroom_core::ports::{CheckSender, KeepBlob, KeepError, PortError, Ports, Probe, ProbeMailbox};
+use postroom_core::store::conn::DatabaseUrl;
 use postroom_ingest::sender_check::{AskNobody, DnsKeys};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -25,6 +27,7 @@ pub fn ports(config: &Config) -> anyhow::Result<Ports> {
         prober: Arc::new(Prober),
         authorizer: Arc::new(TokenServers::new(config.oauth.custom.clone())?),
         inspector: Arc::new(postroom_ingest::inspect::Inspector),
+        room: Arc::new(disks(config)?),
     })
 }
 
@@ -43,28 +46,35 @@ fn senders(config: &Config) -> Arc<dyn CheckSender> {
 }
 
 /// Large files in a folder or a bucket, each under its hash.
-struct Keeper {
-    store: Box<dyn ObjectStore>,
-    prefix: String,
-    runtime: Handle,
+enum Keeper {
+    Folder(Folder),
+    Bucket { store: Box<dyn ObjectStore>, prefix: String, runtime: Handle },
 }
 
 fn keeper(config: &Config) -> anyhow::Result<Keeper> {
-    let runtime = Handle::current();
     let storage = &config.storage;
     if let (Objects::S3, Some(s3)) = (storage.objects, &storage.s3) {
-        return Ok(Keeper {
+        return Ok(Keeper::Bucket {
             store: Box::new(bucket(s3)?),
             prefix: s3.prefix.trim_matches('/').to_owned(),
-            runtime,
+            runtime: Handle::current(),
         });
     }
     let folder = storage.data_dir.join("objects");
     crate::key_file::make_data_dir(&folder)?;
-    let store = LocalFileSystem::new_with_prefix(&folder)
-        .with_context(|| format!("the folder {} can't be used", folder.display()))?
-        .with_fsync(true);
-    Ok(Keeper { store: Box::new(store), prefix: String::new(), runtime })
+    Ok(Keeper::Folder(Folder::new(folder)))
+}
+
+/// The disks that are written to: the data folder's, and the database's where that is a file.
+fn disks(config: &Config) -> anyhow::Result<Disks> {
+    let mut folders = vec![config.storage.data_dir.clone()];
+    if let DatabaseUrl::Sqlite(path) = config.database_url()?
+        && let Some(folder) = path.parent()
+        && folder != config.storage.data_dir
+    {
+        folders.push(folder.to_owned());
+    }
+    Ok(Disks::new(folders, config.storage.low_water_mib * 1024 * 1024))
 }
 
 fn bucket(s3: &S3) -> anyhow::Result<AmazonS3> {
@@ -84,38 +94,45 @@ fn bucket(s3: &S3) -> anyhow::Result<AmazonS3> {
     builder.build().context("storage.s3 can't be used")
 }
 
-impl Keeper {
-    /// Two letters of the hash make a folder: no folder grows without end.
-    fn path(&self, hash: &str) -> Result<ObjectPath, PortError> {
-        let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-        if !is_hash {
-            return Err(PortError::new("a blob's name is not a hash"));
-        }
-        let folder = &hash[..2];
-        Ok(if self.prefix.is_empty() {
-            ObjectPath::from(format!("{folder}/{hash}"))
-        } else {
-            ObjectPath::from(format!("{}/{folder}/{hash}", self.prefix))
-        })
+/// Two letters of the hash make a folder: no folder grows without end.
+fn path(hash: &str) -> Result<String, PortError> {
+    let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_hash {
+        Ok(format!("{}/{hash}", &hash[..2]))
+    } else {
+        Err(PortError::new("a blob's name is not a hash"))
     }
 }
 
+fn object(prefix: &str, path: &str) -> ObjectPath {
+    if prefix.is_empty() { ObjectPath::from(path) } else { ObjectPath::from(format!("{prefix}/{path}")) }
+}
+
 impl KeepBlob for Keeper {
-    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), PortError> {
-        let path = self.path(hash)?;
-        self.runtime
-            .block_on(self.store.put(&path, PutPayload::from(bytes)))
-            .map(|_| ())
-            .map_err(|error| PortError::because(format!("keeping blob {hash}"), error))
+    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), KeepError> {
+        let path = path(hash).map_err(KeepError::Failed)?;
+        match self {
+            Self::Folder(folder) => folder.put(&path, &bytes),
+            Self::Bucket { store, prefix, runtime } => runtime
+                .block_on(store.put(&object(prefix, &path), PutPayload::from(bytes)))
+                .map(|_| ())
+                .map_err(|error| {
+                    KeepError::Failed(PortError::because(format!("keeping blob {hash}"), error))
+                }),
+        }
     }
 
     fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError> {
-        let path = self.path(hash)?;
+        let path = path(hash)?;
+        let (store, prefix, runtime) = match self {
+            Self::Folder(folder) => return folder.read(&path),
+            Self::Bucket { store, prefix, runtime } => (store, prefix, runtime),
+        };
         let read = async {
-            let found = self.store.get(&path).await?;
+            let found = store.get(&object(prefix, &path)).await?;
             found.bytes().await
         };
-        match self.runtime.block_on(read) {
+        match runtime.block_on(read) {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(PortError::because(format!("reading blob {hash}"), error)),

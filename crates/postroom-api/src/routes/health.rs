@@ -26,12 +26,15 @@ struct Health {
     status: &'static str,
 }
 
-/// That the daemon can work, and how its mailboxes are.
+/// That the daemon can work, how much of it, and how its mailboxes are.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"status": "ok", "mailboxes": {"ok": 3, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}}))]
+#[schema(example = json!({"status": "ok", "storage": "ok", "mailboxes": {"ok": 3, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}}))]
 struct Ready {
-    /// `ok`.
+    /// `ok`; `degraded` where it can only be read, since there is no room to write.
     status: &'static str,
+    /// `ok`; `full` where the daemon's disk is almost full or read-only: no mail is fetched, and changes
+    /// are answered with 507.
+    storage: &'static str,
     /// How many mailboxes are doing how. One that fails makes nothing unready.
     mailboxes: Tally,
 }
@@ -60,7 +63,8 @@ async fn get_live() -> HttpResponse {
 /// Tell whether the daemon can work
 ///
 /// Asks the database. Send no requests here while this fails. It also counts the mailboxes by how they
-/// are doing: one that can't be read keeps nobody from working. Public.
+/// are doing: one that can't be read keeps nobody from working. Nor does a full disk make it unready: it
+/// is `degraded`, and everything can still be read. Public.
 #[utoipa::path(tag = "health", security(()),
     responses(
         (status = OK, body = Ready, description = "It can work."),
@@ -74,7 +78,9 @@ async fn get_ready(api: Data<Api>) -> Answer {
         reasons.push("the database does not answer".to_owned());
     });
     if let (Ok(mailboxes), true) = (tally, reasons.is_empty()) {
-        return Ok(HttpResponse::Ok().json(Ready { status: "ok", mailboxes }));
+        let (status, storage) =
+            if api.desk.shortage().is_none() { ("ok", "ok") } else { ("degraded", "full") };
+        return Ok(HttpResponse::Ok().json(Ready { status, storage, mailboxes }));
     }
     let told = format!("not ready: {}", reasons.join("; "));
     let extras = Extras { reasons: Some(reasons), ..Extras::default() };

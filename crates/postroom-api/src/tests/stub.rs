@@ -4,8 +4,8 @@ use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use postroom_core::mail::{Address, Composed, Mail, Outgoing, SignatureClaim};
 use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::ports::{
-    Authorize, AuthorizeError, CheckSender, ComposeMail, Inspect, InspectSource, KeepBlob, PortError, Ports,
-    Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile, ShowHtml,
+    Authorize, AuthorizeError, CheckSender, ComposeMail, EnoughRoom, Inspect, InspectSource, KeepBlob,
+    KeepError, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile, ShowHtml,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,7 @@ pub fn ports() -> Ports {
         prober: Arc::new(Prober),
         authorizer: Arc::new(Prober),
         inspector: Arc::new(Prober),
+        room: Arc::new(EnoughRoom),
     }
 }
 
@@ -88,7 +89,7 @@ impl ComposeMail for Composer {
 struct Keeper(Mutex<HashMap<String, Vec<u8>>>);
 
 impl KeepBlob for Keeper {
-    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), KeepError> {
         self.0.lock().unwrap().insert(hash.to_owned(), bytes);
         Ok(())
     }

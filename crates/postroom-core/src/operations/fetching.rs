@@ -182,7 +182,7 @@ fn tell_error(cx: &mut Cx<'_>, id: MailboxId, state: &PollState) -> Result<(), E
          GET /api/v1/mailboxes/{id}/status, or ask: postroom mailbox list\n",
         mailbox.name, mailbox.address
     );
-    notices::mail_about(cx, &mailbox, &subject, &text)
+    notices::mail(cx, Some(id), &subject, &text)
 }
 
 fn tell_recovered(cx: &mut Cx<'_>, id: MailboxId, before: &PollState) -> Result<(), Error> {
@@ -194,7 +194,7 @@ fn tell_recovered(cx: &mut Cx<'_>, id: MailboxId, before: &PollState) -> Result<
          meantime is being fetched.\n",
         mailbox.name, mailbox.address, cx.now
     );
-    notices::mail_about(cx, &mailbox, &subject, &text)
+    notices::mail(cx, Some(id), &subject, &text)
 }
 
 /// How far a folder was read; `None` if never.

@@ -25,6 +25,7 @@ mod notices;
 pub mod outbox;
 pub mod reconcile;
 pub mod restoring;
+pub mod room;
 pub mod tags;
 pub mod teams;
 pub mod tokens;

@@ -17,16 +17,22 @@ use crate::{Error, store};
 /// The most administrators that a notice goes to: no mail has more recipients.
 const ADMINISTRATORS: usize = 50;
 
-/// Writes to the administrators about a mailbox. Where that can't be done the log says so and why:
-/// the event and the mailbox's status stand in any case.
-pub(super) fn mail_about(cx: &mut Cx<'_>, about: &Mailbox, subject: &str, text: &str) -> Result<(), Error> {
+/// Writes to the administrators, about a mailbox or the desk as a whole. Where that can't be done the
+/// log says so and why: the event stands in any case.
+pub(super) fn mail(
+    cx: &mut Cx<'_>,
+    about: Option<MailboxId>,
+    subject: &str,
+    text: &str,
+) -> Result<(), Error> {
+    let mailbox = about.map(|id| id.0);
     let administrators = administrators(cx)?;
     if administrators.is_empty() {
-        tracing::warn!(mailbox = %about.id, subject, "nobody is told by mail: there is no owner or admin");
+        tracing::warn!(mailbox, subject, "nobody is told by mail: there is no owner or admin");
         return Ok(());
     }
-    let Some(carrier) = carrier(cx, about.id)? else {
-        tracing::warn!(mailbox = %about.id, subject, "nobody is told by mail: no mailbox can send");
+    let Some(carrier) = carrier(cx, about)? else {
+        tracing::warn!(mailbox, subject, "nobody is told by mail: no mailbox can send");
         return Ok(());
     };
     let mut random = [0_u8; 16];
@@ -50,7 +56,7 @@ pub(super) fn mail_about(cx: &mut Cx<'_>, about: &Mailbox, subject: &str, text: 
     let composed = match cx.ports.composer.compose(&outgoing) {
         Ok(composed) => composed,
         Err(error) => {
-            tracing::error!(mailbox = %about.id, subject, %error, "nobody is told by mail");
+            tracing::error!(mailbox, subject, %error, "nobody is told by mail");
             return Ok(());
         }
     };
@@ -93,7 +99,7 @@ fn administrators(cx: &mut Cx<'_>) -> Result<Vec<Address>, Error> {
 
 /// The mailbox that a notice leaves from: the one that the settings name; else another that works;
 /// else the one that it is about, since its way out may work where its way in does not.
-fn carrier(cx: &mut Cx<'_>, about: MailboxId) -> Result<Option<Mailbox>, Error> {
+fn carrier(cx: &mut Cx<'_>, about: Option<MailboxId>) -> Result<Option<Mailbox>, Error> {
     let mut able = store::mailboxes::list(cx.conn)?;
     able.retain(|mailbox| !mailbox.paused && matches!(mailbox.delivery, Delivery::Smtp { .. }));
     let states = store::mailboxes::states(cx.conn)?;
@@ -108,8 +114,8 @@ fn carrier(cx: &mut Cx<'_>, about: MailboxId) -> Result<Option<Mailbox>, Error> 
     }
     let rank = |mailbox: &&Mailbox| match mailbox {
         mailbox if named == Some(mailbox.name.as_str()) => 0,
-        mailbox if mailbox.id != about && works(mailbox) => 1,
-        mailbox if mailbox.id == about => 2,
+        mailbox if Some(mailbox.id) != about && works(mailbox) => 1,
+        mailbox if Some(mailbox.id) == about => 2,
         _ => 3,
     };
     Ok(able.iter().min_by_key(rank).cloned())

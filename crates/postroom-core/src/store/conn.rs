@@ -143,7 +143,7 @@ where
     begun.map_err(StoreError::from)?;
     match body(conn) {
         Ok(value) => {
-            end(conn, true).map_err(StoreError::from)?;
+            end(conn, true).map_err(committing)?;
             Ok(value)
         }
         Err(error) => {
@@ -153,6 +153,16 @@ where
             Err(error)
         }
     }
+}
+
+/// Why a commit failed. SQLite writes to the disk and waits for it here, and here alone: an I/O error
+/// means that nobody knows what is on the disk. diesel tells SQLite's sentence, not its code.
+fn committing(error: diesel::result::Error) -> StoreError {
+    if error.to_string().contains("disk I/O error") {
+        tracing::error!(%error, "a commit is not safe on the disk");
+        return StoreError::Unsynced;
+    }
+    StoreError::from(error)
 }
 
 fn end(conn: &mut Conn, commit: bool) -> QueryResult<()> {

@@ -41,6 +41,15 @@ pub enum StoreError {
     /// A row with this name or address is there already: another transaction was first.
     #[error("there is such a row already")]
     Taken,
+    /// There is no room left for what was to be written (SQLite's SQLITE_FULL, PostgreSQL's 53100).
+    #[error("the database's disk is full")]
+    Full,
+    /// The database can only be read: its file or its disk is read-only.
+    #[error("the database is read-only")]
+    ReadOnly,
+    /// The commit could not be made safe on the disk (SQLite's SQLITE_IOERR_FSYNC and its kin).
+    #[error("the disk did not keep what the database wrote")]
+    Unsynced,
     /// A statement failed.
     #[error("a statement failed")]
     Database(#[source] diesel::result::Error),
@@ -60,6 +69,12 @@ impl From<diesel::result::Error> for StoreError {
                 let text = info.message();
                 if text.contains("deadlock detected") {
                     Self::Again
+                } else if text.contains("database or disk is full")
+                    || text.contains("No space left on device")
+                {
+                    Self::Full
+                } else if text.contains("attempt to write a readonly database") {
+                    Self::ReadOnly
                 } else if text.contains("database is locked") || text.contains("database table is locked") {
                     Self::Busy
                 } else {

@@ -1,7 +1,7 @@
 //! `postroom demo`: everything in a temporary folder, with mail that comes along. The real
 //! ingest takes the mail in; what is answered is captured.
 
-use super::{failed, serve, table};
+use super::{failed, table};
 use crate::config::{Config, Log, LogFormat};
 use crate::daemon::Daemon;
 use crate::demo_mails::MAILS;
@@ -47,7 +47,7 @@ impl Drop for Folder {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    serve::start_log(&Log { format: LogFormat::Text, level: "warn".to_owned() });
+    crate::log::start(&Log { format: LogFormat::Text, level: "warn".to_owned() });
     let mut random = [0_u8; 8];
     rand::fill(&mut random);
     let name = format!("postroom-demo-{}", postroom_core::keys::hex(&random));

@@ -104,13 +104,12 @@ impl Arguments {
 
     /// Runs the command and says how it went.
     pub fn run(self) -> ExitCode {
-        match self.command() {
-            Ok(code) => code,
-            Err(error) => {
-                eprintln!("postroom: {}", chain(&error));
-                ExitCode::FAILURE
-            }
-        }
+        let done = self.command();
+        crate::log::flush();
+        done.unwrap_or_else(|error| {
+            eprintln!("postroom: {}", chain(&error));
+            ExitCode::FAILURE
+        })
     }
 
     fn command(self) -> anyhow::Result<ExitCode> {
@@ -236,5 +235,5 @@ fn with_desk<T>(config: &Config, work: impl FnOnce(&Desk) -> anyhow::Result<T>) 
 /// Commands speak for themselves; of the log only what went wrong is shown, on standard error.
 fn quiet_log(config: &Config) {
     let quiet = crate::config::Log { level: "warn".to_owned(), ..config.log.clone() };
-    serve::start_log(&quiet);
+    crate::log::start(&quiet);
 }

@@ -1,30 +1,35 @@
 //! `postroom serve`: the daemon, until it is told to stop.
 
-use crate::config::{Config, Log, LogFormat};
+use crate::config::Config;
 use crate::daemon::Daemon;
-use std::io::IsTerminal;
+use crate::log;
+use postroom_core::desk::Broken;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// Threads for the workers' own waiting; what blocks has threads of its own.
 const WORKER_THREADS: usize = 2;
 /// What blocks has this long to end once everything else has.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Where a disk did not keep what was written, the rest may take this long to end in good order.
+const LAST_ORDER: Duration = Duration::from_secs(5);
+/// The exit code then (sysexits.h: EX_SOFTWARE).
+const EX_SOFTWARE: u8 = 70;
 
-/// Runs the daemon until SIGTERM or SIGINT; a second one ends it at once.
+/// Runs the daemon until SIGTERM or SIGINT; a second one ends it at once. Ends by itself, with 70, where
+/// the disk did not keep what was written to it.
 pub(super) fn run(config: Config) -> anyhow::Result<ExitCode> {
-    start_log(&config.log);
+    log::start(&config.log);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(LAST_WORDS);
-    served.map(|()| ExitCode::SUCCESS)
+    served
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
         tracing::warn!("postroom runs as root, which it does not need; give it a user of its own");
     }
@@ -33,8 +38,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!("postroom {} listens on {scheme}://{}", env!("CARGO_PKG_VERSION"), daemon.address);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut broken = daemon.desk.broken();
     tokio::select! {
-        ended = daemon.wait() => return ended,
+        ended = daemon.wait() => return ended.map(|()| ExitCode::SUCCESS),
+        Ok(what) = broken.wait_for(Option::is_some) => {
+            let what = match *what {
+                Some(Broken::Files) => "a large file",
+                Some(Broken::Database) | None => "the database",
+            };
+            tracing::error!(
+                "the disk did not keep what was written to {what} (fsync failed): what was being written is \
+                 not acknowledged, and postroom ends with 70; look at the disk, then start it again"
+            );
+            // Nothing more goes to that file. Leases that lie elsewhere are given back.
+            if tokio::time::timeout(LAST_ORDER, daemon.stop()).await.is_err() {
+                tracing::warn!("not everything could end in good order");
+            }
+            return Ok(ExitCode::from(EX_SOFTWARE));
+        }
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -44,22 +65,5 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
-}
-
-/// Starts the log on standard error. A second call changes nothing.
-pub(super) fn start_log(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        // Colours are for eyes: a journal or a file would keep the codes.
-        .with_ansi(std::io::stderr().is_terminal());
-    let started = match log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    if started.is_err() {
-        tracing::debug!("the log was started before");
-    }
+    Ok(ExitCode::SUCCESS)
 }

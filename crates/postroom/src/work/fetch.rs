@@ -86,8 +86,11 @@ impl Fetcher {
             self.note(ended);
         }
         let sight = self.desk.read(&Actor::system(), sight).await?;
+        // Without room nothing is fetched; another daemon may have some.
+        let has_room = self.desk.shortage().is_none();
+        let is_wanted = |mailbox: &&Mailbox| has_room && is_polled(mailbox);
         let wanted: Vec<MailboxId> =
-            sight.mailboxes.iter().filter(|mailbox| is_polled(mailbox)).map(|mailbox| mailbox.id).collect();
+            sight.mailboxes.iter().filter(is_wanted).map(|mailbox| mailbox.id).collect();
         let busy = &self.busy;
         self.leases.settle(&self.desk, &wanted, &sight.free, |id| busy.contains(&id)).await?;
         let now = self.desk.now();
@@ -106,7 +109,8 @@ impl Fetcher {
             }
             let has_news = self.bell.has_news(mailbox.id);
             let gate = due::gate(mailbox, &sight.mailboxes, &sight.states);
-            if is_polled(mailbox)
+            if has_room
+                && is_polled(mailbox)
                 && !self.busy.contains(&mailbox.id)
                 && due::is_due(mailbox, state, gate, held, has_news, now)
             {
@@ -211,6 +215,11 @@ fn poll_once(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Re
     // The panic itself is in the log already.
     let end =
         polled.unwrap_or_else(|_| PollEnd::Failed("the poll made the daemon panic; see its log".to_owned()));
+    // A full disk is not the mailbox's fault: it must not have to wait when there is room again.
+    let end = match (end, desk.shortage()) {
+        (PollEnd::Failed(why) | PollEnd::Unreachable(why), Some(_)) => PollEnd::Partly(why),
+        (end, _) => end,
+    };
     match &end {
         PollEnd::Well => tracing::debug!(mailbox = %id, "polled"),
         PollEnd::Partly(why) => tracing::warn!(mailbox = %id, why, "polled in part"),

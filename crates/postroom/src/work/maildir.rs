@@ -48,7 +48,7 @@ fn read(
     let fresh: Vec<Entry> = entries.into_iter().filter(|entry| unknown.contains(&entry.key)).collect();
     let mut rest = fresh.as_slice();
     let mut fault = None;
-    while !rest.is_empty() && !*stopping.borrow() {
+    while !rest.is_empty() && !*stopping.borrow() && desk.shortage().is_none() {
         let (batch, others) = rest.split_at(batch_length(rest));
         rest = others;
         if let Some(why) = take_in(desk, mailbox, lease, &maildir, batch)? {

@@ -10,6 +10,7 @@ mod lease;
 mod maildir;
 mod news;
 mod poll;
+mod room;
 mod send;
 
 use crate::config::Ingest;
@@ -25,6 +26,7 @@ pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> 
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),
+        tokio::spawn(room::run(desk.clone(), stopping.clone())),
     ]
 }
 

@@ -17,6 +17,7 @@ impl Desk {
     /// Fails only where the store itself fails, and then nothing was taken in that is not in
     /// the ledger.
     pub fn receive_here(&self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
+        self.require_room()?;
         let system = Actor::system();
         let checked = self.with_senders_checked(batch);
         let batch = checked.as_ref();
@@ -119,7 +120,7 @@ impl Desk {
 pub(in crate::operations) fn is_stores(error: &Error) -> bool {
     use crate::store::StoreError;
     match error {
-        Error::Busy | Error::LeaseLost => true,
+        Error::Busy | Error::LeaseLost | Error::StorageFull(_) | Error::Unsynced => true,
         Error::Store { source, .. } => {
             !matches!(source, StoreError::Database(_)) || store::is_unreachable(source)
         }

@@ -23,7 +23,7 @@ impl FolderPoll<'_> {
         folder: &Folder,
     ) -> Result<Option<String>, Stopped> {
         let mut fault = None;
-        while !*self.stopping.borrow() {
+        while !*self.stopping.borrow() && self.desk.shortage().is_none() {
             let limit = (BATCH_MAILS + self.tried.len()) as i64;
             let is_asked_for = self.is_asked_for;
             let waiting = self
