@@ -1,5 +1,6 @@
 //! Faults: the daemon's program is killed, starved and cut off in every way, on real servers, and
-//! judged by one oracle. `CHAOS_SEED=` plays a run again; `POSTROOM_TEST_LONG=1` makes it long.
+//! judged by one oracle. `CHAOS_SEED=` plays a run again; `POSTROOM_TEST_LONG=1` makes it long;
+//! `CHAOS_POINTS=` says how many points of each kind are tried.
 
 mod crashes;
 mod database;

@@ -5,6 +5,7 @@ use crate::oracle::Findings;
 use crate::plan::{Plan, Random, say, seed};
 use crate::rig::{Post, Rig, imap, maildir};
 use std::collections::HashMap;
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -29,6 +30,8 @@ pub struct Point {
 
 /// Cases at the same time.
 const AT_ONCE: usize = 2;
+/// After so many points the run says how far it is.
+const TOLD: usize = 20;
 /// Mails of one run.
 const MAILS: usize = 50;
 
@@ -104,6 +107,9 @@ impl Series {
                         let Some(point) = points.get(index) else { break };
                         if self.kill_at(index, *point, post.as_ref(), &table) && self.until_loss {
                             break;
+                        }
+                        if (index + 1).is_multiple_of(TOLD) {
+                            say(&format!("{:?}: {} of {} points", self.kind, index + 1, points.len()));
                         }
                     }
                 });
@@ -246,9 +252,11 @@ pub fn place(path: &Path, plan: &Plan) {
     }
 }
 
-/// As many points as this run can afford.
+/// As many points as this run can afford; `CHAOS_POINTS` says how many for each kind instead.
 fn points(usual: usize) -> usize {
-    if is_long_run() { usual * 10 } else { usual }
+    let asked = env::var("CHAOS_POINTS").ok();
+    let asked = asked.map(|count| count.parse().expect("CHAOS_POINTS is a number"));
+    asked.unwrap_or(if is_long_run() { usual * 10 } else { usual })
 }
 
 #[track_caller]
