@@ -239,9 +239,12 @@ pub(crate) fn calendar_method(tree: &Tree<'_>, limits: &Limits) -> Option<Calend
 
 /// The METHOD line of a calendar; it stands before the first component (RFC 5545 section 3.6).
 fn written_method(calendar: &str) -> Option<String> {
-    let lines = calendar.lines().take(METHOD_LINES).map(str::trim);
-    let is_method = |line: &&str| line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("METHOD:"));
-    lines.filter(is_method).map(|line| line[7..].trim().to_owned()).next()
+    let mut lines = calendar.lines().take(METHOD_LINES).map(str::trim);
+    let method = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("METHOD").then(|| value.trim().to_owned())
+    };
+    lines.find_map(method)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn role(node: &Node<'_>, tree: &Tree<'_>) -> Role {
     if node.is_container {
         return Role::Container;
     }
-    let parent = node.parent.map(|p| tree.nodes[p].media.kind.as_str());
+    let parent = node.parent.map(|p| tree.kind(p));
     // RFC 8621 section 4.1.4: a named part is a file, unless it comes first.
     let is_body = !node.is_attachment() && (node.is_first || node.name().is_none()) && {
         node.is_first || parent != Some("multipart/related")
@@ -57,16 +57,18 @@ pub(crate) fn roles(tree: &Tree<'_>, limits: &Limits) -> Roles {
     // What each alternative offers, by the index of its container.
     let mut offers = vec![(false, false); tree.nodes.len()];
     for (index, role, alternative) in &parts {
-        if let Some(container) = *alternative {
-            match role {
-                Role::Plain if !is_blank(&tree.nodes[*index], limits) => offers[container].0 = true,
-                Role::Html => offers[container].1 = true,
-                _ => {}
+        let Some(offer) = alternative.and_then(|container| offers.get_mut(container)) else { continue };
+        match role {
+            Role::Plain if tree.nodes.get(*index).is_some_and(|node| !is_blank(node, limits)) => {
+                offer.0 = true;
             }
+            Role::Html => offer.1 = true,
+            _ => {}
         }
     }
     for (index, role, alternative) in parts {
-        let (has_plain, has_html) = alternative.map_or((false, false), |container| offers[container]);
+        let (has_plain, has_html) =
+            alternative.and_then(|container| offers.get(container).copied()).unwrap_or_default();
         match role {
             Role::Plain => {
                 roles.text.push(index);

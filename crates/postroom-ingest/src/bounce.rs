@@ -1,6 +1,7 @@
 //! What a report is about: delivery status notifications (RFC 3464) and what looks like one,
 //! disposition notifications (RFC 8098), feedback reports (RFC 5965).
 
+use crate::cut::Cut;
 use crate::headers::{Headers, unfolded};
 use crate::limits::Limits;
 use crate::mime::{Node, Tree};
@@ -133,7 +134,7 @@ fn clipped(text: &str) -> &str {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &text[..end]
+    text.head(end)
 }
 
 /// Ids with angle brackets, each once.

@@ -1,5 +1,6 @@
 //! Bytes of a text part or a header as text, whatever they claim to be.
 
+use crate::cut::Cut;
 use crate::decode::{self, Encoding};
 use mail_parser::decoders::charsets::map::charset_decoder;
 use std::borrow::Cow;
@@ -150,19 +151,20 @@ fn utf_7(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|b| *b == b'+') {
-        out.push_str(&String::from_utf8_lossy(&rest[..at]));
-        rest = &rest[at + 1..];
+        out.push_str(&String::from_utf8_lossy(rest.head(at)));
+        rest = rest.tail(at + 1);
         let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
         let end = rest.iter().position(|b| !is_base64(b)).unwrap_or(rest.len());
         let mut units = Vec::new();
-        decode::stream(Encoding::Base64, &rest[..end], &mut |piece| units.extend_from_slice(piece));
+        decode::stream(Encoding::Base64, rest.head(end), &mut |piece| units.extend_from_slice(piece));
         if end == 0 && rest.first() == Some(&b'-') {
             out.push('+');
         }
-        let units = units.chunks_exact(2).map(|two| u16::from_be_bytes([two[0], two[1]]));
+        let units = units.as_chunks().0.iter().map(|two| u16::from_be_bytes(*two));
         out.extend(char::decode_utf16(units).map(|c| c.unwrap_or('\u{FFFD}')));
         // The dash only says that it is over.
-        rest = rest[end..].strip_prefix(b"-").unwrap_or(&rest[end..]);
+        rest = rest.tail(end);
+        rest = rest.strip_prefix(b"-").unwrap_or(rest);
     }
     out.push_str(&String::from_utf8_lossy(rest));
     out

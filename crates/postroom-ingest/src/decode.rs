@@ -1,7 +1,10 @@
 //! Content-Transfer-Encoding (RFC 2045 section 6) undone, whatever is wrong with it: a damaged
 //! file is better than none.
 
+use crate::cut::Cut;
+use std::array;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// How the bytes of a part were made fit for mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,11 +39,11 @@ const CHUNK: usize = 6 * 1024;
 /// The decoded bytes of a text, at most `max` of them; line ends stay as they are.
 pub(crate) fn text(encoding: Encoding, body: &[u8], max: usize) -> Cow<'_, [u8]> {
     if encoding == Encoding::Identity {
-        return Cow::Borrowed(&body[..body.len().min(max)]);
+        return Cow::Borrowed(body.head(max));
     }
     let mut kept = Vec::with_capacity(body.len().min(max));
     stream(encoding, body, &mut |bytes| {
-        kept.extend_from_slice(&bytes[..bytes.len().min(max - kept.len())]);
+        kept.extend_from_slice(bytes.head(max - kept.len()));
     });
     Cow::Owned(kept)
 }
@@ -56,34 +59,30 @@ pub(crate) fn stream(encoding: Encoding, body: &[u8], sink: &mut dyn FnMut(&[u8]
         Encoding::QuotedPrintable => quoted_printable(body, sink),
         Encoding::Identity if body.contains(&0) => sink(body),
         Encoding::Identity => {
-            let mut from = 0;
-            while let Some(found) = body[from..].windows(2).position(|two| two == b"\r\n") {
-                sink(&body[from..from + found]);
-                from += found + 1;
+            let mut rest = body;
+            while let Some(found) = rest.windows(2).position(|two| two == b"\r\n") {
+                sink(rest.head(found));
+                rest = rest.tail(found + 1);
             }
-            sink(&body[from..]);
+            sink(rest);
         }
     }
 }
 
 /// The value of each byte in base64's alphabet; 64 where it is not in it.
-const SIXTETS: [u8; 256] = {
-    let mut table = [64; 256];
+static SIXTETS: LazyLock<[u8; 256]> = LazyLock::new(|| {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut value = 0;
-    while value < 64 {
-        table[alphabet[value] as usize] = value as u8;
-        value += 1;
-    }
-    table
-};
+    let value = |byte: usize| alphabet.iter().position(|letter| usize::from(*letter) == byte);
+    array::from_fn(|byte| value(byte).map_or(64, |value| value as u8))
+});
 
 fn base64(body: &[u8], sink: &mut dyn FnMut(&[u8])) {
     let mut out = Vec::with_capacity(CHUNK + 3);
     let mut group = 0_u32;
     let mut count = 0;
+    let sixtets: &[u8; 256] = &SIXTETS;
     for &byte in body {
-        let sixtet = SIXTETS[usize::from(byte)];
+        let sixtet = sixtets.get(usize::from(byte)).copied().unwrap_or(64);
         if sixtet < 64 {
             group = (group << 6) | u32::from(sixtet);
             count += 1;
@@ -113,7 +112,7 @@ fn remainder(group: u32, count: u32, space: &mut [u8; 4]) -> &[u8] {
         return &[];
     }
     *space = (group << (6 * (4 - count))).to_be_bytes();
-    &space[1..count as usize]
+    space.head(count as usize).tail(1)
 }
 
 fn quoted_printable(body: &[u8], sink: &mut dyn FnMut(&[u8])) {
@@ -125,14 +124,14 @@ fn quoted_printable(body: &[u8], sink: &mut dyn FnMut(&[u8])) {
         let (line, is_soft) = line.strip_suffix(b"=").map_or((line, false), |line| (line, true));
         let mut rest = line;
         while let Some(at) = rest.iter().position(|b| *b == b'=') {
-            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(rest.head(at));
             let pair = (rest.get(at + 1).copied().and_then(hex), rest.get(at + 2).copied().and_then(hex));
             if let (Some(high), Some(low)) = pair {
                 out.push(high << 4 | low);
-                rest = &rest[at + 3..];
+                rest = rest.tail(at + 3);
             } else {
                 out.push(b'=');
-                rest = &rest[at + 1..];
+                rest = rest.tail(at + 1);
             }
         }
         out.extend_from_slice(rest);

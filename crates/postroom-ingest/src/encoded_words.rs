@@ -1,6 +1,7 @@
 //! Encoded words (RFC 2047): decoded here, and mended for mail-parser where it has to make the best
 //! of a header that follows no grammar.
 
+use crate::cut::Cut;
 use crate::decode::{self, Encoding};
 use crate::{charset, headers};
 use base64::Engine;
@@ -24,7 +25,7 @@ pub(crate) fn decoded(value: &[u8]) -> String {
     while let Some(found) = position(&line, at, *b"=?") {
         at = found + 2;
         let Some(word) = Found::read(&line, found, &mut ends) else { continue };
-        let before = &line[from..found];
+        let before = line.head(found).tail(from);
         let is_gap = before.iter().all(|b| matches!(b, b' ' | b'\t'));
         (from, at) = (word.end, word.end);
         match &mut run {
@@ -41,15 +42,15 @@ pub(crate) fn decoded(value: &[u8]) -> String {
     if let Some(run) = run {
         run.write(&mut out);
     }
-    out.push_str(&headers::decoded(&line[from..]));
+    out.push_str(&headers::decoded(line.tail(from)));
     out
 }
 
 /// How long the encoded word is that `text` begins with.
 pub(crate) fn length(text: &[u8]) -> Option<usize> {
-    let text = &text[..text.len().min(DATA_BYTES + CHARSET_BYTES + 8)];
+    let text = text.head(DATA_BYTES + CHARSET_BYTES + 8);
     let word = text.starts_with(b"=?").then(|| Found::read(text, 0, &mut Ends::default())).flatten()?;
-    let is_one_line = !text[..word.end].iter().any(|b| matches!(b, b'\r' | b'\n'));
+    let is_one_line = !text.head(word.end).iter().any(|b| matches!(b, b'\r' | b'\n'));
     is_one_line.then_some(word.end)
 }
 
@@ -238,11 +239,12 @@ pub(crate) fn tamed(mut line: Vec<u8>) -> Vec<u8> {
         return line;
     }
     for at in starts {
-        let word = &line[at + 2..line.len().min(at + WORD_BYTES)];
+        let word = line.head(at + WORD_BYTES).tail(at + 2);
         // The end is looked for behind the charset and the encoding: `=?utf-8?q?…?=`.
         let data = word.iter().enumerate().filter(|(_, b)| **b == b'?').nth(1).map(|(at, _)| at + 1);
-        if !data.is_some_and(|data| word[data..].windows(2).any(|two| two == b"?=")) {
-            line[at] = b' ';
+        let is_endless = !data.is_some_and(|data| word.tail(data).windows(2).any(|two| two == b"?="));
+        if let Some(mark) = line.get_mut(at).filter(|_| is_endless) {
+            *mark = b' ';
         }
     }
     line

@@ -2,6 +2,7 @@
 //!
 //! No variant ever holds a password. What a server said is cut and cleaned before it gets here.
 
+use crate::cut::Cut;
 use std::io;
 
 /// Why mail could not be fetched.
@@ -169,7 +170,7 @@ pub(crate) fn clean(words: &[u8]) -> String {
         clean.extend(word.chars().filter(|c| !is_invisible(*c)));
     }
     match clean.char_indices().nth(SAID) {
-        Some((end, _)) => format!("{}…", &clean[..end]),
+        Some((end, _)) => format!("{}…", clean.head(end)),
         None => clean,
     }
 }

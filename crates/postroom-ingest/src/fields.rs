@@ -1,6 +1,7 @@
 //! What header values say: names, addresses, dates, content types. Each is read by its grammar, one
 //! value at a time; what follows none is read by mail-parser, which is lenient, and mended.
 
+use crate::cut::Cut;
 use crate::headers::{decoded, unfolded};
 use crate::{addresses, encoded_words, parameters};
 use mail_parser::parsers::MessageStream;
@@ -68,10 +69,10 @@ fn is_sound(text: &str) -> bool {
 
 /// A content type or a disposition; `None` where the value is neither.
 pub(crate) fn media(value: &[u8], max: usize) -> Option<Media> {
-    let (kind, parameters) = parameters::read(&value[..value.len().min(max)]);
+    let (kind, parameters) = parameters::read(value.head(max));
     let token = |text: &str| {
         let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !"!#$&^_.+-".contains(c));
-        text[..end.unwrap_or(text.len())].to_ascii_lowercase()
+        text.head(end.unwrap_or(text.len())).to_ascii_lowercase()
     };
     let kind = match kind.split_once('/') {
         Some((kind, subtype)) => format!("{}/{}", token(kind), token(subtype)),
@@ -82,7 +83,7 @@ pub(crate) fn media(value: &[u8], max: usize) -> Option<Media> {
 
 /// An unstructured header decoded (RFC 2047), trimmed.
 pub(crate) fn unstructured(value: &[u8]) -> String {
-    let text = encoded_words::decoded(&value[..value.len().min(UNSTRUCTURED_BYTES)]);
+    let text = encoded_words::decoded(value.head(UNSTRUCTURED_BYTES));
     let trimmed = text.trim();
     if trimmed.len() == text.len() { text } else { trimmed.to_owned() }
 }
@@ -90,7 +91,7 @@ pub(crate) fn unstructured(value: &[u8]) -> String {
 /// The addresses of a header, groups taken apart, at most `left` of them; `left` is counted down.
 /// The flag says whether there were more.
 pub(crate) fn addresses(value: &[u8], max: usize, left: &mut usize) -> (Vec<Address>, bool) {
-    let value = &value[..value.len().min(max)];
+    let value = value.head(max);
     let strict = std::str::from_utf8(value).ok().and_then(addresses::parse);
     let mut found = strict.map_or_else(|| mended(value), |found| found.into_iter().map(named).collect());
     let is_cut = found.len() > *left;
@@ -147,7 +148,7 @@ fn address(parsed: &Addr<'_>) -> Option<Address> {
     // A sender that encodes the whole value puts the address where the name belongs.
     let name = name?;
     let (before, email) = match (name.rfind('<'), name.ends_with('>')) {
-        (Some(at), true) => (name[..at].trim(), &name[at + 1..name.len() - 1]),
+        (Some(at), true) => (name.head(at).trim(), name.head(name.len() - 1).tail(at + 1)),
         _ => ("", name.as_str()),
     };
     let name = (!before.is_empty()).then(|| before.trim_matches('"').to_owned());
@@ -168,7 +169,7 @@ fn salvaged(value: &[u8]) -> Vec<Address> {
 
 /// The Date header; `None` where it is not a date between 1900 and 3000.
 pub(crate) fn date(value: &[u8]) -> Option<Timestamp> {
-    let line = without_comments(&value[..value.len().min(DATE_BYTES)]);
+    let line = without_comments(value.head(DATE_BYTES));
     // mail-parser takes no time without seconds before a zone's name, and waits for the end of the line.
     let is_short = |word: &[u8]| {
         word.split(|b| *b == b':').count() == 2 && word.iter().all(|b| b.is_ascii_digit() || *b == b':')

@@ -1,5 +1,7 @@
 //! Text of type format=flowed (RFC 3676) put back into paragraphs.
 
+use crate::cut::Cut;
+
 /// Undoes the flowing: a line that ends in a space goes on in the next one of the same quote
 /// depth. `del_sp` takes that space out (`DelSp=yes`, for scripts that write no spaces).
 pub(crate) fn unflow(text: &str, del_sp: bool) -> String {
@@ -8,7 +10,7 @@ pub(crate) fn unflow(text: &str, del_sp: bool) -> String {
     let mut flowing: Option<usize> = None;
     for (at, line) in text.lines().enumerate() {
         let depth = line.bytes().take_while(|b| *b == b'>').count();
-        let content = &line[depth..];
+        let content = line.tail(depth);
         // One space was stuffed before a line that begins with a space, `>` or `From `.
         let content = content.strip_prefix(' ').unwrap_or(content);
         let is_signature = content == "-- ";

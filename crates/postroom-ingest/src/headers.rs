@@ -1,6 +1,7 @@
 //! The header block of a mail or of a part, cut into fields and otherwise left as it came:
 //! threading reads ids itself, so nothing is decoded here.
 
+use crate::cut::Cut;
 use crate::limits::Limits;
 use std::borrow::Cow;
 
@@ -39,7 +40,7 @@ impl<'x> Headers<'x> {
                 at = next;
                 break;
             }
-            if line[0] == b' ' || line[0] == b'\t' {
+            if line.starts_with(b" ") || line.starts_with(b"\t") {
                 if let Some((_, _, end)) = &mut open {
                     *end = at + line.len();
                 } else if !is_top {
@@ -69,7 +70,7 @@ impl<'x> Headers<'x> {
         let end = to.min(start + limits.header_bytes);
         self.is_cut |= end < to;
         if self.fields.len() < limits.fields && from <= end {
-            self.fields.push(Field { name, value: &raw[from..end] });
+            self.fields.push(Field { name, value: raw.head(end).tail(from) });
         } else {
             self.is_cut = true;
         }
@@ -110,18 +111,18 @@ impl<'x> Headers<'x> {
 pub(crate) fn line_at(raw: &[u8], start: usize) -> (&[u8], usize) {
     let rest = raw.get(start..).unwrap_or_default();
     let (line, next) = match rest.iter().position(|b| *b == b'\n') {
-        Some(end) => (&rest[..end], start + end + 1),
+        Some(end) => (rest.head(end), start + end + 1),
         None => (rest, raw.len()),
     };
     // Some gateways end lines with CR CR LF.
     let kept = line.iter().rposition(|b| *b != b'\r').map_or(0, |last| last + 1);
-    (&line[..kept], next)
+    (line.head(kept), next)
 }
 
 /// The name of the field that this line begins (RFC 5322 section 2.2), if it begins one.
 fn field_name(line: &[u8]) -> Option<&[u8]> {
     let colon = line.iter().take(NAME_BYTES).position(|b| *b == b':')?;
-    let name = line[..colon].trim_ascii_end();
+    let name = line.head(colon).trim_ascii_end();
     let is_name = !name.is_empty() && !line.starts_with(b"--") && name.iter().all(u8::is_ascii_graphic);
     is_name.then_some(name)
 }

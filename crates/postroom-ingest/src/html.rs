@@ -1,6 +1,7 @@
 //! HTML that may be shown, and plain text as such HTML. What is let through is an allow-list; what
 //! the sanitiser hands out is never touched again, for a change afterwards can undo its work.
 
+use crate::cut::Cut;
 use crate::html_cost;
 use crate::limits::Limits;
 use ammonia::{Builder, UrlRelative};
@@ -163,7 +164,7 @@ fn content_id(value: &str) -> String {
         let hex = |at: usize| behind.get(at).and_then(|b| char::from(*b).to_digit(16));
         if let (b'%', Some(high), Some(low)) = (first, hex(0), hex(1)) {
             bytes.push((high * 16 + low) as u8);
-            rest = &behind[2..];
+            rest = behind.tail(2);
         } else {
             bytes.push(*first);
             rest = behind;
@@ -224,22 +225,22 @@ fn next_url(line: &str) -> Option<(&str, &str, &str)> {
     loop {
         let start = from + line.get(from..)?.find("http")?;
         from = start + "http".len();
-        let rest = &line[start..];
+        let rest = line.tail(start);
         let Some(host) = rest.strip_prefix("http://").or_else(|| rest.strip_prefix("https://")) else {
             continue;
         };
         // `xhttp://` is no address.
-        let is_start = line[..start].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
+        let is_start = line.head(start).chars().next_back().is_none_or(|c| !c.is_alphanumeric());
         if !is_start || !host.starts_with(|c: char| c.is_alphanumeric() || c == '[') {
             continue;
         }
         let ends = |c: char| c.is_whitespace() || c.is_control() || "<>\"'`{}|\\^".contains(c) || hides(c);
-        let url = without_punctuation(&rest[..rest.find(ends).unwrap_or(rest.len())]);
+        let url = without_punctuation(rest.head(rest.find(ends).unwrap_or(rest.len())));
         if url.len() > LINK_BYTES || url.len() <= "https://".len() {
             from = start + url.len().max("http".len());
             continue;
         }
-        return Some((&line[..start], url, &rest[url.len()..]));
+        return Some((line.head(start), url, rest.tail(url.len())));
     }
 }
 
@@ -260,7 +261,7 @@ fn without_punctuation(mut url: &str) -> &str {
             break;
         }
         *unopened -= 1;
-        url = &url[..url.len() - last.len_utf8()];
+        url = url.head(url.len() - last.len_utf8());
     }
     url
 }

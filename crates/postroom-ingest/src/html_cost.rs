@@ -79,10 +79,13 @@ pub(crate) fn is_bearable(html: &str, depth: usize) -> bool {
                 }
                 // An end tag reaches no further than the table it stands in.
                 let found = open.iter().rposition(|o| o.name == name || o.name.as_str() == "table");
-                let Some(found) = found.filter(|at| open[*at].name == name) else { continue };
+                let Some((found, element)) = found.and_then(|at| Some((at, open.get(at)?))) else { continue };
+                if element.name != name {
+                    continue;
+                }
                 if name.as_str() == "table" {
                     open.truncate(found);
-                } else if open[found].is_formatting {
+                } else if element.is_formatting {
                     open.remove(found);
                 } else {
                     // What stood in it goes with it, but formatting goes on behind it.

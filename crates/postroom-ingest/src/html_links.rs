@@ -1,6 +1,7 @@
 //! Links that may lead elsewhere than they seem to: found in HTML that is safe already, and only
 //! listed. The HTML itself is not touched any more.
 
+use crate::cut::Cut;
 use crate::domains;
 use crate::html_tokens::{Token, Tokens, attribute};
 use postroom_core::ports::{LinkFault, MisleadingLink};
@@ -78,7 +79,7 @@ fn shown_host(text: &str) -> Option<String> {
     let mut words = text.split(|c: char| c.is_whitespace() || c.is_control() || "<>\"'()".contains(c));
     let with_scheme = words.clone().find_map(|word| {
         let start = word.find("http://").or_else(|| word.find("https://"))?;
-        Url::parse(&word[start..]).ok()?.host_str().map(str::to_owned)
+        Url::parse(word.tail(start)).ok()?.host_str().map(str::to_owned)
     });
     if with_scheme.is_some() {
         return with_scheme;

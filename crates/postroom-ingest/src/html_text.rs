@@ -2,6 +2,7 @@
 //! tags. html2text builds a tree and lays it out, which takes a millisecond for a mail of 15 KB
 //! and grows with the square of the nesting; this takes a fraction and does not.
 
+use crate::cut::Cut;
 use crate::html_tokens::{Name, Token, Tokens, attribute};
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::html::add_html_token;
@@ -239,13 +240,13 @@ impl Page {
         let mut rest = text;
         while let Some(start) = rest.find(|c: char| !c.is_ascii_whitespace()) {
             self.gap = self.gap || start > 0;
-            let word = &rest[start..];
+            let word = rest.tail(start);
             let end = word.find(|c: char| c.is_ascii_whitespace()).unwrap_or(word.len());
             if self.gap && !self.line.is_empty() && !self.line.ends_with(' ') {
                 self.line.push(' ');
             }
             self.gap = false;
-            for c in word[..end].chars() {
+            for c in word.head(end).chars() {
                 match c {
                     '\u{A0}' => self.line.push(' '),
                     // Soft hyphens and joiners that newsletters fill their preview text with.
@@ -253,7 +254,7 @@ impl Page {
                     c => self.line.push(c),
                 }
             }
-            rest = &word[end..];
+            rest = word.tail(end);
         }
         self.gap = self.gap || !rest.is_empty();
     }
@@ -264,18 +265,18 @@ fn resolved(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
+        out.push_str(rest.head(at));
+        rest = rest.tail(at);
         let bytes = rest.as_bytes();
         let length =
-            bytes[1..].iter().take(ENTITY_BYTES).position(|b| !(b.is_ascii_alphanumeric() || *b == b'#'));
+            bytes.iter().skip(1).take(ENTITY_BYTES).position(|b| !(b.is_ascii_alphanumeric() || *b == b'#'));
         let length = length.map_or(bytes.len().min(ENTITY_BYTES), |l| l + 1);
         let has_end = bytes.get(length) == Some(&b';');
-        let entity = &rest[..length];
+        let entity = rest.head(length);
         if let Some(c) = number(entity) {
             out.push(c);
         } else if has_end {
-            add_html_token(&mut out, &bytes[..=length], false);
+            add_html_token(&mut out, bytes.head(length + 1), false);
         } else {
             out.push_str(match entity {
                 "&nbsp" => "\u{A0}",
@@ -286,7 +287,7 @@ fn resolved(text: &str) -> String {
                 other => other,
             });
         }
-        rest = &rest[length + usize::from(has_end)..];
+        rest = rest.tail(length + usize::from(has_end));
     }
     out.push_str(rest);
     out

@@ -2,6 +2,8 @@
 //! The states of a tag follow the HTML standard's tokenizer (section 13.2.5), so that a tag ends
 //! here where it ends in a browser.
 
+use crate::cut::Cut;
+
 /// A tag's name in lower case. Names longer than any element's are empty: nobody asks for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
@@ -15,7 +17,7 @@ impl Name {
     fn of(name: &[u8]) -> Self {
         let mut bytes = [0; Self::LONGEST];
         let length = if name.len() <= Self::LONGEST { name.len() } else { 0 };
-        for (to, from) in bytes[..length].iter_mut().zip(name) {
+        for (to, from) in bytes.iter_mut().take(length).zip(name) {
             *to = from.to_ascii_lowercase();
         }
         Self { bytes, length }
@@ -28,7 +30,7 @@ impl Name {
 
     /// The name; empty where it is too long or not ASCII.
     pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        std::str::from_utf8(self.bytes.head(self.length)).unwrap_or_default()
     }
 }
 
@@ -110,34 +112,36 @@ impl<'x> Tokens<'x> {
 /// Counts its attributes in `count`.
 fn tag_end(bytes: &[u8], mut at: usize, count: &mut usize) -> Option<usize> {
     let blank = |b: u8| b.is_ascii_whitespace() || b == b'/';
+    let ends_name = |b: u8| blank(b) || matches!(b, b'>' | b'=');
+    let ends_value = |b: u8| b.is_ascii_whitespace() || b == b'>';
     loop {
         while blank(*bytes.get(at)?) {
             at += 1;
         }
-        if bytes[at] == b'>' {
+        if bytes.get(at) == Some(&b'>') {
             return Some(at + 1);
         }
         // An attribute's name; an equals sign at its start belongs to it.
         *count += 1;
         at += 1;
-        while !(blank(*bytes.get(at)?) || matches!(bytes[at], b'>' | b'=')) {
+        while !ends_name(*bytes.get(at)?) {
             at += 1;
         }
         while bytes.get(at)?.is_ascii_whitespace() {
             at += 1;
         }
-        if bytes[at] != b'=' {
+        if bytes.get(at) != Some(&b'=') {
             continue;
         }
         at += 1;
         while bytes.get(at)?.is_ascii_whitespace() {
             at += 1;
         }
-        match bytes[at] {
-            quote @ (b'"' | b'\'') => at += 2 + bytes[at + 1..].iter().position(|b| *b == quote)?,
+        match *bytes.get(at)? {
+            quote @ (b'"' | b'\'') => at += 2 + bytes.tail(at + 1).iter().position(|b| *b == quote)?,
             b'>' => return Some(at + 1),
             _ => {
-                while !(bytes.get(at)?.is_ascii_whitespace() || bytes[at] == b'>') {
+                while !ends_value(*bytes.get(at)?) {
                     at += 1;
                 }
             }
@@ -150,33 +154,37 @@ impl<'x> Iterator for Tokens<'x> {
 
     fn next(&mut self) -> Option<Token<'x>> {
         let bytes = self.html.as_bytes();
-        while self.at < bytes.len() {
+        while let Some(first) = bytes.get(self.at) {
             let start = self.at;
-            if bytes[start] != b'<' {
-                self.at = self.html[start..].find('<').map_or(bytes.len(), |found| start + found);
-                return Some(Token::Text(&self.html[start..self.at]));
+            let rest = self.html.tail(start);
+            if *first != b'<' {
+                let text = rest.head(rest.find('<').unwrap_or(rest.len()));
+                self.at = start + text.len().max(1);
+                return Some(Token::Text(text));
             }
             match bytes.get(start + 1) {
-                Some(b'!') if self.html[start..].starts_with("<!--") => {
-                    let rest = &self.html[start + 4..];
-                    self.at = if rest.starts_with('>') || rest.starts_with("->") {
+                Some(b'!') if rest.starts_with("<!--") => {
+                    let comment = rest.tail(4);
+                    self.at = if comment.starts_with('>') || comment.starts_with("->") {
                         self.behind(start + 4, ">")
                     } else {
                         self.behind(start + 4, "-->")
                     };
                 }
-                Some(b'!') if self.html[start..].starts_with("<![CDATA[") => {
+                Some(b'!') if rest.starts_with("<![CDATA[") => {
                     self.at = self.behind(start, "]]>");
                 }
                 Some(b'/') if bytes.get(start + 2).is_some_and(u8::is_ascii_alphabetic) => {
                     let end = name_end(bytes, start + 2);
                     self.at = self.tag_end(end).unwrap_or(bytes.len());
-                    return Some(Token::Close { name: Name::of(&bytes[start + 2..end]) });
+                    return Some(Token::Close {
+                        name: Name::of(bytes.get(start + 2..end).unwrap_or_default()),
+                    });
                 }
                 Some(b'!' | b'?' | b'/') => self.at = self.behind(start, ">"),
                 Some(letter) if letter.is_ascii_alphabetic() => {
                     let end = name_end(bytes, start + 1);
-                    let name = Name::of(&bytes[start + 1..end]);
+                    let name = Name::of(bytes.get(start + 1..end).unwrap_or_default());
                     let close = self.tag_end(end);
                     self.at = close.unwrap_or(bytes.len());
                     // A tag that never ends is none.
@@ -188,9 +196,9 @@ impl<'x> Iterator for Tokens<'x> {
                 }
                 _ => {
                     // A lone `<` is text, up to the next one.
-                    let rest = &self.html[start + 1..];
-                    self.at = rest.find('<').map_or(bytes.len(), |found| start + 1 + found);
-                    return Some(Token::Text(&self.html[start..self.at]));
+                    let text = rest.head(rest.tail(1).find('<').map_or(rest.len(), |found| 1 + found));
+                    self.at = start + text.len();
+                    return Some(Token::Text(text));
                 }
             }
         }
@@ -200,39 +208,40 @@ impl<'x> Iterator for Tokens<'x> {
 
 fn name_end(bytes: &[u8], start: usize) -> usize {
     let ends = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'/' | b'>');
-    bytes[start..].iter().position(ends).map_or(bytes.len(), |found| start + found)
+    bytes.tail(start).iter().position(ends).map_or(bytes.len(), |found| start + found)
 }
 
 /// The value of one attribute among a tag's, entities not resolved; `name` in lower case.
 pub(crate) fn attribute<'x>(attributes: &'x str, name: &str) -> Option<&'x str> {
     let bytes = attributes.as_bytes();
+    let is = |at: usize, wanted: fn(&u8) -> bool| bytes.get(at).is_some_and(wanted);
     let mut at = 0;
     while at < bytes.len() {
-        while at < bytes.len() && (bytes[at].is_ascii_whitespace() || bytes[at] == b'/') {
+        while is(at, |b| b.is_ascii_whitespace() || *b == b'/') {
             at += 1;
         }
         let start = at;
-        while at < bytes.len() && !(bytes[at].is_ascii_whitespace() || matches!(bytes[at], b'/' | b'=')) {
+        while is(at, |b| !(b.is_ascii_whitespace() || matches!(b, b'/' | b'='))) {
             at += 1;
         }
         // An equals sign at the start belongs to the name; never stand still.
         at = at.max(start + 1);
         let found = attributes.get(start..at.min(bytes.len())).unwrap_or_default();
-        while at < bytes.len() && bytes[at].is_ascii_whitespace() {
+        while is(at, u8::is_ascii_whitespace) {
             at += 1;
         }
         let mut value = "";
         if bytes.get(at) == Some(&b'=') {
             at += 1;
-            while at < bytes.len() && bytes[at].is_ascii_whitespace() {
+            while is(at, u8::is_ascii_whitespace) {
                 at += 1;
             }
             let (from, to, next) = if let Some(quote @ (b'"' | b'\'')) = bytes.get(at) {
-                let length = bytes[at + 1..].iter().position(|b| b == quote);
+                let length = bytes.tail(at + 1).iter().position(|b| b == quote);
                 let end = length.map_or(bytes.len(), |l| at + 1 + l);
                 (at + 1, end, end + 1)
             } else {
-                let length = bytes[at..].iter().position(u8::is_ascii_whitespace);
+                let length = bytes.tail(at).iter().position(u8::is_ascii_whitespace);
                 let end = length.map_or(bytes.len(), |l| at + l);
                 (at, end, end)
             };

@@ -1,5 +1,8 @@
 //! Mail in: bytes on one side, postroom's own types on the other
 
+// What strangers send must not end a thread: nothing here may reach outside of what is there.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+
 mod addresses;
 mod automatic;
 mod body;
@@ -9,6 +12,7 @@ mod charset;
 mod corpus;
 #[cfg(test)]
 mod corpus_table;
+mod cut;
 mod decode;
 mod dkim;
 mod domains;

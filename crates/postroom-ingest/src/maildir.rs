@@ -2,6 +2,7 @@
 //!
 //! Nothing is created, moved or renamed there: others may be reading it too.
 
+use crate::cut::Cut;
 use crate::error::SourceError;
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
@@ -177,7 +178,7 @@ fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 fn split(name: &OsStr) -> (&OsStr, &OsStr) {
     let bytes = name.as_bytes();
     let colon = bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len());
-    (OsStr::from_bytes(&bytes[..colon]), OsStr::from_bytes(&bytes[colon..]))
+    (OsStr::from_bytes(bytes.head(colon)), OsStr::from_bytes(bytes.tail(colon)))
 }
 
 fn to_key(base: &OsStr) -> String {
@@ -197,9 +198,11 @@ fn to_key(base: &OsStr) -> String {
 }
 
 fn escape(key: &mut String, bytes: &[u8]) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     for byte in bytes {
-        key.extend(['%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        key.push('%');
+        key.extend(
+            [byte >> 4, byte & 15].into_iter().filter_map(|digit| char::from_digit(u32::from(digit), 16)),
+        );
     }
 }
 
@@ -212,7 +215,7 @@ fn from_key(key: &str) -> OsString {
             u8::from_str_radix(digits, 16).ok()
         });
         bytes.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { &after[2..] } else { after };
+        rest = if escaped.is_some() { after.tail(2) } else { after };
     }
     OsString::from_vec(bytes)
 }

@@ -4,6 +4,7 @@
 //! Where a mail ends is told by the next `From ` line alone. `Content-Length` is not believed: many
 //! programs leave a wrong one behind.
 
+use crate::cut::Cut;
 use jiff::civil::DateTime;
 use postroom_core::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -198,19 +199,19 @@ impl Building {
         self.size += bytes.len() as u64;
         self.hash.update(bytes);
         let room = self.most - self.raw.len();
-        self.raw.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.raw.extend_from_slice(bytes.head(room));
     }
 }
 
 fn unquoted(piece: &Piece, quoting: Quoting) -> &[u8] {
     let marks = piece.bytes.iter().take_while(|byte| **byte == b'>').count();
     let is_quoted = piece.begins_line
-        && piece.bytes[marks..].starts_with(b"From ")
+        && piece.bytes.tail(marks).starts_with(b"From ")
         && match quoting {
             Quoting::Mboxrd => marks > 0,
             Quoting::Mboxo => marks == 1,
         };
-    &piece.bytes[usize::from(is_quoted)..]
+    piece.bytes.tail(usize::from(is_quoted))
 }
 
 /// A mail without the `From ` line that a mail server's pipe may have put before it. That line has
@@ -220,7 +221,7 @@ pub fn without_from_line(raw: &[u8]) -> &[u8] {
         return raw;
     }
     let end = raw.iter().position(|byte| *byte == b'\n').map_or(raw.len(), |end| end + 1);
-    &raw[end..]
+    raw.tail(end)
 }
 
 fn is_header(line: &[u8]) -> bool {
@@ -228,7 +229,7 @@ fn is_header(line: &[u8]) -> bool {
         return true;
     }
     let name = line.iter().take_while(|byte| matches!(byte, b'!'..=b'9' | b';'..=b'~')).count();
-    name > 0 && line[name..].trim_ascii_start().starts_with(b":")
+    name > 0 && line.tail(name).trim_ascii_start().starts_with(b":")
 }
 
 /// A token like `10:31` or `10:31:07`.
@@ -259,7 +260,7 @@ fn delivered(line: &[u8]) -> Option<Timestamp> {
     let line = String::from_utf8_lossy(line);
     let tokens: Vec<&str> = line.split_ascii_whitespace().collect();
     let at = tokens.iter().rposition(|token| MONTHS.contains(token))?;
-    let month = MONTHS.iter().position(|month| *month == tokens[at])? + 1;
+    let month = MONTHS.iter().position(|month| Some(month) == tokens.get(at))? + 1;
     let day: i8 = tokens.get(at + 1)?.parse().ok()?;
     let (hour, minute, second) = clock(tokens.get(at + 2)?)?;
     let rest = tokens.get(at + 3..)?;

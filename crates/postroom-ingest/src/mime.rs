@@ -5,6 +5,7 @@
 //! dropped, which no `catch_unwind` stops. Here a nested mail is a file, nothing recurses, and
 //! depth and number are held within the limits while reading.
 
+use crate::cut::Cut;
 use crate::decode::{self, Encoding};
 use crate::fields::{self, Media};
 use crate::headers::{Headers, line_at, unfolded};
@@ -67,11 +68,11 @@ impl<'x> Node<'x> {
 
 /// The charset that HTML itself names, for mails whose header does not.
 fn html_charset(bytes: &[u8]) -> Option<String> {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase();
+    let head = String::from_utf8_lossy(bytes.head(1024)).to_ascii_lowercase();
     let at = head.find("charset=")? + "charset=".len();
-    let name = head[at..].trim_start_matches(['"', '\'', ' ']);
+    let name = head.tail(at).trim_start_matches(['"', '\'', ' ']);
     let end = name.find(|c: char| !c.is_ascii_alphanumeric() && !"-_:.".contains(c)).unwrap_or(name.len());
-    (end > 0).then(|| name[..end].to_owned())
+    (end > 0).then(|| name.head(end).to_owned())
 }
 
 /// A mail cut into its parts; the first is the mail itself.
@@ -86,19 +87,24 @@ pub(crate) struct Tree<'x> {
 impl<'x> Tree<'x> {
     /// The mail's own part.
     pub(crate) fn top(&self) -> &Node<'x> {
-        &self.nodes[0]
+        self.nodes.first().expect("reading makes a part of the mail itself before all others")
+    }
+
+    /// The type of a part; of none where there is no such part.
+    pub(crate) fn kind(&self, of: usize) -> &str {
+        self.nodes.get(of).map_or("", |node| node.media.kind.as_str())
     }
 
     /// The nearest multipart/alternative around a part.
     pub(crate) fn alternative(&self, of: usize) -> Option<usize> {
-        let mut at = self.nodes[of].parent;
-        while let Some(parent) = at {
-            if self.nodes[parent].media.kind == "multipart/alternative" {
+        let mut parent = self.nodes.get(of)?.parent?;
+        loop {
+            let node = self.nodes.get(parent)?;
+            if node.media.kind == "multipart/alternative" {
                 return Some(parent);
             }
-            at = self.nodes[parent].parent;
+            parent = node.parent?;
         }
-        None
     }
 
     /// The first part of one of these types.
@@ -169,7 +175,7 @@ pub(crate) fn read<'x>(raw: &'x [u8], limits: &Limits) -> Tree<'x> {
         let (headers, body) = Headers::read(raw, at, index == 0, limits);
         note(&mut tree.cuts, headers.is_cut, "more headers than are read");
         let is_first = parent.is_none_or(|p| p + 1 == index);
-        let in_digest = parent.is_some_and(|p| tree.nodes[p].media.kind == "multipart/digest");
+        let in_digest = parent.is_some_and(|p| tree.kind(p) == "multipart/digest");
         let mut node = new_node(headers, in_digest, limits);
         node.parent = parent;
         node.is_first = is_first;
@@ -184,16 +190,15 @@ pub(crate) fn read<'x>(raw: &'x [u8], limits: &Limits) -> Tree<'x> {
                 note(&mut tree.cuts, true, "parts nested deeper than is read");
             }
         }
-        tree.nodes.push(node);
         let mut found = delimiter(raw, body, &stack);
         let end = found.as_ref().map_or(raw.len(), |d| end_before(raw, body, d.start));
-        tree.nodes[index].body = &raw[body.min(end)..end];
+        node.body = raw.head(end).tail(body);
+        tree.nodes.push(node);
         loop {
             let level = found.as_ref().map(|d| d.level);
             // A multipart whose delimiter never came was none: what it holds is its text.
             while stack.open.last().is_some_and(|o| !o.is_begun) && level != Some(stack.open.len() - 1) {
-                if let Some(none) = stack.pop() {
-                    let node = &mut tree.nodes[none.node];
+                if let Some(node) = stack.pop().and_then(|none| tree.nodes.get_mut(none.node)) {
                     node.is_container = false;
                     node.media = Media::plain("text/plain");
                 }
@@ -277,8 +282,7 @@ fn delimiter(raw: &[u8], mut at: usize, stack: &Stack) -> Option<Delimiter> {
 
 /// Where a body ends that stands before a delimiter line: the line break belongs to the delimiter.
 fn end_before(raw: &[u8], body: usize, delimiter: usize) -> usize {
-    let kept =
-        raw[body.min(delimiter)..delimiter].strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b));
+    let kept = raw.head(delimiter).tail(body).strip_suffix(b"\n").map(|b| b.strip_suffix(b"\r").unwrap_or(b));
     kept.map_or(delimiter, |kept| body + kept.len())
 }
 

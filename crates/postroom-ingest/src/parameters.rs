@@ -1,6 +1,7 @@
 //! A content type or disposition and its parameters (RFC 2045 section 5.1, RFC 2183), with the
 //! values that are cut into pieces and carry a charset (RFC 2231).
 
+use crate::cut::Cut;
 use crate::encoded_words;
 use crate::headers::decoded;
 use std::borrow::Cow;
@@ -15,14 +16,14 @@ pub(crate) fn read(value: &[u8]) -> (String, Vec<(String, String)>) {
     let (kind, mut rest) = piece(value);
     let kind = String::from_utf8_lossy(&kind).split_whitespace().collect();
     let mut plain = Vec::new();
-    let mut cut: BTreeMap<String, Cut> = BTreeMap::new();
+    let mut cut: BTreeMap<String, Sections> = BTreeMap::new();
     let mut left = PIECES;
     while !rest.is_empty() && left > 0 {
         left -= 1;
         let (parameter, behind) = piece(rest);
         rest = behind;
         let Some(at) = parameter.iter().position(|b| *b == b'=') else { continue };
-        let (name, value) = (parameter[..at].trim_ascii(), parameter[at + 1..].trim_ascii());
+        let (name, value) = (parameter.head(at).trim_ascii(), parameter.tail(at + 1).trim_ascii());
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let (base, section, is_extended) = sectioned(&name);
         match section {
@@ -59,13 +60,13 @@ fn piece(value: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
             _ => {}
         }
         if is_comment {
-            kept.get_or_insert_with(|| value[..at].to_vec());
+            kept.get_or_insert_with(|| value.head(at).to_vec());
         } else if let Some(kept) = &mut kept {
             kept.push(byte);
         }
     }
     let rest = value.get(end + 1..).unwrap_or_default();
-    (kept.map_or(Cow::Borrowed(&value[..end]), Cow::Owned), rest)
+    (kept.map_or(Cow::Borrowed(value.head(end)), Cow::Owned), rest)
 }
 
 /// `filename*1*` is piece 1 of `filename`, extended; `filename*` is its only piece.
@@ -82,11 +83,11 @@ fn sectioned(name: &str) -> (&str, Option<u32>, bool) {
 
 /// The pieces of one value.
 #[derive(Default)]
-struct Cut {
+struct Sections {
     pieces: BTreeMap<u32, (bool, Vec<u8>)>,
 }
 
-impl Cut {
+impl Sections {
     /// Joined first and decoded then: a piece may end inside a character.
     fn joined(self) -> String {
         let mut bytes = Vec::new();

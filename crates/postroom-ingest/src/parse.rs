@@ -3,6 +3,7 @@
 
 use crate::automatic::{self, Facts};
 use crate::body::{self, Roles};
+use crate::cut::Cut;
 use crate::fingerprint::Fingerprint;
 use crate::headers::{Headers, line_at, unfolded};
 use crate::limits::Limits;
@@ -36,14 +37,14 @@ pub(crate) fn normalised(raw: &[u8]) -> Cow<'_, [u8]> {
     let is_envelope = |b: &[u8]| b.starts_with(b"From ") || b.starts_with(b">From ");
     if bytes.contains(&b'\n') {
         while is_envelope(bytes) {
-            bytes = &bytes[line_at(bytes, 0).1..];
+            bytes = bytes.tail(line_at(bytes, 0).1);
         }
         return Cow::Borrowed(bytes);
     }
     // Old Macintosh line ends, throughout.
     let levelled: Vec<u8> = bytes.iter().map(|b| if *b == b'\r' { b'\n' } else { *b }).collect();
     let start = if is_envelope(&levelled) { line_at(&levelled, 0).1 } else { 0 };
-    if bytes.contains(&b'\r') { Cow::Owned(levelled[start..].to_vec()) } else { Cow::Borrowed(bytes) }
+    if bytes.contains(&b'\r') { Cow::Owned(levelled.tail(start).to_vec()) } else { Cow::Borrowed(bytes) }
 }
 
 /// Reads a mail whose bytes are [`normalised`].
@@ -154,13 +155,17 @@ fn clipped(value: String, max: usize) -> String {
     if value.len() <= max {
         return value;
     }
-    let root =
-        value.find('>').map(|at| &value[..=at]).filter(|root| root.len() <= ROOT_BYTES).unwrap_or_default();
+    let root = value
+        .find('>')
+        .map(|at| value.head(at + 1))
+        .filter(|root| root.len() <= ROOT_BYTES)
+        .unwrap_or_default();
     let mut from = value.len() - max;
     while !value.is_char_boundary(from) {
         from += 1;
     }
-    let tail = value[from..].find('<').map(|at| &value[from + at..]).unwrap_or_default();
+    let tail = value.tail(from);
+    let tail = tail.find('<').map(|at| tail.tail(at)).unwrap_or_default();
     format!("{root} {tail}")
 }
 
@@ -197,7 +202,7 @@ fn read_texts(
     seen.sort_unstable();
     seen.dedup();
     for index in seen {
-        let node = &tree.nodes[index];
+        let Some(node) = tree.nodes.get(index) else { continue };
         let decoded = node.text(limits);
         print.add_text(&decoded);
         if node.media.kind == "text/html" {
@@ -228,11 +233,11 @@ fn read_texts(
 /// The Content-IDs that HTML refers to (RFC 2392).
 fn shown_pictures(html: &str) -> impl Iterator<Item = String> + '_ {
     html.match_indices("cid:").take(1000).filter_map(|(at, _)| {
-        let rest = &html[at + 4..];
+        let rest = html.tail(at + "cid:".len());
         // An id without an end within bounds is none.
         let is_end = |c: char| c.is_whitespace() || "\"'<>)".contains(c);
         let end = rest.char_indices().take(WORD_CHARS).find(|(_, c)| is_end(*c)).map(|(end, _)| end);
-        end.filter(|end| *end > 0).map(|end| unescaped(&rest[..end]))
+        end.filter(|end| *end > 0).map(|end| unescaped(rest.head(end)))
     })
 }
 
@@ -245,7 +250,7 @@ fn unescaped(id: &str) -> String {
         match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             Some(byte) if *first == b'%' => {
                 bytes.push(byte);
-                rest = &tail[2..];
+                rest = tail.tail(2);
             }
             _ => {
                 bytes.push(*first);
@@ -266,7 +271,8 @@ fn read_files(
     problems: &mut Vec<String>,
 ) {
     for &index in &roles.files {
-        let part = files::describe(index, &tree.nodes[index], print, limits, |id| pictures.contains(id));
+        let Some(node) = tree.nodes.get(index) else { continue };
+        let part = files::describe(index, node, print, limits, |id| pictures.contains(id));
         if mail.parts.len() < limits.files {
             mail.parts.push(part);
         }
@@ -274,7 +280,7 @@ fn read_files(
     if roles.files.len() > limits.files {
         problems.push(format!("it has {} files, of which {} are listed", roles.files.len(), limits.files));
     }
-    let is_mail = |index: &usize| files::MAIL.contains(&tree.nodes[*index].media.kind.as_str());
+    let is_mail = |index: &usize| files::MAIL.contains(&tree.kind(*index));
     mail.is_wrapped_mail = mail.text.trim().is_empty()
         && roles.files.len() == 1
         && roles.files.iter().all(is_mail)

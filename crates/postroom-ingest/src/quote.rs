@@ -2,6 +2,7 @@
 //! is, in plain text. What is found is only a view: the whole text is kept. When in doubt nothing is
 //! cut, and an answer between the quoted lines, a forward, or an answer that would vanish never is.
 
+use crate::cut::Cut;
 use crate::quote_words::{FORWARD_PREFIXES, FORWARDED, LABELS, Label, ON, ORIGINAL, WROTE};
 use crate::signature;
 use std::ops::Range;
@@ -58,11 +59,11 @@ pub(crate) fn parts(text: &str, subject: &str, fresh: Option<&str>, max: usize) 
     let mut reply = found.reply;
     let mut signature = None;
     let is_whole = end == text.len();
-    if let Some(at) = signature::begin(&lines.texts[..reply]).filter(|_| has_quote || is_whole) {
+    if let Some(at) = signature::begin(lines.texts.head(reply)).filter(|_| has_quote || is_whole) {
         signature = Some(lines.start(at)..lines.start(reply));
         reply = at;
     }
-    if has_quote && !text[behind.clone()].trim().is_empty() {
+    if has_quote && !text.tail(behind.start).trim().is_empty() {
         // One below the quote is a list's or a program's; the one above is the writer's.
         signature = signature.or(Some(behind));
     }
@@ -154,9 +155,9 @@ fn cut_like(text: &str, lines: &Lines<'_>, fresh: &str) -> Option<Found> {
     // Apple's programs announce the quote above it.
     let above = quoted.saturating_sub(ATTRIBUTION_LINES + 2)..quoted;
     let announced = above.into_iter().find(|&line| {
-        attribution(&lines.texts[line..quoted]).is_some_and(|length| {
-            lines.texts[line + length..quoted].iter().all(|line| line.trim().is_empty())
-        })
+        let between = lines.texts.head(quoted).tail(line);
+        attribution(between)
+            .is_some_and(|length| between.tail(length).iter().all(|line| line.trim().is_empty()))
     });
     let quoted = announced.unwrap_or(quoted);
     Some(Found { reply: before(&lines.texts, quoted), quoted, footer: lines.texts.len() })
@@ -203,35 +204,35 @@ fn cut(lines: &[&str], is_partial: bool) -> Option<Found> {
     let kinds: Vec<Kind> = lines.iter().map(|line| kind(line)).collect();
     let to_the_end = |at: usize| {
         let reply = before(lines, at);
-        has_words(&lines[..reply].join("\n")).then_some(Found { reply, quoted: at, footer: lines.len() })
+        has_words(&lines.head(reply).join("\n")).then_some(Found { reply, quoted: at, footer: lines.len() })
     };
     // Quotes that somebody answered below: from the second on, only one that is announced is cut.
     let mut answered = 0;
-    for (at, line) in lines.iter().enumerate() {
+    for (at, (line, kind)) in lines.iter().zip(&kinds).enumerate() {
         let mut announced = 0;
-        match kinds[at] {
+        match kind {
             Kind::Blank => continue,
             Kind::Text => {
                 if is_forwarded(line) {
                     return None;
                 }
-                if is_original(line) || is_header_block(&lines[at..]) {
+                if is_original(line) || is_header_block(lines.tail(at)) {
                     return to_the_end(at);
                 }
-                let Some(length) = attribution(&lines[at..]) else { continue };
+                let Some(length) = attribution(lines.tail(at)) else { continue };
                 announced = length;
             }
             Kind::Quoted if answered > 0 => continue,
             Kind::Quoted => {}
         }
         let behind = next_visible(&kinds, at + announced);
-        if behind.is_some_and(|b| kinds[b] == Kind::Quoted) {
+        if behind.is_some_and(|b| kinds.get(b) == Some(&Kind::Quoted)) {
             let kept = without_quotes(lines, &kinds, at, is_partial);
             answered += 1;
             if kept.is_some() || answered > ANSWERED {
                 return kept;
             }
-        } else if is_strong(&lines[at..at + announced]) {
+        } else if is_strong(lines.tail(at).head(announced)) {
             // Programs that do not mark quoted lines put them behind a dated line.
             return to_the_end(at);
         }
@@ -244,8 +245,8 @@ fn without_quotes(lines: &[&str], kinds: &[Kind], from: usize, is_partial: bool)
     let last = kinds.iter().rposition(|kind| *kind == Kind::Quoted)?;
     let mut at = from;
     while at < last {
-        if kinds[at] == Kind::Text {
-            let length = attribution(&lines[at..])?;
+        if kinds.get(at) == Some(&Kind::Text) {
+            let length = attribution(lines.tail(at))?;
             at += length;
         } else {
             at += 1;
@@ -256,8 +257,8 @@ fn without_quotes(lines: &[&str], kinds: &[Kind], from: usize, is_partial: bool)
         return Some(Found { reply, quoted: from, footer: lines.len() });
     };
     // Behind the quote a signature or a list's footer may stand; anything else is an answer.
-    let footer = &lines[first..];
-    let begins = footer[0].trim_end();
+    let footer = lines.tail(first);
+    let begins = footer.first()?.trim_end();
     let is_footer = begins == "--" || is_rule(begins) || signature::begin(footer) == Some(0);
     (!is_partial && is_footer && footer.len() <= FOOTER_LINES).then_some(Found {
         reply,
@@ -272,7 +273,7 @@ fn next_visible(kinds: &[Kind], from: usize) -> Option<usize> {
 
 /// Where the text before line `at` ends, without the rule that Outlook draws above a quote.
 fn before(lines: &[&str], at: usize) -> usize {
-    let last = lines[..at].iter().rposition(|line| !(line.trim().is_empty() || is_rule(line)));
+    let last = lines.head(at).iter().rposition(|line| !(line.trim().is_empty() || is_rule(line)));
     last.map_or(0, |last| last + 1)
 }
 
@@ -341,7 +342,7 @@ pub(crate) fn begins_with_headers(text: &str) -> bool {
 fn label(line: &str) -> Option<Label> {
     let bare = line.trim_start_matches([' ', '\t', '*', '\u{A0}', '|']).trim_start_matches(MARKS);
     let colon = bare.char_indices().take(30).find(|(_, c)| matches!(c, ':' | '：')).map(|(at, _)| at)?;
-    let word = bare[..colon].trim_matches([' ', '*', '\u{A0}', '\t']);
+    let word = bare.head(colon).trim_matches([' ', '*', '\u{A0}', '\t']);
     if word.is_empty() || word.len() > 40 {
         return None;
     }
@@ -362,9 +363,10 @@ fn attribution(lines: &[&str]) -> Option<usize> {
         if !bare.ends_with([':', '：']) {
             continue;
         }
-        let joined = lines[..=at].join(" ").to_lowercase().replace(MARKS, "");
+        let joined = lines.head(at + 1).join(" ").to_lowercase().replace(MARKS, "");
         let is_dated = joined.contains(|c: char| c.is_numeric() || c == '@');
-        if !is_dated || joined.len() < SHORTEST || (at > 0 && !begins(lines[0])) {
+        if !is_dated || joined.len() < SHORTEST || (at > 0 && !lines.first().is_some_and(|line| begins(line)))
+        {
             return None;
         }
         let wrote = WROTE.iter().any(|word| contains_word(&joined, word));
@@ -390,10 +392,10 @@ fn contains_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphabetic());
         let is_spaced = word.chars().all(|c| c < '\u{2E80}');
-        let behind = text[at + word.len()..].chars().next();
+        let behind = text.tail(at + word.len()).chars().next();
         // `написал(а)`, `napsal/a`, `napsala`: an ending may follow.
         let ends = is_edge(behind) || matches!(behind, Some('а' | 'a' | 'o' | 'i' | 'ה'));
-        !is_spaced || (is_edge(text[..at].chars().next_back()) && ends)
+        !is_spaced || (is_edge(text.head(at).chars().next_back()) && ends)
     })
 }
 
@@ -413,11 +415,8 @@ fn has_year(text: &str) -> bool {
 fn is_strong(lines: &[&str]) -> bool {
     let joined = lines.join(" ");
     let has_time = joined.as_bytes().windows(5).any(|w| {
-        w[0].is_ascii_digit()
-            && w[1].is_ascii_digit()
-            && matches!(w[2], b':' | b'.')
-            && w[3].is_ascii_digit()
-            && w[4].is_ascii_digit()
+        let [a, b, b':' | b'.', c, d] = w else { return false };
+        [a, b, c, d].iter().all(|digit| digit.is_ascii_digit())
     });
     (has_year(&joined) && has_time) || (joined.contains('@') && (has_year(&joined) || has_time))
 }

@@ -29,8 +29,7 @@ impl Reader {
         let tree = mime::read(&raw, &self.limits);
         let roles = body::roles(&tree, &self.limits);
         let mut safe = SafeHtml::default();
-        for &index in &roles.html {
-            let node = &tree.nodes[index];
+        for node in roles.html.iter().filter_map(|index| tree.nodes.get(*index)) {
             let decoded = node.text(&self.limits);
             let sanitised = (node.media.kind == "text/html")
                 .then(|| html::sanitised(&decoded, &how, &self.limits))

@@ -2,6 +2,7 @@
 //! only the topmost that a trusted server wrote. Anybody can write one into a mail; section 5 has a
 //! server take out those that bear its own name, and trusting it means that it does.
 
+use crate::cut::Cut;
 use crate::domains;
 use crate::headers::{Headers, unfolded};
 use postroom_core::mail::{Address, SenderAuth};
@@ -26,12 +27,12 @@ pub(crate) fn author_domain(headers: &Headers<'_>, from: &[Address]) -> Option<S
 pub(crate) fn judge(headers: &Headers<'_>, from: Option<&str>, context: &ReadContext) -> Option<SenderAuth> {
     let trusted = |id: &str| context.trusted_authserv_ids.iter().any(|t| t.trim().eq_ignore_ascii_case(id));
     for value in headers.all("Authentication-Results") {
-        let value = unfolded(&value[..value.len().min(VALUE_BYTES)]);
+        let value = unfolded(value.head(VALUE_BYTES));
         let statements = statements(&value);
         // The first statement is the server's name, a version may follow it.
         let id = statements.first().and_then(|words| words.first());
         if id.is_some_and(|id| trusted(id)) {
-            return verdict(&statements[1..], from);
+            return verdict(statements.tail(1), from);
         }
     }
     None
@@ -118,7 +119,7 @@ fn verdict(statements: &[Vec<String>], from: Option<&str>) -> Option<SenderAuth>
         // A method may carry a version: `dkim/1=pass`.
         let method = method.split('/').next().unwrap_or_default().trim().to_ascii_lowercase();
         let property = |name: &str| {
-            words[1..].iter().find_map(|word| {
+            words.iter().skip(1).find_map(|word| {
                 let (key, value) = word.split_once('=')?;
                 key.eq_ignore_ascii_case(name).then_some(value)
             })

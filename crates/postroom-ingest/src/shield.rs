@@ -9,6 +9,7 @@
 //! become `?`; warnings and farewells, which make it panic, are noted and kept back; what is too
 //! long, too deep or too much ends the connection.
 
+use crate::cut::Cut;
 use crate::error::clean;
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -164,17 +165,17 @@ impl<S> Shield<S> {
 
     /// Works on what was read, up to the end of a line or of a literal.
     fn digest(&mut self) -> io::Result<()> {
-        let unread = &self.input[self.unread.clone()];
+        let unread = self.input.get(self.unread.clone()).unwrap_or_default();
         if let Some((literal, lacking)) = &mut self.literal {
             let now = unread.len().min(*lacking);
-            literal.extend_from_slice(&unread[..now]);
+            literal.extend_from_slice(unread.head(now));
             *lacking -= now;
             self.unread.start += now;
             return self.end_literal();
         }
         let end = unread.iter().position(|byte| *byte == b'\n');
         let now = end.map_or(unread.len(), |end| end + 1);
-        self.line.extend_from_slice(&unread[..now]);
+        self.line.extend_from_slice(unread.head(now));
         self.unread.start += now;
         if self.line.len() > self.limits.line {
             return Err(refused(format!("a line of more than {} bytes", self.limits.line)));
@@ -186,11 +187,12 @@ impl<S> Shield<S> {
     fn end_line(&mut self) -> io::Result<()> {
         if let Some((digits, size)) = literal_announced(&self.line) {
             let size = size.filter(|size| *size <= self.limits.literal).ok_or_else(|| {
-                let digits = String::from_utf8_lossy(&self.line[digits.clone()]).into_owned();
+                let digits =
+                    String::from_utf8_lossy(self.line.get(digits.clone()).unwrap_or_default()).into_owned();
                 refused(format!("a literal of {digits} bytes, and {} is the most", self.limits.literal))
             })?;
             self.line.truncate(digits.start - 1);
-            mask(&mut self.line[self.fresh..]);
+            mask(self.line.get_mut(self.fresh..).unwrap_or_default());
             self.literal = Some((Vec::with_capacity(size), size));
             return self.end_literal();
         }
@@ -198,7 +200,7 @@ impl<S> Shield<S> {
             let mut contents = self.shelf.lock();
             contents.last_line.clear();
             let text = self.line.trim_ascii_end();
-            contents.last_line.extend_from_slice(&text[..text.len().min(QUOTED)]);
+            contents.last_line.extend_from_slice(text.head(QUOTED));
             contents.has_grown |= is_growth(text);
             match untagged_status(&self.line) {
                 // A warning, or greetings at the wrong time.
@@ -216,7 +218,7 @@ impl<S> Shield<S> {
             }
         }
         let end = self.line.len() - if self.line.ends_with(b"\r\n") { 2 } else { 1 };
-        mask(&mut self.line[self.fresh.min(end)..end]);
+        mask(self.line.get_mut(self.fresh.min(end)..end).unwrap_or_default());
         if is_deeper_than(DEPTH, &self.line) {
             return Err(refused(format!("more than {DEPTH} parentheses open at once")));
         }
@@ -282,9 +284,7 @@ impl<S: Read> Read for Shield<S> {
             };
             self.advance().inspect_err(|error| self.is_over |= !is_late(error))?;
         }
-        let ready = &self.ready[self.given..];
-        let now = ready.len().min(buf.len());
-        buf[..now].copy_from_slice(&ready[..now]);
+        let now = self.ready.tail(self.given).read(buf)?;
         self.given += now;
         Ok(now)
     }
@@ -312,13 +312,13 @@ fn literal_announced(line: &[u8]) -> Option<(Range<usize>, Option<usize>)> {
     let head = line.strip_suffix(b"}\r\n")?;
     let digits = head.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let start = head.len() - digits;
-    if digits == 0 || !head[..start].ends_with(b"{") || !line.starts_with(b"* ") {
+    if digits == 0 || !head.head(start).ends_with(b"{") || !line.starts_with(b"* ") {
         return None;
     }
     if matches!(untagged_status(line), Some(b"ok" | b"no" | b"bad" | b"bye" | b"preauth")) {
         return None;
     }
-    let size = std::str::from_utf8(&head[start..]).ok().and_then(|digits| digits.parse().ok());
+    let size = std::str::from_utf8(head.tail(start)).ok().and_then(|digits| digits.parse().ok());
     Some((start..head.len(), size))
 }
 
@@ -356,9 +356,10 @@ fn clamp_size(line: &mut Vec<u8>) {
     const ITEM: &[u8] = b"RFC822.SIZE ";
     let Some(at) = line.windows(ITEM.len()).position(|item| item == ITEM) else { return };
     let start = at + ITEM.len();
-    let digits = line[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = line.tail(start).iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number = start..start + digits;
-    let fits = std::str::from_utf8(&line[number.clone()]).is_ok_and(|digits| digits.parse::<u32>().is_ok());
+    let fits =
+        std::str::from_utf8(line.tail(start).head(digits)).is_ok_and(|digits| digits.parse::<u32>().is_ok());
     if digits > 0 && !fits {
         line.splice(number, u32::MAX.to_string().into_bytes());
     }

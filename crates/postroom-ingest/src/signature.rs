@@ -1,6 +1,7 @@
 //! Where the signature of an answer begins: behind `-- ` (RFC 3676 section 4.3), or where a telephone
 //! or a program says that the mail was sent by it.
 
+use crate::cut::Cut;
 use crate::quote::{has_words, is_rule};
 use crate::quote_words::SENT_FROM;
 
@@ -17,18 +18,17 @@ pub(crate) fn begin(lines: &[&str]) -> Option<usize> {
     let end = lines.iter().rposition(|line| !line.trim().is_empty())? + 1;
     let first = end.saturating_sub(LINES + 1);
     let lines = lines.get(..end)?;
-    let delimiter = (first..end).find(|&at| is_delimiter(lines[at]) && is_signature(&lines[at + 1..]));
+    let line = |at: usize| lines.get(at).copied().unwrap_or_default();
+    let delimiter = (first..end).find(|&at| is_delimiter(line(at)) && is_signature(lines.tail(at + 1)));
     let footer = || {
         let last = end.saturating_sub(LAST_LINES)..end;
-        let begins = last.into_iter().find(|&at| is_sent_from(lines[at]))?;
+        let begins = last.into_iter().find(|&at| is_sent_from(line(at)))?;
         // Everything behind it belongs to it: a link to the program, an empty line.
-        let is_all = lines[begins + 1..].iter().all(|line| line.trim().is_empty() || is_link(line));
+        let is_all = lines.tail(begins + 1).iter().all(|line| line.trim().is_empty() || is_link(line));
         is_all.then_some(begins)
     };
     let mut at = delimiter.or_else(footer)?;
-    while at > 0
-        && (lines[at - 1].trim().is_empty() || is_rule(lines[at - 1]) || lines[at - 1].trim() == "--")
-    {
+    while at > 0 && (line(at - 1).trim().is_empty() || is_rule(line(at - 1)) || line(at - 1).trim() == "--") {
         at -= 1;
     }
     Some(at)

@@ -24,28 +24,36 @@ pub(crate) struct Notification {
 pub(crate) fn read(text: &str) -> Option<Notification> {
     let message = first_value(text)?;
     // Wrapped once more, unless the subscription asks for the raw message.
-    let inner = message["Message"].as_str().and_then(first_value);
+    let inner = word(&message, "/Message").and_then(first_value);
     let message = inner.unwrap_or(message);
-    let kind = message["notificationType"].as_str().or_else(|| message["eventType"].as_str())?;
+    let kind = word(&message, "/notificationType").or_else(|| word(&message, "/eventType"))?;
     let class = match kind {
         "Bounce" => Class::Bounce,
         "Complaint" => Class::Complaint,
         _ => return None,
     };
-    let mail = &message["mail"];
-    let headers = mail["headers"].as_array().into_iter().flatten();
     let named =
-        |header: &&Value| header["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("Message-ID"));
-    let ids = headers.filter(named).map(|header| &header["value"]);
-    let ids = ids.chain([&mail["commonHeaders"]["messageId"]]).filter_map(Value::as_str);
+        |header: &&Value| word(header, "/name").is_some_and(|name| name.eq_ignore_ascii_case("Message-ID"));
+    let ids = list(&message, "/mail/headers").filter(named).filter_map(|header| word(header, "/value"));
+    let ids = ids.chain(word(&message, "/mail/commonHeaders/messageId"));
     let ids = ids.map(|id| text::one_line(id, DIAGNOSTIC_CHARS)).filter(|id| id.contains('@')).collect();
-    let bounced = message["bounce"]["bouncedRecipients"].as_array().into_iter().flatten();
-    let is_lasting = message["bounce"]["bounceType"] != "Transient";
+    let bounced = list(&message, "/bounce/bouncedRecipients");
+    let is_lasting = word(&message, "/bounce/bounceType") != Some("Transient");
     Some(Notification {
         class,
         ids,
         recipients: bounced.filter_map(|one| recipient(one, is_lasting)).collect(),
     })
+}
+
+/// The text at a JSON pointer.
+fn word<'v>(value: &'v Value, at: &str) -> Option<&'v str> {
+    value.pointer(at).and_then(Value::as_str)
+}
+
+/// The members of the list at a JSON pointer.
+fn list<'v>(value: &'v Value, at: &str) -> impl Iterator<Item = &'v Value> {
+    value.pointer(at).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// The first JSON object of a text that begins with one; what stands behind is Amazon's footer.
@@ -56,7 +64,9 @@ fn first_value(text: &str) -> Option<Value> {
 }
 
 fn recipient(one: &Value, is_lasting: bool) -> Option<FailedRecipient> {
-    let word = |name: &str, max: usize| text::one_line(one[name].as_str().unwrap_or_default(), max);
+    let word = |name: &str, max: usize| {
+        text::one_line(one.get(name).and_then(Value::as_str).unwrap_or_default(), max)
+    };
     let email = word("emailAddress", EMAIL_CHARS);
     let action = match word("action", 20).to_ascii_lowercase() {
         action if !action.is_empty() => action,

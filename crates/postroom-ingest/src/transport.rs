@@ -304,7 +304,8 @@ fn start_tls(place: &Place, stream: &mut (impl Read + Write)) -> Result<(), Sour
                 ))),
             };
         }
-        if !line.starts_with(b"* ") || line[2..].to_ascii_uppercase().starts_with(b"BYE") {
+        let told = line.strip_prefix(b"* ");
+        if told.is_none_or(|told| told.to_ascii_uppercase().starts_with(b"BYE")) {
             return Err(place.lost(format!("the server ended it at STARTTLS; it said: {}", clean(&line))));
         }
     }

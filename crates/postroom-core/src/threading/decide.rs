@@ -321,7 +321,7 @@ impl<'a> Weighing<'a> {
             let (index, joined) = self.together(index);
             (Some(index), joined)
         });
-        let taken = chosen.map(|index| &self.looks[index]);
+        let taken = chosen.and_then(|index| self.looks.get(index));
         let outcome = match taken.map(|look| look.verdict) {
             Some(Verdict::Append) => Outcome::Append,
             Some(Verdict::FollowUp) => Outcome::FollowUp,

@@ -198,7 +198,7 @@ fn clean(inside: &str) -> Option<String> {
     hashed.push_str("sha256:");
     for byte in Sha256::digest(id.as_bytes()) {
         for digit in [byte >> 4, byte & 15] {
-            hashed.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            hashed.extend(char::from_digit(u32::from(digit), 16));
         }
     }
     Some(hashed)

@@ -18,6 +18,8 @@
 //! into it by itself, whatever key it carries. It becomes a conversation of its own, linked to
 //! the other.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
+
 mod customer;
 pub mod decide;
 mod freemail;

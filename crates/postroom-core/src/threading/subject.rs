@@ -177,13 +177,14 @@ fn is_spaceless(c: char) -> bool {
 
 /// `Re:`, `RE :`, `Re[2]:`, `Re (2):`, `Re^2:`, `回复：` and what follows.
 fn leading_prefix(text: &str) -> Option<(Prefix, &str)> {
-    let (at, colon) = text.char_indices().take(24).find(|(_, c)| matches!(c, ':' | '：'))?;
-    let word = without_counter(text[..at].trim_end());
+    let (at, _) = text.char_indices().take(24).find(|(_, c)| matches!(c, ':' | '：'))?;
+    let (word, rest) = text.split_at_checked(at)?;
+    let word = without_counter(word.trim_end());
     let folded = word.to_lowercase();
     let prefix = [(REPLY, Prefix::Reply), (FORWARD, Prefix::Forward), (EITHER, Prefix::Either)]
         .into_iter()
         .find_map(|(words, prefix)| words.contains(&folded.as_str()).then_some(prefix))?;
-    Some((prefix, &text[at + colon.len_utf8()..]))
+    Some((prefix, rest.strip_prefix([':', '：'])?))
 }
 
 /// A prefix's word without how often it was added.
@@ -209,15 +210,15 @@ fn leading_tag(text: &str) -> Option<&str> {
 /// `[Fwd: subject]` (RFC 5256 section 2.1).
 fn wrapped_forward(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('[')?.strip_suffix(']')?;
-    let head = inside.get(..4)?;
-    head.eq_ignore_ascii_case("fwd:").then(|| &inside[4..])
+    let (head, subject) = inside.split_at_checked(4)?;
+    head.eq_ignore_ascii_case("fwd:").then_some(subject)
 }
 
 /// `subject (fwd)` (RFC 5256 section 2.1).
 fn trailing_forward(text: &str) -> Option<&str> {
     let at = text.len().checked_sub(5)?;
-    let tail = text.get(at..)?;
-    tail.eq_ignore_ascii_case("(fwd)").then(|| text[..at].trim_end())
+    let (subject, tail) = text.split_at_checked(at)?;
+    tail.eq_ignore_ascii_case("(fwd)").then(|| subject.trim_end())
 }
 
 #[cfg(test)]

@@ -63,8 +63,7 @@ pub(super) fn folder_name(wire: &str) -> String {
             continue;
         }
         let Ok(bytes) = MODIFIED.decode(shifted) else { return wire.to_owned() };
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+        let units: Vec<u16> = bytes.as_chunks().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
         let Ok(text) = String::from_utf16(&units) else { return wire.to_owned() };
         name.push_str(&text);
     }

@@ -18,19 +18,20 @@ impl Weighing<'_> {
     /// stays apart.
     pub(super) fn together(&self, chosen: usize) -> (usize, Vec<ConversationId>) {
         let reached = self.reached(chosen);
-        let is_untouched = |index: &usize| self.facts.untouched.contains(&self.looks[*index].id);
+        let id_of = |index: &usize| self.looks.get(*index).map(|look| look.id);
+        let is_untouched = |index: &usize| id_of(index).is_some_and(|id| self.facts.untouched.contains(&id));
         let target = if is_untouched(&chosen) {
             // What somebody works on stays; else what is there the longest.
             let worked_on = reached.iter().copied().find(|index| !is_untouched(index));
-            worked_on.or_else(|| reached.iter().copied().min_by_key(|index| self.looks[*index].id))
+            worked_on.or_else(|| reached.iter().copied().min_by_key(id_of))
         } else {
             None
         };
         let target = target.unwrap_or(chosen);
         let going = reached.iter().filter(|index| is_untouched(index));
         let mut joined: Vec<ConversationId> = Vec::new();
-        for id in going.map(|index| self.looks[*index].id) {
-            if id != self.looks[target].id && !joined.contains(&id) {
+        for id in going.filter_map(id_of) {
+            if Some(id) != id_of(&target) && !joined.contains(&id) {
                 joined.push(id);
             }
         }
@@ -44,10 +45,11 @@ impl Weighing<'_> {
             look.verdict == Verdict::Append && look.strength <= Strength::Alias && !look.is_shared
         };
         let mail = self.arriving.mail;
-        if !ties(&self.looks[chosen]) || mail.class.is_automatic() {
+        let Some(look) = self.looks.get(chosen).filter(|look| ties(look)) else { return Vec::new() };
+        if mail.class.is_automatic() {
             return Vec::new();
         }
-        let Some(taken) = self.candidate(&self.looks[chosen]).filter(|taken| !taken.spam) else {
+        let Some(taken) = self.candidate(look).filter(|taken| !taken.spam) else {
             return Vec::new();
         };
         let is_open = self.policy.strangers == Strangers::Append;
@@ -57,7 +59,7 @@ impl Weighing<'_> {
                     !candidate.spam && (is_open || candidate.customer_id == taken.customer_id)
                 })
         };
-        (0..self.looks.len()).filter(|index| fits(&self.looks[*index])).collect()
+        self.looks.iter().enumerate().filter(|(_, look)| fits(look)).map(|(index, _)| index).collect()
     }
 
     /// What is known of the conversation that was looked at; a merged one is known under where it
