@@ -5,6 +5,7 @@
 mod crashes;
 mod database;
 mod disk;
+mod imap;
 mod oracle;
 mod plan;
 mod points;

@@ -10,6 +10,7 @@ pub mod dovecot;
 pub mod http;
 pub mod imap;
 pub mod leash;
+pub mod line;
 pub mod mail;
 pub mod maildir;
 pub mod oauth;
