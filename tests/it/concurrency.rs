@@ -281,6 +281,44 @@ async fn two_daemons_share_a_server_and_never_a_folder() {
     desk.stop().await;
 }
 
+/// With a data folder of its own for each, and one key: to the second the first's work would look
+/// like what a crash left behind.
+#[tokio::test]
+async fn two_daemons_never_share_a_sqlite_database_by_whatever_path() {
+    if database::kind() == database::Kind::Postgres {
+        return;
+    }
+    let desk = TestDesk::start().await;
+    let first = desk.config();
+    let link = desk.dir().join("link.db");
+    let path = first.storage.data_dir.join("postroom.db");
+    std::os::unix::fs::symlink(&path, &link).expect("the folder is our own");
+    for url in [&path, &link] {
+        let mut config = first.clone();
+        config.storage.key_file = Some(first.key_file());
+        config.storage.data_dir = desk.dir().join("other");
+        config.database.url = Some(format!("sqlite:{}", url.display()));
+        let error = Daemon::start(config).await.expect_err("somebody is there");
+        let told = format!("{error:#}");
+        assert!(told.starts_with("another postroom daemon is running on "), "{told}");
+    }
+    // Two that begin with a link to a database that is not there yet.
+    let link = desk.dir().join("new-link.db");
+    std::os::unix::fs::symlink(desk.dir().join("new.db"), &link).expect("the folder is our own");
+    let mut config = first.clone();
+    config.storage.data_dir = desk.dir().join("third");
+    config.database.url = Some(format!("sqlite:{}", link.display()));
+    let third = Daemon::start(config.clone()).await.unwrap_or_else(|error| panic!("{error:#}"));
+    config.storage.key_file = Some(config.key_file());
+    config.storage.data_dir = desk.dir().join("fourth");
+    config.database.url = Some(format!("sqlite:{}", desk.dir().join("new.db").display()));
+    let error = Daemon::start(config.clone()).await.expect_err("somebody is there");
+    assert!(format!("{error:#}").starts_with("another postroom daemon is running on "), "{error:#}");
+    third.stop().await;
+    Daemon::start(config).await.unwrap_or_else(|error| panic!("{error:#}")).stop().await;
+    desk.stop().await;
+}
+
 #[tokio::test]
 async fn what_a_command_makes_is_there_for_the_daemon() {
     let desk = TestDesk::start().await;

@@ -33,7 +33,7 @@ pub struct Daemon {
     serving: JoinHandle<std::io::Result<()>>,
     workers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    _lock: Option<lock::DaemonLock>,
+    _locks: Vec<lock::DaemonLock>,
 }
 
 impl Daemon {
@@ -46,14 +46,15 @@ impl Daemon {
     pub async fn start_at(config: Config, clock: Clock) -> anyhow::Result<Self> {
         install_crypto();
         let database = config.database_url()?;
-        let lock = match &database {
-            DatabaseUrl::Sqlite(_) => {
+        let locks = match &database {
+            DatabaseUrl::Sqlite(path) => {
                 crate::key_file::make_data_dir(&config.storage.data_dir)?;
-                Some(lock::take(&config.storage.data_dir)?)
+                let folder = lock::take(&config.storage.data_dir)?;
+                vec![folder, lock::take_database(path)?]
             }
-            DatabaseUrl::Postgres(_) => None,
+            DatabaseUrl::Postgres(_) => Vec::new(),
         };
-        let alone = lock.is_some();
+        let alone = !locks.is_empty();
         let opening = config.clone();
         let desk = tokio::task::spawn_blocking(move || open::open_desk_at(&opening, clock)).await??;
         prepare(&desk, &config, alone).await?;
@@ -71,7 +72,7 @@ impl Daemon {
             server: handle,
             serving: tokio::spawn(server),
             stop,
-            _lock: lock,
+            _locks: locks,
         })
     }
 
