@@ -3,6 +3,7 @@
 
 use crate::mailing::*;
 use crate::program::Shell;
+use postroom_core::store::conn::DatabaseUrl;
 use postroom_core::time::Clock;
 use serde_json::{Value, json};
 use std::fs;
@@ -118,6 +119,18 @@ async fn a_backup_becomes_the_desk_again() {
         place.run(&["restore", from]).refusal().contains("is not the one that this backup was made with")
     );
     put_key(&place, &key);
+    if let DatabaseUrl::Sqlite(path) = place.database() {
+        // What a database that died leaves behind would be played into the restored one.
+        for end in ["-wal", "-shm", "-journal"] {
+            let mut left = path.clone().into_os_string();
+            left.push(end);
+            fs::write(&left, "").expect("is ours");
+            let told = place.run(&["restore", from]);
+            assert!(told.refusal().contains(&format!("postroom.db{end} is left of another")), "{told:?}");
+            assert!(!path.exists(), "nothing was changed");
+            fs::remove_file(&left).expect("is ours");
+        }
+    }
     let told = place.run(&["restore", from, "-o", "json"]).well();
     let told: Value = serde_json::from_str(&told.out).expect("JSON");
     assert_eq!((&told["restored"], &told["uncertain"]), (&json!(true), &json!(1)));

@@ -4,13 +4,14 @@
 use super::{Manifest, OBJECTS, digest, object_path, take};
 use crate::config::Config;
 use crate::{key_file, lock, open, outside};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use postroom_core::actor::Actor;
 use postroom_core::keys::Keys;
 use postroom_core::operations::restoring::{self, Settled};
 use postroom_core::store::conn::{self, DatabaseUrl};
 use postroom_core::store::{self, migrate};
 use postroom_core::time::Clock;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What came of it.
@@ -56,7 +57,11 @@ pub fn restore(
         take::kind(&url)
     );
     key_file::make_data_dir(&config.storage.data_dir)?;
-    let _lock = lock::take(&config.storage.data_dir)?;
+    let _folder_lock = lock::take(&config.storage.data_dir)?;
+    let _database_lock = match &url {
+        DatabaseUrl::Sqlite(path) => Some(lock::take_database(path)?),
+        DatabaseUrl::Postgres(_) => None,
+    };
     check_key(config, &manifest)?;
     check_empty(config, &url)?;
     let keeper = outside::ports(config)?.keeper;
@@ -95,11 +100,7 @@ fn check_key(config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
 
 fn check_empty(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
     match url {
-        DatabaseUrl::Sqlite(path) if path.exists() => bail!(
-            "there is a database at {} already; a backup is restored to an empty place alone",
-            path.display()
-        ),
-        DatabaseUrl::Sqlite(_) => {}
+        DatabaseUrl::Sqlite(path) => check_nothing_at(path)?,
         DatabaseUrl::Postgres(_) => {
             let mut conn =
                 conn::open(url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
@@ -113,34 +114,66 @@ fn check_empty(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a SQLite database keeps beside its file, by the ends of the names.
+const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Neither a database nor what one leaves beside it: SQLite would play an old `-wal` or `-journal` into
+/// the restored file, and answers that had left would leave again.
+fn check_nothing_at(path: &Path) -> anyhow::Result<()> {
+    let is_there = |path: &Path| match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("{} can't be looked for", path.display())),
+    };
+    ensure!(
+        !is_there(path)?,
+        "there is a database at {} already; a backup is restored to an empty place alone",
+        path.display()
+    );
+    for end in SIDE_FILES {
+        let side_file = beside(path, end);
+        ensure!(
+            !is_there(&side_file)?,
+            "{} is left of another database; move it away with whatever else is left of that, for SQLite \
+             would mix the two",
+            side_file.display()
+        );
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// Removes a database of our own that nobody uses any more.
+fn remove(database: &Path) -> anyhow::Result<()> {
+    let side_files = SIDE_FILES.iter().map(|end| beside(database, end));
+    for leftover in side_files.chain([database.to_owned()]).filter(|leftover| leftover.exists()) {
+        std::fs::remove_file(&leftover)
+            .with_context(|| format!("{} can't be removed", leftover.display()))?;
+    }
+    Ok(())
+}
+
 /// Settles on a copy under another name; the database gets its own when it is done.
 fn sqlite(config: &Config, manifest: &Manifest, file: &Path, path: &Path) -> anyhow::Result<Settled> {
-    let beside = |end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    let (settling, whole) = (beside(".settling"), beside(".restored"));
-    for leftover in [settling.clone(), beside(".settling-wal"), beside(".settling-shm"), whole.clone()] {
-        if leftover.exists() {
-            std::fs::remove_file(&leftover)
-                .with_context(|| format!("{} can't be removed", leftover.display()))?;
-        }
-    }
+    let (settling, whole) = (beside(path, ".settling"), beside(path, ".restored"));
+    remove(&settling)?;
+    remove(&whole)?;
     open::make_database_file(&settling)?;
     std::fs::copy(file, &settling).with_context(|| format!("{} can't be copied", file.display()))?;
     let settled = settle(config, manifest, DatabaseUrl::Sqlite(settling.clone()))?;
     open::make_database_file(&whole)?;
     store::whole::copy_sqlite(&settling, &whole).context("the database can't be written")?;
     super::sync(&whole)?;
+    // A command may have been run here meanwhile.
+    check_nothing_at(path)?;
     std::fs::rename(&whole, path).with_context(|| format!("{} can't be written", path.display()))?;
     super::sync(path.parent().unwrap_or(path))?;
-    for leftover in [settling, beside(".settling-wal"), beside(".settling-shm")] {
-        if leftover.exists() {
-            std::fs::remove_file(&leftover)
-                .with_context(|| format!("{} can't be removed", leftover.display()))?;
-        }
-    }
+    remove(&settling)?;
     Ok(settled)
 }
 
