@@ -21,9 +21,23 @@ pub(super) fn restore(url: &str, programs: Option<&Path>, file: &Path) -> anyhow
 
 fn command(program: &str, url: &str, programs: Option<&Path>) -> anyhow::Result<Command> {
     let mut url = url::Url::parse(url).context("the database URL can't be read")?;
-    let password = url.password().map(decoded).transpose()?;
+    let mut password = url.password().map(decoded).transpose()?;
     if password.is_some() && url.set_password(None).is_err() {
         bail!("the database URL can't be read");
+    }
+    // libpq takes it as a parameter as well, and the last one counts.
+    if let Some(query) = url.query().map(str::to_owned) {
+        let mut shown = Vec::new();
+        for parameter in query.split('&') {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            if decoded(name)? == "password" {
+                password = Some(decoded(value)?);
+            } else {
+                shown.push(parameter);
+            }
+        }
+        let shown = shown.join("&");
+        url.set_query((!shown.is_empty()).then_some(shown.as_str()));
     }
     let path = match programs {
         Some(folder) => folder.join(program),
@@ -41,7 +55,7 @@ fn command(program: &str, url: &str, programs: Option<&Path>) -> anyhow::Result<
 /// What `%40` and the like stand for.
 fn decoded(text: &str) -> anyhow::Result<String> {
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-    decoded.map(String::from).context("the database URL's password is not UTF-8")
+    decoded.map(String::from).context("the database URL is not UTF-8")
 }
 
 /// Debian keeps the programs of each version in a folder of its own; the newest reads all servers.
@@ -80,10 +94,24 @@ mod tests {
 
     #[test]
     fn the_password_is_in_the_environment_alone() {
-        let command = command("pg_dump", "postgres://u:s%40cret@h:5/d?sslmode=require", None).expect("a URL");
-        let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
-        assert!(arguments.contains(&"postgres://u@h:5/d?sslmode=require".to_owned()), "{arguments:?}");
-        let password = command.get_envs().find(|(name, _)| *name == "PGPASSWORD");
-        assert_eq!(password.and_then(|(_, value)| value), Some("s@cret".as_ref()));
+        for (url, shown) in [
+            ("postgres://u:s%40cret@h:5/d?sslmode=require", "postgres://u@h:5/d?sslmode=require"),
+            ("postgres://u@h/d?password=s%40cret", "postgres://u@h/d"),
+            (
+                "postgres://u@h/d?a=1&password=s%40cret&options=-c%20x%3D1+2",
+                "postgres://u@h/d?a=1&options=-c%20x%3D1+2",
+            ),
+            // As libpq has it: names may be written in percent, and what stands last counts.
+            ("postgres://u:other@h/d?pass%77ord=s%40cret", "postgres://u@h/d"),
+            ("postgres://u@h/d?password=other&password=s%40cret&b=", "postgres://u@h/d?b="),
+        ] {
+            let command = command("pg_dump", url, None).expect("a URL");
+            let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+            assert_eq!(arguments, ["--no-password", "--dbname", shown]);
+            let password = command.get_envs().find(|(name, _)| *name == "PGPASSWORD");
+            assert_eq!(password.and_then(|(_, value)| value), Some("s@cret".as_ref()), "{url}");
+        }
+        let command = command("pg_dump", "postgres://u@h/d?passwords=x", None).expect("a URL");
+        assert_eq!(command.get_envs().count(), 0);
     }
 }
