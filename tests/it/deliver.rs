@@ -6,9 +6,10 @@ use crate::program::Shell;
 use diesel::connection::SimpleConnection;
 use postroom_core::store::conn::{self, DatabaseUrl};
 use serde_json::json;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use support::desk::TestDesk;
-use support::leash;
 use support::mail::mail;
 
 const COMMAND: [&str; 3] = ["deliver", "--mailbox", "support@example.org"];
@@ -97,17 +98,17 @@ fn what_is_wrong_with_the_desk_is_tried_again() {
     shell.set("POSTROOM__LIMITS__MAIL_MIB", "much");
     assert_eq!(shell.run_with_input(&COMMAND, &raw).code, Some(75));
     assert_eq!(shell.run_with_input(&["deliver", "-c", "/nowhere", "--mailbox", "x"], &raw).code, Some(75));
-    // A file that is not ours to read.
+    // A file that is not ours to read: the wrong user runs it, and the mail is none the worse.
     let shell = Shell::new();
     shell.run(&["mailbox", "add", "--name", "Support", "--address", "support@example.org", "--push"]).well();
-    if leash::is_root() {
-        eprintln!("root may read everything: exit code 77 is not tried");
-    } else {
-        let key = shell.data().join("postroom.key");
-        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("our own");
-        assert_eq!(shell.run_with_input(&COMMAND, &raw).code, Some(77));
-        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own");
-    }
+    let key = shell.data().join("postroom.key");
+    fs::set_permissions(&key, Permissions::from_mode(0o000)).expect("our own");
+    let told = shell.run_unprivileged(&COMMAND, &raw);
+    assert!(told.code == Some(75) && told.err.contains("Permission denied"), "{told:?}");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("our own");
+    // A standard input that can't be read: here it is a folder.
+    let told = shell.run_with_stdin(&COMMAND, File::open(shell.data()).expect("it is there"));
+    assert!(told.code == Some(75) && told.err.contains("standard input can't be read"), "{told:?}");
     // Somebody holds the database for longer than anybody waits.
     if let DatabaseUrl::Sqlite(_) = shell.database() {
         let mut holder = conn::open(&shell.database()).expect("it is there");

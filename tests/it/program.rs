@@ -112,7 +112,10 @@ impl Shell {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
+        self.under(Command::new(program()), arguments)
+    }
+
+    fn under(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).env_clear().current_dir(self.dir.path());
         command.env("TMPDIR", self.dir.path()).env("PATH", env::var_os("PATH").unwrap_or_default());
         command.envs(self.settings.iter().cloned());
@@ -134,12 +137,23 @@ impl Shell {
 
     /// [`Shell::run`] with something on standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Told {
-        let mut child =
-            self.command(arguments).stdin(Stdio::piped()).spawn().expect("the program can be started");
-        let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        stdin.write_all(input.as_ref()).expect("the command reads its input");
-        drop(stdin);
-        Told::of(child.wait_with_output().expect("the program ends"))
+        feed(self.command(arguments), input)
+    }
+
+    /// [`Shell::run_with_input`] by somebody who may read no file but by its mode: root without what
+    /// makes it root (util-linux' setpriv), or whoever runs the test.
+    pub fn run_unprivileged(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Told {
+        if !leash::is_root() {
+            return self.run_with_input(arguments, input);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(program());
+        feed(self.under(command, arguments), input)
+    }
+
+    /// [`Shell::run`] with this as standard input.
+    pub fn run_with_stdin(&self, arguments: &[&str], stdin: impl Into<Stdio>) -> Told {
+        Told::of(self.command(arguments).stdin(stdin).output().expect("the program can be started"))
     }
 
     /// Starts `postroom serve` and waits until it says where it listens.
@@ -165,6 +179,15 @@ impl Shell {
         });
         Served { child, address, reader: Some(reader) }
     }
+}
+
+/// Runs a command with something on standard input.
+fn feed(mut command: Command, input: impl AsRef<[u8]>) -> Told {
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the program can be started");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(input.as_ref()).expect("the command reads its input");
+    drop(stdin);
+    Told::of(child.wait_with_output().expect("the program ends"))
 }
 
 /// A daemon in a process of its own; killed on drop unless it was ended before.

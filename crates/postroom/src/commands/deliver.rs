@@ -21,10 +21,9 @@ const FOLDER: &str = "deliver";
 
 const EX_DATAERR: u8 = 65;
 const EX_NOUSER: u8 = 67;
-const EX_SOFTWARE: u8 = 70;
-const EX_IOERR: u8 = 74;
+/// The one code that every mail server takes for "bring it again". Postfix sends the mail back for
+/// 70, 74 and 77 (its pipe(8)), so those are not used, whatever is wrong with the desk.
 const EX_TEMPFAIL: u8 = 75;
-const EX_NOPERM: u8 = 77;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -44,14 +43,9 @@ impl Refused {
         Self { code, why }
     }
 
-    /// Nothing is wrong with the mail: it is tried again, unless a file is not ours to read, which
-    /// somebody has to set right.
+    /// Nothing is wrong with the mail: it is tried again, and somebody sets right what is wrong here.
     fn later(why: anyhow::Error) -> Self {
-        let is_denied = |cause: &(dyn std::error::Error + 'static)| {
-            let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-            kind == Some(io::ErrorKind::PermissionDenied)
-        };
-        Self { code: if why.chain().any(is_denied) { EX_NOPERM } else { EX_TEMPFAIL }, why }
+        Self { code: EX_TEMPFAIL, why }
     }
 }
 
@@ -60,9 +54,7 @@ pub(super) fn run(config: Option<&Path>, arguments: &Arguments) -> ExitCode {
     let refused = match catch_unwind(AssertUnwindSafe(|| deliver(config, arguments))) {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(refused)) => refused,
-        Err(_) => {
-            Refused::new(EX_SOFTWARE, anyhow!("this is a fault of postroom's own; the mail was not taken"))
-        }
+        Err(_) => Refused::later(anyhow!("this is a fault of postroom's own; the mail was not taken")),
     };
     eprintln!("postroom: {}", super::chain(&refused.why));
     ExitCode::from(refused.code)
@@ -81,9 +73,8 @@ fn deliver(config: Option<&Path>, arguments: &Arguments) -> Result<(), Refused> 
 
 /// The mail, if it is one that can be taken.
 fn read(most: usize) -> Result<Vec<u8>, Refused> {
-    let unreadable = |error: io::Error| {
-        Refused::new(EX_IOERR, anyhow::Error::new(error).context("standard input can't be read"))
-    };
+    let unreadable =
+        |error: io::Error| Refused::later(anyhow::Error::new(error).context("standard input can't be read"));
     let mut raw = Vec::new();
     let mut stdin = io::stdin().lock();
     stdin.by_ref().take(most as u64 + 1).read_to_end(&mut raw).map_err(unreadable)?;
