@@ -220,6 +220,56 @@ async fn a_maildir_comes_in_once_and_stays_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_was_too_large_comes_in_once_when_the_limit_is_raised() {
+    for kind in ["maildir", "mbox"] {
+        let mut shell = Shell::new();
+        shell.set("POSTROOM__LIMITS__MAIL_MIB", "1");
+        shell
+            .run(&["mailbox", "add", "--name", "Support", "--address", "support@example.org", "--push"])
+            .well();
+        let of_size = |number, size: usize| {
+            let raw = String::from_utf8(dated(number, 1).build()).expect("ASCII");
+            format!("{raw}{}\n", "x".repeat(size - 1 - raw.len())).into_bytes()
+        };
+        let mails = [of_size(0, 1 << 20), of_size(1, (1 << 20) + 1), of_size(2, 3 << 20)];
+        let path = shell.dir.join("old");
+        if kind == "maildir" {
+            maildir::make(&path, None);
+            mails.iter().for_each(|mail| drop(maildir::deliver(&path, mail, None)));
+        } else {
+            // There the last line's end is put behind each.
+            let mails = mails.map(|mail| mail[..mail.len() - 1].to_vec());
+            fs::write(&path, mbox(&mails)).expect("a file");
+        }
+        let path = path.to_str().expect("UTF-8").to_owned();
+        let command = ["import", kind, "--mailbox", "Support", "-o", "json", &path];
+        let first = result(&shell.run(&command).well());
+        assert_eq!(first, json!({"accepted": 1, "oversized": 2}), "{kind}: at the limit, and above");
+        let ledger = |shell: &Shell, verdict: &str| {
+            let told =
+                shell.run(&["mailbox", "ledger", "Support", "--verdict", verdict, "-o", "json"]).well();
+            result(&told).as_array().expect("rows").clone()
+        };
+        let mut sizes: Vec<i64> =
+            ledger(&shell, "oversized").iter().map(|row| number(&row["size"])).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [(1 << 20) + 1, 3 << 20], "of the whole mail");
+        let rows: Vec<String> = ledger(&shell, "oversized").iter().map(|row| row["id"].to_string()).collect();
+        shell.set("POSTROOM__LIMITS__MAIL_MIB", "2");
+        // Not asked for, it stays as it is.
+        assert_eq!(result(&shell.run(&command).well()), json!({"before": 3}));
+        let retry = |row: &String| shell.run(&["mailbox", "retry", "Support", row, "-o", "json"]);
+        let retried = rows.iter().map(retry).filter(|told| told.code == Some(0)).count();
+        assert_eq!(retried, 1, "the other one is too large still");
+        let again = result(&shell.run(&command).well());
+        assert_eq!(again, json!({"before": 2, "accepted": 1}), "{kind}");
+        let counts = ["accepted", "oversized", "failed"].map(|verdict| ledger(&shell, verdict).len());
+        assert_eq!(counts, [2, 1, 0], "{kind}: no row is left over");
+        assert_eq!(result(&shell.run(&command).well()), json!({"before": 3}), "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn folders_of_a_server_come_in_once_and_stay_as_they_are() {
     let dovecot = Dovecot::start();
     for number in 0..5 {

@@ -39,6 +39,7 @@ pub mod limits;
 mod machines;
 pub mod maildir;
 pub mod mbox;
+pub mod measure;
 mod mime;
 mod parameters;
 mod parse;

@@ -4,6 +4,7 @@
 
 use crate::cut::Cut;
 use crate::error::SourceError;
+use crate::measure::{Measured, measure};
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -104,18 +105,40 @@ impl Maildir {
     /// # Errors
     /// [`SourceError::Maildir`] where the file is there and can't be read.
     pub fn read(&self, entry: &Entry, most: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        self.with_file(entry, |file| {
+            let size = usize::try_from(file.metadata()?.len().min(most)).unwrap_or(0);
+            let mut raw = Vec::with_capacity(size);
+            file.take(most).read_to_end(&mut raw)?;
+            Ok(raw)
+        })
+    }
+
+    /// A mail with the hash and the size of all of it, of which `most` bytes are kept; `None` where it
+    /// is gone, as for [`read`](Self::read).
+    ///
+    /// # Errors
+    /// [`SourceError::Maildir`] where the file is there and can't be read.
+    pub fn measure(&self, entry: &Entry, most: usize) -> Result<Option<Measured>, SourceError> {
+        self.with_file(entry, |file| measure(file, most))
+    }
+
+    fn with_file<T>(
+        &self,
+        entry: &Entry,
+        read: impl Fn(File) -> io::Result<T>,
+    ) -> Result<Option<T>, SourceError> {
         let path = self.path_of(entry);
-        match read_file(&path, most) {
+        match open_file(&path).and_then(&read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(&path, "a mail in it can't be read", Some(error))),
-            Ok(raw) => return Ok(Some(raw)),
+            Ok(mail) => return Ok(Some(mail)),
         }
         let Some(moved) = self.find(&entry.key)? else { return Ok(None) };
         let path = self.path_of(&moved);
-        match read_file(&path, most) {
+        match open_file(&path).and_then(&read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, "a mail in it can't be read", Some(error))),
-            Ok(raw) => Ok(Some(raw)),
+            Ok(mail) => Ok(Some(mail)),
         }
     }
 
@@ -155,8 +178,8 @@ fn failed(path: &Path, why: &str, source: Option<io::Error>) -> SourceError {
     SourceError::Maildir { path: path.display().to_string(), why: why.to_owned(), source }
 }
 
-/// Reads a regular file; what is a link or anything else counts as not there.
-fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// Opens a regular file; what is a link or anything else counts as not there.
+fn open_file(path: &Path) -> io::Result<File> {
     let not_there = || io::Error::from(io::ErrorKind::NotFound);
     let looked_at = fs::symlink_metadata(path)?;
     if !looked_at.is_file() {
@@ -168,10 +191,7 @@ fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if (opened.dev(), opened.ino()) != (looked_at.dev(), looked_at.ino()) {
         return Err(not_there());
     }
-    let size = usize::try_from(opened.len().min(most)).unwrap_or(0);
-    let mut raw = Vec::with_capacity(size);
-    file.take(most).read_to_end(&mut raw)?;
-    Ok(raw)
+    Ok(file)
 }
 
 /// A file's name up to `:`, and the rest.
@@ -273,6 +293,9 @@ mod tests {
         let texts: Vec<_> = list.iter().map(|entry| maildir.read(entry, 100).unwrap().unwrap()).collect();
         assert_eq!(texts, [b"first".as_slice(), b"second", b"third"]);
         assert_eq!(maildir.read(&list[0], 2).unwrap().unwrap(), b"fi");
+        let measured = maildir.measure(&list[0], 2).unwrap().unwrap();
+        assert_eq!((measured.raw.as_slice(), measured.size), (b"fi".as_slice(), 5));
+        assert_eq!(measured.hash, postroom_core::keys::sha256_hex(b"first"));
     }
 
     #[test]

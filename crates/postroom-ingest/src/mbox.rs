@@ -5,10 +5,9 @@
 //! programs leave a wrong one behind.
 
 use crate::cut::Cut;
+use crate::measure::Measuring;
 use jiff::civil::DateTime;
 use postroom_core::time::Timestamp;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::io::{self, BufRead, Read};
 
 /// Bytes of a line that are looked at together: no line is long enough to fill the memory.
@@ -144,7 +143,7 @@ impl<R: BufRead> Mbox<R> {
         }
         let Some(from_line) = self.from_line.take() else { return Ok(None) };
         self.number += 1;
-        let mut mail = Building { raw: Vec::new(), most: self.most, size: 0, hash: Sha256::new() };
+        let mut mail = Measuring::new(self.most);
         // The empty line before the next mail belongs to the file, not to this one.
         let mut held: Option<Vec<u8>> = None;
         while let Some(piece) = self.piece()? {
@@ -163,9 +162,10 @@ impl<R: BufRead> Mbox<R> {
         }
         let ahead = self.from_line.as_ref().map_or(0, Vec::len)
             + self.peeked.as_ref().map_or(0, |piece| piece.bytes.len());
+        let mail = mail.end();
         Ok(Some(Found {
             number: self.number,
-            hash: hex(&mail.hash.finalize()),
+            hash: mail.hash,
             size: mail.size,
             raw: mail.raw,
             delivered: delivered(&from_line),
@@ -184,22 +184,6 @@ impl<R: BufRead> Iterator for Mbox<R> {
         let mail = self.mail().transpose();
         self.is_over = !matches!(mail, Some(Ok(_)));
         mail
-    }
-}
-
-struct Building {
-    raw: Vec<u8>,
-    most: usize,
-    size: u64,
-    hash: Sha256,
-}
-
-impl Building {
-    fn add(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
-        self.hash.update(bytes);
-        let room = self.most - self.raw.len();
-        self.raw.extend_from_slice(bytes.head(room));
     }
 }
 
@@ -281,13 +265,6 @@ fn zone(token: &str) -> Option<i64> {
     let digits = token.get(1..).filter(|digits| digits.len() == 4)?;
     let (hours, minutes): (i64, i64) = (digits.get(..2)?.parse().ok()?, digits.get(2..)?.parse().ok()?);
     Some(sign * (hours * 3600 + minutes * 60))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes all that is written");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod report;
 
 use super::{Output, Refusal, mailbox, patiently, table, with_desk};
 use crate::config::Config;
-use crate::work::batch::{BATCH_BYTES, BATCH_MAILS};
+use crate::work::batch::{BATCH_BYTES, BATCH_MAILS, HEAD_BYTES};
 use anyhow::Context;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
@@ -24,8 +24,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Of a mail that is too large to take in, this much is kept.
-const HEAD_BYTES: usize = 64 * 1024;
 /// A terminal is told this often.
 const TOLD_EVERY: Duration = Duration::from_millis(200);
 
@@ -173,7 +171,7 @@ impl Importer<'_> {
             }
             let oversized = mail.size > self.most() as u64;
             if oversized {
-                mail.raw.truncate(HEAD_BYTES);
+                mail.raw.truncate(HEAD_BYTES as usize);
             }
             let read = self.desk.ports().reader.read(&mail.raw, &context);
             let received = match mail.received {

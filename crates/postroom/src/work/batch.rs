@@ -13,6 +13,9 @@ pub const BATCH_MAILS: usize = 100;
 pub const BATCH_BYTES: i64 = 8 * 1024 * 1024;
 /// A larger mail is fetched in pieces.
 pub const LARGE_BYTES: i64 = 16 * 1024 * 1024;
+/// Of a mail that is too large to be taken in (`limits.mail_mib`), this much is kept; of what a server
+/// sends, this much of the text besides the header.
+pub const HEAD_BYTES: u32 = 64 * 1024;
 
 /// The first mails that fit into one batch. One that failed before goes alone, as does a large one and
 /// one of a batch that broke the connection in this poll (`doubtful`).

@@ -1,6 +1,6 @@
 //! One poll of a Maildir: what is not in the ledger is taken in; the files stay as they are.
 
-use super::batch::{BATCH_BYTES, BATCH_MAILS};
+use super::batch::{BATCH_BYTES, BATCH_MAILS, HEAD_BYTES};
 use crate::commands::sentence;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
@@ -12,9 +12,6 @@ use postroom_core::ports::ReadContext;
 use postroom_core::store::mailboxes::PollEnd;
 use postroom_ingest::maildir::{Entry, Maildir};
 use tokio::sync::watch;
-
-/// Of a mail that is too large to take in, this much is kept.
-const HEAD_BYTES: usize = 64 * 1024;
 
 /// Takes in what is new.
 pub fn poll(
@@ -91,7 +88,7 @@ fn take_in(
         };
         let oversized = raw.len() > most;
         if oversized {
-            raw.truncate(HEAD_BYTES);
+            raw.truncate(HEAD_BYTES as usize);
         }
         arrivals.push(Arrival {
             location: entry.key.clone(),

@@ -3,7 +3,7 @@
 
 use super::{Common, Found, Importer, Received};
 use crate::commands::mailbox::read_password;
-use crate::work::batch::{BATCH_BYTES, BATCH_MAILS, LARGE_BYTES};
+use crate::work::batch::{BATCH_BYTES, BATCH_MAILS, HEAD_BYTES, LARGE_BYTES};
 use postroom_core::intake::Verdict;
 use postroom_core::mailbox::{AfterIngest, AuthMethod, Credential, Import, Security, Source};
 use postroom_ingest::error::SourceError;
@@ -98,7 +98,6 @@ impl Reading<'_> {
         let state = self.session.select(self.folder, false)?;
         let place = Place { name: self.folder.to_owned(), prefix: format!("{place}/{}", state.uidvalidity) };
         let listed = self.session.list_after(0)?;
-        let mut done = 0;
         for listed in listed.chunks(LOOKED_UP) {
             let locations: Vec<String> = listed.iter().map(|mail| place.location(mail.uid)).collect();
             let borrowed: Vec<&str> = locations.iter().map(String::as_str).collect();
@@ -117,9 +116,7 @@ impl Reading<'_> {
                 self.take(importer, &place, batch)?;
                 importer.tell(self.folder, None);
             }
-            done += listed.len();
         }
-        anyhow::ensure!(done == listed.len(), "a part of the folder was not read");
         Ok(())
     }
 
@@ -193,7 +190,7 @@ impl Reading<'_> {
     fn fetch(&mut self, batch: &[Listed], most: usize) -> Result<Vec<Fetched>, SourceError> {
         match batch {
             [one] if is_oversized(one.size, most) => {
-                Ok(self.session.fetch_head(one.uid, super::HEAD_BYTES as u32)?.into_iter().collect())
+                Ok(self.session.fetch_head(one.uid, HEAD_BYTES)?.into_iter().collect())
             }
             [one] if one.size > LARGE_BYTES.unsigned_abs() => {
                 Ok(self.session.fetch_large(one.uid, one.size)?.into_iter().collect())

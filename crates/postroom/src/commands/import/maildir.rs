@@ -3,7 +3,6 @@
 
 use super::{Common, Found, Gathering, Importer, Received};
 use postroom_core::intake::Verdict;
-use postroom_core::keys::sha256_hex;
 use postroom_ingest::maildir::Maildir;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +30,8 @@ fn folder(importer: &mut Importer<'_>, path: &Path) -> anyhow::Result<()> {
     let mut gathering = Gathering::default();
     for (done, entry) in entries.iter().enumerate() {
         let name = format!("{}:{}", path.display(), entry.key);
-        let raw = match maildir.read(entry, importer.most() as u64 + 1) {
-            Ok(Some(raw)) => raw,
+        let mail = match maildir.measure(entry, importer.most()) {
+            Ok(Some(mail)) => mail,
             Ok(None) => {
                 importer.leave(name, Verdict::Expunged, "it went away meanwhile")?;
                 continue;
@@ -43,16 +42,16 @@ fn folder(importer: &mut Importer<'_>, path: &Path) -> anyhow::Result<()> {
                 continue;
             }
         };
-        if raw.iter().all(u8::is_ascii_whitespace) {
+        if mail.raw.iter().all(u8::is_ascii_whitespace) {
             importer.leave(name, Verdict::Ignored, "there is nothing in it")?;
             continue;
         }
         let found = Found {
-            location: sha256_hex(&raw),
+            location: mail.hash,
             name,
             uid: None,
-            size: raw.len() as u64,
-            raw,
+            size: mail.size,
+            raw: mail.raw,
             received: Received::Dated(Some(entry.modified)),
         };
         if let Some(batch) = gathering.add(found) {

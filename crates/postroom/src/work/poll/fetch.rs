@@ -1,7 +1,7 @@
 //! What waits: fetched in batches, taken in, and looked for where it did not come.
 
 use super::{FolderPoll, Stopped};
-use crate::work::batch::{self, BATCH_MAILS, LARGE_BYTES, next_batch};
+use crate::work::batch::{self, BATCH_MAILS, HEAD_BYTES, LARGE_BYTES, next_batch};
 use postroom_core::actor::Actor;
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::operations::fetching::{self, Fault, Folder};
@@ -10,9 +10,6 @@ use postroom_core::store::pending::{Pending, UNKNOWN_SIZE};
 use postroom_ingest::error::SourceError;
 use postroom_ingest::source::{Fetched, MailSource};
 use std::collections::HashSet;
-
-/// Of a mail that is too large to take in, this much of its text is kept besides its header.
-const HEAD_BYTES: u32 = 64 * 1024;
 
 impl FolderPoll<'_> {
     /// Fetches what waits: what is new in batches; what was tried in vain before, one by one and
