@@ -1,6 +1,7 @@
 //! Mailboxes that log in by token (OAuth 2): authorized, renewed, refused, taken back; against a
 //! provider, an IMAP server and an SMTP receiver that do what Google and Microsoft document.
 
+mod busy;
 mod flows;
 mod secrets;
 mod tokens;

@@ -273,7 +273,7 @@ fn two_at_once_ask_once_and_end_with_one_token() {
     assert!(tokens[0].secret().contains(oauth::CANARY));
 }
 
-fn new_mailbox(source: postroom_core::mailbox::Source) -> mailboxes::NewMailbox {
+pub(super) fn new_mailbox(source: postroom_core::mailbox::Source) -> mailboxes::NewMailbox {
     mailboxes::NewMailbox {
         name: "Support".to_owned(),
         address: "support@example.org".to_owned(),
@@ -291,7 +291,7 @@ fn new_mailbox(source: postroom_core::mailbox::Source) -> mailboxes::NewMailbox 
     }
 }
 
-fn authorize(
+pub(super) fn authorize(
     runtime: &tokio::runtime::Runtime,
     provider: &OauthProvider,
     desk: &postroom_core::desk::Desk,

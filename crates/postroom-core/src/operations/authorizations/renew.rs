@@ -32,10 +32,17 @@ enum Next {
     Use(String),
     /// Somebody fetches one.
     Wait,
-    /// It is the caller's to fetch one.
-    Fetch(Box<Claim>),
+    /// Somebody has to fetch one, who must claim that first.
+    Due(Box<Due>),
     /// There will be none until a person has helped, or a time has come.
     Never(String),
+}
+
+/// An authorization whose token is due.
+struct Due {
+    held: Authorization,
+    /// Still good, should the provider be out of reach.
+    in_reserve: Option<String>,
 }
 
 /// A token that is the caller's to fetch.
@@ -54,26 +61,52 @@ impl Desk {
     /// not given again. Blocks, at most for the time that one question to the provider may take.
     pub(super) fn access_token_here(&self, id: MailboxId, rejected: Option<&str>) -> Result<String, NoLogin> {
         let system = Actor::system();
-        if rejected.is_none()
-            && let Some(token) = self.read_here(&system, |cx| fresh(cx, id))?
-        {
-            return Ok(token);
-        }
         for _ in 0..LOOKS {
-            match self.write_here(&system, |cx| next(cx, id, rejected))? {
+            // Whoever only waits writes nothing: a SQLite database has one writer at a time.
+            let due = match self.read_here(&system, |cx| next(cx, id, rejected))? {
                 Next::Use(token) => return Ok(token),
                 Next::Never(why) => return Err(NoLogin::Needed(why)),
-                Next::Wait => std::thread::sleep(LOOK),
-                Next::Fetch(claim) => {
-                    let answer = self.ask(&claim);
-                    if let Some(done) = self.write_here(&system, |cx| write_down(cx, &claim, &answer))? {
-                        return done;
-                    }
-                    // Somebody authorized the mailbox anew in the meantime: their token counts.
+                Next::Due(due) => due,
+                Next::Wait => {
+                    std::thread::sleep(LOOK);
+                    continue;
                 }
+            };
+            let Some(claim) = self.write_here(&system, |cx| claim(cx, &due))? else {
+                // Somebody else was first.
+                continue;
+            };
+            let answer = self.ask(&claim);
+            if let Some(done) = self.keep_answer(&claim, &answer)? {
+                return done;
             }
+            // Somebody authorized the mailbox anew in the meantime: their token counts.
         }
         Err(NoLogin::Later("another daemon fetches an access token and does not come to an end".to_owned()))
+    }
+
+    /// Writes down what the provider answered. Tokens come once: a provider that gives a new refresh token
+    /// has taken the old one back, so a database that is busy is tried again for as long as the claim
+    /// keeps everybody else away.
+    fn keep_answer(
+        &self,
+        claim: &Claim,
+        answer: &Result<Tokens, AuthorizeError>,
+    ) -> Result<Option<Result<String, NoLogin>>, Error> {
+        let mut left = LOOKS;
+        loop {
+            let error = match self.write_here(&Actor::system(), |cx| write_down(cx, claim, answer)) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            left -= 1;
+            let has_ended = claim.held.claimed_until.is_none_or(|until| until <= self.now());
+            if answer.is_err() || has_ended || left == 0 {
+                return Err(error);
+            }
+            tracing::warn!(%error, mailbox = %claim.mailbox.id, "a new token could not be kept; trying again");
+            std::thread::sleep(LOOK);
+        }
     }
 
     fn ask(&self, claim: &Claim) -> Result<Tokens, AuthorizeError> {
@@ -89,23 +122,14 @@ impl Desk {
     }
 }
 
-/// The kept token, where nothing speaks against it.
-fn fresh(cx: &mut Cx<'_>, id: MailboxId) -> Result<Option<String>, Error> {
-    let Some(held) = store::authorizations::find(cx.conn, id)? else { return Ok(None) };
-    if held.state != AuthorizationState::Authorized || held.refresh_at.is_none_or(|at| at <= cx.now) {
-        return Ok(None);
-    }
-    open_some(cx, Sealed::AccessToken, id, held.access_token.as_ref())
-}
-
+/// What there is to do, as things stand.
 fn next(cx: &mut Cx<'_>, id: MailboxId, rejected: Option<&str>) -> Result<Next, Error> {
-    let mailbox = store::mailboxes::find(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
     let Some(held) = store::authorizations::find(cx.conn, id)? else {
-        return Ok(Next::Never(by_hand(&mailbox, "it was never authorized")));
+        return Ok(Next::Never(by_hand(&mailbox(cx, id)?, "it was never authorized")));
     };
     if held.state == AuthorizationState::NeedsAuthorization && held.retry_at.is_none_or(|at| at > cx.now) {
         let why = held.last_error.as_deref().unwrap_or("the provider refused");
-        return Ok(Next::Never(by_hand(&mailbox, why)));
+        return Ok(Next::Never(by_hand(&mailbox(cx, id)?, why)));
     }
     let kept = open_some(cx, Sealed::AccessToken, id, held.access_token.as_ref())?;
     let kept = kept.filter(|token| Some(token.as_str()) != rejected);
@@ -121,19 +145,32 @@ fn next(cx: &mut Cx<'_>, id: MailboxId, rejected: Option<&str>) -> Result<Next, 
         // The present one still opens logins while the next is on its way.
         return Ok(in_reserve.map_or(Next::Wait, Next::Use));
     }
-    let claimed =
-        Authorization { claimed_until: Some(cx.now.plus(CLAIM)), version: held.version + 1, ..held.clone() };
-    if !store::authorizations::update(cx.conn, held.version, &claimed)? {
-        return Ok(Next::Wait);
+    Ok(Next::Due(Box::new(Due { held, in_reserve })))
+}
+
+fn mailbox(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
+    store::mailboxes::find(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))
+}
+
+/// Writes down that the caller fetches the token. `None`: the authorization is another one by now.
+fn claim(cx: &mut Cx<'_>, due: &Due) -> Result<Option<Claim>, Error> {
+    let id = due.held.mailbox_id;
+    let claimed = Authorization {
+        claimed_until: Some(cx.now.plus(CLAIM)),
+        version: due.held.version + 1,
+        ..due.held.clone()
+    };
+    if !store::authorizations::update(cx.conn, due.held.version, &claimed)? {
+        return Ok(None);
     }
     let refresh_token = claimed.refresh_token.as_ref();
-    Ok(Next::Fetch(Box::new(Claim {
+    Ok(Some(Claim {
         client: client_of(cx, &claimed)?,
         refresh_token: refresh_token.map(|kept| open(cx, Sealed::RefreshToken, id, kept)).transpose()?,
+        mailbox: mailbox(cx, id)?,
         held: claimed,
-        mailbox,
-        in_reserve,
-    })))
+        in_reserve: due.in_reserve.clone(),
+    }))
 }
 
 /// Writes down what the provider answered. `None`: the authorization is another one by now.
