@@ -40,6 +40,7 @@ fn empty_place() -> Shell {
 
 fn put_key(shell: &Shell, key: &[u8]) {
     fs::create_dir_all(shell.data()).expect("can be made");
+    fs::set_permissions(shell.data(), fs::Permissions::from_mode(0o700)).expect("is ours");
     let path = shell.data().join("postroom.key");
     fs::write(&path, key).expect("can be written");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("is ours");
@@ -219,10 +220,8 @@ async fn backups_share_what_is_large_and_old_ones_go() {
     let mut bent = whole.clone();
     bent[100] ^= 1;
     fs::write(&object, &bent).expect("is ours");
-    if database::kind() == database::Kind::Sqlite {
-        let told = shell.run(&["restore", folder(&second).to_str().unwrap(), "--check"]);
-        assert!(told.refusal().contains("is not what its name says"), "{told:?}");
-    }
+    let told = shell.run(&["restore", folder(&second).to_str().unwrap(), "--check"]);
+    assert!(told.refusal().contains("is not what was written"), "{told:?}");
     fs::write(&object, &whole).expect("is ours");
     let file = folder(&third).join(third["database"].as_str().map_or("", |kind| match kind {
         "sqlite" => "postroom.db",
@@ -239,6 +238,125 @@ async fn backups_share_what_is_large_and_old_ones_go() {
     let told = shell.run(&["restore", folder(&second).to_str().unwrap()]);
     assert!(told.refusal().contains("is no whole backup"), "{told:?}");
     desk.stop().await;
+}
+
+/// A backup with other arguments, where there is none of the same second.
+async fn backup_again(desk: &TestDesk, shell: &Shell, to: &Path, more: &[&str]) -> Value {
+    let arguments = [&["backup", "--to", to.to_str().expect("UTF-8"), "-o", "json"], more].concat();
+    desk.until(|| async {
+        let told = shell.run(&arguments);
+        (told.code == Some(0)).then(|| serde_json::from_str::<Value>(&told.out).expect("JSON"))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_that_went_bad_is_never_restored_and_is_replaced_by_the_next_backup() {
+    let desk = desk().await;
+    let mailbox = desk.mailbox("Support", "support@example.org").await;
+    let big = mail().attachment("noise.bin", "application/octet-stream", &noise(20_000));
+    desk.receive(mailbox, &big).await;
+    let shell = Shell::of(desk.config());
+    let to = shell.dir.join("backups");
+    let first = backup(&shell, &to);
+    let object = files(&to.join("objects")).pop().expect("the large one");
+    let whole = fs::read(&object).expect("is ours");
+    let mut bent = whole.clone();
+    bent[100] ^= 1;
+
+    // Never restored, without being asked to check.
+    fs::write(&object, &bent).expect("is ours");
+    let place = empty_place();
+    put_key(&place, &fs::read(desk.config().key_file()).expect("there is a key"));
+    let from = folder(&first);
+    let from = from.to_str().expect("UTF-8");
+    let told = place.run(&["restore", from]);
+    assert!(told.refusal().contains("is not what was written"), "{told:?}");
+    assert_eq!(files(&place.data().join("objects")), [] as [PathBuf; 0]);
+    assert!(!place.data().join("postroom.db").exists());
+
+    // By its length it is noticed at once, by what is in it where all are read again.
+    let is = |taken: &Value, objects: i64, copied: i64, replaced: i64| {
+        let told = ["objects", "objects_copied", "objects_replaced"].map(|key| taken[key].as_i64());
+        assert_eq!(told, [objects, copied, replaced].map(Some), "{taken}");
+    };
+    let again = backup_again(&desk, &shell, &to, &["--check"]).await;
+    is(&again, 1, 1, 1);
+    assert!(fs::read(&object).expect("is ours") == whole);
+    fs::write(&object, &whole[..whole.len() - 1]).expect("is ours");
+    is(&backup_again(&desk, &shell, &to, &[]).await, 1, 1, 1);
+    assert!(fs::read(&object).expect("is ours") == whole);
+    is(&backup_again(&desk, &shell, &to, &["--check"]).await, 1, 0, 0);
+    // What no backup tells of is read in any case: a backup that broke off may have left it.
+    for entry in fs::read_dir(&to).expect("can be listed") {
+        let path = entry.expect("can be listed").path();
+        if path.join("manifest.json").exists() && path != folder(&first) {
+            fs::remove_dir_all(&path).expect("is ours");
+        }
+    }
+    let list = folder(&first).join("objects.txt");
+    let listed = fs::read(&list).expect("is ours");
+    fs::write(&list, "").expect("is ours");
+    let told = place.run(&["restore", from]);
+    assert!(told.refusal().contains("objects.txt is not what was written"), "{told:?}");
+    fs::write(&object, &bent).expect("is ours");
+    is(&backup_again(&desk, &shell, &to, &[]).await, 1, 1, 1);
+    assert!(fs::read(&object).expect("is ours") == whole);
+    // And now the first one is whole as well.
+    fs::write(&list, listed).expect("is ours");
+    place.run(&["restore", from]).well();
+    assert_eq!(files(&place.data().join("objects")).len(), 1);
+
+    // What is whole nowhere is in no backup's list.
+    fs::write(&object, &bent).expect("is ours");
+    let kept = files(&desk.config().storage.data_dir.join("objects")).pop().expect("the large one");
+    fs::write(&kept, &bent).expect("is ours");
+    let told = desk
+        .until(|| async {
+            let told = shell.run(&["backup", "--to", to.to_str().unwrap(), "--check", "-o", "json"]);
+            told.err.contains("damaged").then_some(told)
+        })
+        .await;
+    assert_eq!(told.code, Some(1), "{told:?}");
+    is(&serde_json::from_str(&told.out).expect("JSON"), 0, 0, 0);
+    desk.stop().await;
+}
+
+/// Blobs that nobody needs any more may go at any moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_has_the_large_files_that_its_database_names() {
+    if database::kind() == database::Kind::Sqlite {
+        // There nothing can be done between the copy and the look at it, which goes by the copy.
+        return;
+    }
+    let desk = desk().await;
+    let mailbox = desk.mailbox("Support", "support@example.org").await;
+    let big = mail().attachment("noise.bin", "application/octet-stream", &noise(20_000));
+    desk.receive(mailbox, &big).await;
+    let shell = Shell::of(desk.config());
+    // A pg_dump that, before and after its work, lets the desk forget.
+    let DatabaseUrl::Postgres(url) = shell.database() else { panic!("asked above") };
+    let forget = |when: &str, what: &str| format!("psql -qX '{url}' -c \"{what}\" || exit {when}\n");
+    let script = format!(
+        "#!/bin/sh\n{}pg_dump \"$@\" || exit 3\n{}",
+        forget("1", "UPDATE blobs SET hash = 'gone' WHERE content IS NULL"),
+        forget("2", "DELETE FROM blobs WHERE hash = 'gone'"),
+    );
+    let programs = shell.dir.join("programs");
+    let program = shell.dir.write("programs/pg_dump", script);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("is ours");
+    let to = shell.dir.join("backups");
+    let arguments = ["backup", "--to", to.to_str().unwrap(), "-o", "json", "--postgres-programs"];
+    let arguments = [&arguments[..], &[programs.to_str().unwrap()]].concat();
+    let taken: Value = serde_json::from_str(&shell.run(&arguments).well().out).expect("JSON");
+    assert_eq!(taken["objects"], 1, "{taken}");
+    assert_eq!(files(&to.join("objects")).len(), 1);
+    // It is what the dump names.
+    let place = empty_place();
+    put_key(&place, &fs::read(desk.config().key_file()).expect("there is a key"));
+    desk.stop().await;
+    place.run(&["restore", folder(&taken).to_str().unwrap()]).well();
+    place.run(&["doctor"]).well();
 }
 
 #[tokio::test(flavor = "multi_thread")]

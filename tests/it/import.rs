@@ -235,7 +235,9 @@ async fn a_mail_that_was_too_large_comes_in_once_when_the_limit_is_raised() {
         let path = shell.dir.join("old");
         if kind == "maildir" {
             maildir::make(&path, None);
-            mails.iter().for_each(|mail| drop(maildir::deliver(&path, mail, None)));
+            for mail in &mails {
+                maildir::deliver(&path, mail, None);
+            }
         } else {
             // There the last line's end is put behind each.
             let mails = mails.map(|mail| mail[..mail.len() - 1].to_vec());

@@ -4,11 +4,13 @@
 //! The key file is never in it: who has a backup alone can open no password.
 
 mod manifest;
+mod pool;
 mod postgres;
 mod restore;
 mod take;
 
 pub use manifest::Manifest;
+pub use pool::Object;
 pub use restore::restore;
 pub use take::{forget_old, take};
 
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// The folder of large files, beside the dated ones.
 const OBJECTS: &str = "objects";
-/// The hashes of the large files that a backup needs, one a line.
+/// The large files that a backup needs, one a line: name, SHA-256 of the file, length.
 const OBJECT_LIST: &str = "objects.txt";
 /// Written last: a dated folder without it is no backup.
 const MANIFEST: &str = "manifest.json";
@@ -29,11 +31,6 @@ const MANIFEST: &str = "manifest.json";
 /// Where a large file lies in a backup folder.
 fn object_path(pool: &Path, hash: &str) -> PathBuf {
     pool.join(hash.get(..2).unwrap_or(hash)).join(hash)
-}
-
-/// Whether this is a hash, and so fit to be part of a path.
-fn is_hash(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The hex SHA-256 and the length of a file, read in pieces.

@@ -70,3 +70,14 @@ pub fn list_after(conn: &mut Conn, after: &str, count: i64) -> Result<Vec<Kept>,
         .select((blobs::hash, blobs::content.is_null()))
         .load(conn)?)
 }
+
+/// The blobs behind a hash that the object store keeps, in the order of hashes.
+pub fn objects_after(conn: &mut Conn, after: &str, count: i64) -> Result<Vec<Blob>, StoreError> {
+    Ok(blobs::table
+        .filter(blobs::hash.gt(after))
+        .filter(blobs::content.is_null())
+        .order(blobs::hash.asc())
+        .limit(count)
+        .select(Blob::as_select())
+        .load(conn)?)
+}

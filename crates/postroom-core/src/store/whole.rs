@@ -84,6 +84,16 @@ fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
+/// Names what a transaction of PostgreSQL sees, so that `pg_dump` can be told to save the same. It holds
+/// until the transaction ends, which the server then leaves to us, however long it waits. SQLite is
+/// copied instead.
+pub fn export_snapshot(conn: &mut Conn) -> Result<Option<String>, StoreError> {
+    let Conn::Postgres(conn) = conn else { return Ok(None) };
+    conn.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")?;
+    let mut named: Vec<Said> = diesel::sql_query("SELECT pg_export_snapshot() AS said").load(conn)?;
+    Ok(named.pop().map(|row| row.said))
+}
+
 /// Whether the database holds nothing at all.
 pub fn is_empty(conn: &mut Conn) -> Result<bool, StoreError> {
     let tables: Vec<Said> = match conn {

@@ -1,6 +1,6 @@
 //! What a backup says of itself.
 
-use super::{MANIFEST, OBJECT_LIST, is_hash};
+use super::{MANIFEST, OBJECT_LIST, Object, digest};
 use anyhow::{Context, bail, ensure};
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct Manifest {
     pub key_check: String,
     /// Large files that belong to it.
     pub objects: usize,
+    /// The SHA-256 of their list, which says what each must be.
+    pub objects_sha256: String,
 }
 
 impl Manifest {
@@ -55,17 +57,19 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The hashes of the large files that belong to the backup in a dated folder.
-    pub fn objects(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
+    /// The large files that belong to the backup in a dated folder.
+    pub fn objects(&self, folder: &Path) -> anyhow::Result<Vec<Object>> {
         let path = folder.join(OBJECT_LIST);
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
-        let hashes: Vec<String> = text.lines().map(str::to_owned).collect();
         ensure!(
-            hashes.len() == self.objects && hashes.iter().all(|hash| is_hash(hash)),
-            "{} is damaged",
+            digest(&path)?.0 == self.objects_sha256,
+            "the backup is damaged: {} is not what was written",
             path.display()
         );
-        Ok(hashes)
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
+        let objects: Option<Vec<Object>> = text.lines().map(Object::parse).collect();
+        objects
+            .filter(|objects| objects.len() == self.objects)
+            .with_context(|| format!("{} is damaged", path.display()))
     }
 }

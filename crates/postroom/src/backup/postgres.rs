@@ -5,9 +5,16 @@ use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Writes the database to a file, as it is at one moment, while others go on writing.
-pub(super) fn dump(url: &str, programs: Option<&Path>, file: &Path) -> anyhow::Result<()> {
+/// Writes the database to a file, as it is at one moment, while others go on writing: at that of a
+/// snapshot that somebody else's transaction holds, where there is one.
+pub(super) fn dump(
+    url: &str,
+    programs: Option<&Path>,
+    snapshot: Option<&str>,
+    file: &Path,
+) -> anyhow::Result<()> {
     let mut command = command("pg_dump", url, programs)?;
+    command.args(snapshot.map(|snapshot| format!("--snapshot={snapshot}")));
     command.args(["--format=custom", "--no-owner", "--no-privileges", "--file"]).arg(file);
     run(command, "pg_dump")
 }

@@ -39,14 +39,18 @@ pub fn restore(
         "the backup is damaged: {} is not what was written",
         file.display()
     );
-    let hashes = manifest.objects(from)?;
+    let objects = manifest.objects(from)?;
     let pool = from.parent().unwrap_or(from).join(OBJECTS);
-    for hash in &hashes {
-        let path = object_path(&pool, hash);
+    for object in &objects {
+        let path = object_path(&pool, &object.hash);
         ensure!(path.exists(), "the backup is not whole: {} is missing", path.display());
     }
     if only_check {
-        check_objects(&manifest, &file, &pool, &hashes, progress)?;
+        check_database(&manifest, &file)?;
+        for (done, object) in objects.iter().enumerate() {
+            object.check(&pool)?;
+            progress(done + 1);
+        }
         return Ok(Restored { manifest, settled: None });
     }
     let url = config.database_url()?;
@@ -65,10 +69,8 @@ pub fn restore(
     check_key(config, &manifest)?;
     check_empty(config, &url)?;
     let keeper = outside::ports(config)?.keeper;
-    for (done, hash) in hashes.iter().enumerate() {
-        let path = object_path(&pool, hash);
-        let stored = std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?;
-        keeper.put(hash, stored)?;
+    for (done, object) in objects.iter().enumerate() {
+        keeper.put(&object.hash, object.read(&pool)?)?;
         progress(done + 1);
     }
     let settled = match &url {
@@ -201,40 +203,15 @@ fn settle(config: &Config, manifest: &Manifest, url: DatabaseUrl) -> anyhow::Res
         .map_err(|error| anyhow::Error::msg(crate::commands::sentence(&error)))
 }
 
-/// Looks through a backup of SQLite whole, and through the large files of any.
-fn check_objects(
-    manifest: &Manifest,
-    file: &Path,
-    pool: &Path,
-    hashes: &[String],
-    progress: &mut dyn FnMut(usize),
-) -> anyhow::Result<()> {
-    // What a large file must be is in the database; PostgreSQL's lies in a dump, where it can't be
-    // asked.
-    let mut database = match manifest.database.as_str() {
-        "sqlite" => Some(
-            store::whole::open_copy(file)
-                .map_err(|error| anyhow::anyhow!("the backup's database can't be opened: {error}"))?,
-        ),
-        _ => None,
-    };
-    if let Some(database) = &mut database {
-        let found = store::whole::integrity(database)?;
-        ensure!(found.count == 0, "the backup's database is damaged: {}", found.examples.join("; "));
-        migrate::state(database)?;
+/// Looks through a backup of SQLite. PostgreSQL's lies in a dump, where it can't be asked.
+fn check_database(manifest: &Manifest, file: &Path) -> anyhow::Result<()> {
+    if manifest.database != "sqlite" {
+        return Ok(());
     }
-    for (done, hash) in hashes.iter().enumerate() {
-        let path = object_path(pool, hash);
-        let stored = std::fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?;
-        ensure!(!stored.is_empty(), "the backup is damaged: {} is empty", path.display());
-        if let Some(database) = &mut database
-            && let Some(blob) = store::blobs::find(database, hash)?
-        {
-            postroom_core::blobs::unpack(&blob, stored).map_err(|_| {
-                anyhow::anyhow!("the backup is damaged: {} is not what its name says", path.display())
-            })?;
-        }
-        progress(done + 1);
-    }
+    let mut database = store::whole::open_copy(file)
+        .map_err(|error| anyhow::anyhow!("the backup's database can't be opened: {error}"))?;
+    let found = store::whole::integrity(&mut database)?;
+    ensure!(found.count == 0, "the backup's database is damaged: {}", found.examples.join("; "));
+    migrate::state(&mut database)?;
     Ok(())
 }

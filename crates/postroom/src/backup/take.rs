@@ -1,19 +1,23 @@
-//! A backup is taken: first the database, then the large files that it names. Those never change,
-//! and none goes as long as the database names it.
+//! A backup is taken: most large files, then the database, then the large files that its copy names and
+//! that came meanwhile. None of them changes. What the desk forgets while this goes on is still named
+//! by the copy, and was copied before.
 
-use super::{MANIFEST, Manifest, OBJECT_LIST, OBJECTS, digest, object_path, sync, write_file};
+use super::pool::{Pool, Reread};
+use super::{MANIFEST, Manifest, OBJECT_LIST, OBJECTS, Object, digest, sync, write_file};
 use crate::config::Config;
 use crate::{key_file, outside};
 use anyhow::{Context, bail};
-use postroom_core::store::conn::{self, DatabaseUrl};
-use postroom_core::store::{self, migrate};
+use postroom_core::keys::sha256_hex;
+use postroom_core::store::blobs::Blob;
+use postroom_core::store::conn::{self, DatabaseUrl, Mode};
+use postroom_core::store::{self, StoreError, migrate};
 use postroom_core::time::Clock;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Files that are looked up together.
+/// Large files that are looked up together.
 const PAGE: i64 = 500;
 
 /// What came of it.
@@ -23,18 +27,22 @@ pub struct Taken {
     pub folder: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
-    /// Large files that were not there from an earlier backup.
+    /// Large files that were not there from an earlier backup, or not whole.
     pub copied: usize,
+    /// Of those, so many as were there and had gone bad.
+    pub replaced: usize,
     /// Large files that are missing or damaged here, and so in the backup.
     pub faults: Vec<String>,
 }
 
-/// Takes a backup into a dated folder under `to`, while the daemon runs. `progress` is told how
-/// many large files were looked at.
+/// Takes a backup into a dated folder under `to`, while the daemon runs. Of large files from earlier
+/// backups a seventh is read again, or all of them; of the others only the length is looked at.
+/// `progress` is told how many were looked at.
 pub fn take(
     config: &Config,
     to: &Path,
     postgres_programs: Option<&Path>,
+    reread_all: bool,
     progress: &mut dyn FnMut(usize),
 ) -> anyhow::Result<Taken> {
     let url = config.database_url()?;
@@ -55,27 +63,44 @@ pub fn take(
     let name: String = taken_at.to_string().chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
     let folder = to.join(format!("{name}Z"));
     std::fs::create_dir(&folder).with_context(|| format!("the folder {} can't be made", folder.display()))?;
-    let file = match &url {
+    let key_check = store::settings::find(&mut database, "key_check")?.unwrap_or_default();
+    let mut pool = Pool {
+        folder: to.join(OBJECTS),
+        keeper: outside::ports(config)?.keeper,
+        noted: noted(to)?,
+        reread: if reread_all { Reread::All } else { Reread::at(taken_at) },
+        whole: HashMap::new(),
+        copied: 0,
+        replaced: 0,
+    };
+    // What is wrong with one that is named still is found again below.
+    pool.fill(&named_by(&mut database)?, progress)?;
+    let (file, named) = match &url {
         DatabaseUrl::Sqlite(path) => {
             let copy = folder.join("postroom.db");
             crate::open::make_database_file(&copy)?;
             store::whole::copy_sqlite(path, &copy).context("the database can't be copied")?;
-            copy
+            let mut copied = store::whole::open_copy(&copy)
+                .map_err(|error| anyhow::anyhow!("the copy of the database can't be opened: {error}"))?;
+            let named = named_by(&mut copied)?;
+            (copy, named)
         }
         DatabaseUrl::Postgres(url) => {
             let dump = folder.join("postroom.pgdump");
             crate::open::make_database_file(&dump)?;
-            super::postgres::dump(url, postgres_programs, &dump)?;
-            dump
+            let named = conn::transaction(&mut database, Mode::Read, |conn| {
+                let snapshot = store::whole::export_snapshot(conn)?;
+                let named = named_by(conn)?;
+                super::postgres::dump(url, postgres_programs, snapshot.as_deref(), &dump)?;
+                anyhow::Ok(named)
+            })?;
+            (dump, named)
         }
     };
     sync(&file)?;
     let (sha256, bytes) = digest(&file)?;
-    // What waits for pg_dump may have been closed by the server.
-    let mut database = open()?;
-    let objects = Objects { pool: to.join(OBJECTS), keeper: outside::ports(config)?.keeper };
-    let (hashes, copied, faults) = objects.copy(&mut database, progress)?;
-    let key_check = store::settings::find(&mut database, "key_check")?.unwrap_or_default();
+    let (objects, faults) = pool.fill(&named, progress)?;
+    let list: String = objects.iter().map(Object::line).collect();
     let manifest = Manifest {
         format: Manifest::current_format(),
         postroom: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,12 +111,40 @@ pub fn take(
         bytes,
         migrations,
         key_check,
-        objects: hashes.len(),
+        objects: objects.len(),
+        objects_sha256: sha256_hex(list.as_bytes()),
     };
-    write_file(&folder.join(OBJECT_LIST), hashes.concat().as_bytes())?;
+    write_file(&folder.join(OBJECT_LIST), list.as_bytes())?;
     write_file(&folder.join(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
     sync(to)?;
-    Ok(Taken { folder, manifest, copied, faults })
+    Ok(Taken { folder, manifest, copied: pool.copied, replaced: pool.replaced, faults })
+}
+
+/// The large files that a database names.
+fn named_by(database: &mut conn::Conn) -> Result<Vec<Blob>, StoreError> {
+    let mut named: Vec<Blob> = Vec::new();
+    loop {
+        let after = named.last().map(|blob| blob.hash.clone()).unwrap_or_default();
+        let page = store::blobs::objects_after(database, &after, PAGE)?;
+        if page.is_empty() {
+            return Ok(named);
+        }
+        named.extend(page);
+    }
+}
+
+/// What the newest backup says of its large files; nothing where it can't be read, so that they are
+/// read instead.
+fn noted(to: &Path) -> anyhow::Result<HashMap<String, Object>> {
+    let newest = entries(to)?.into_iter().filter(|path| path.join(MANIFEST).exists()).max();
+    let listed = newest.map(|folder| Manifest::read(&folder).and_then(|manifest| manifest.objects(&folder)));
+    Ok(match listed.transpose() {
+        Ok(objects) => objects.into_iter().flatten().map(|object| (object.hash.clone(), object)).collect(),
+        Err(error) => {
+            tracing::warn!(error = %format!("{error:#}"), "the last backup can't be gone by");
+            HashMap::new()
+        }
+    })
 }
 
 /// The word for a kind of database.
@@ -118,56 +171,6 @@ fn lock(to: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// The large files on both sides.
-struct Objects {
-    pool: PathBuf,
-    keeper: std::sync::Arc<dyn postroom_core::ports::KeepBlob>,
-}
-
-impl Objects {
-    /// Copies what the pool does not have yet. Returns the hashes of all, each with an end of line,
-    /// how many were copied, and what is wrong.
-    fn copy(
-        &self,
-        database: &mut conn::Conn,
-        progress: &mut dyn FnMut(usize),
-    ) -> anyhow::Result<(Vec<String>, usize, Vec<String>)> {
-        let (mut hashes, mut copied, mut faults) = (Vec::new(), 0, Vec::new());
-        let mut after = String::new();
-        loop {
-            let page = store::blobs::list_after(database, &after, PAGE)?;
-            let Some((last, _)) = page.last() else { return Ok((hashes, copied, faults)) };
-            after.clone_from(last);
-            for (hash, _) in page.iter().filter(|(_, is_object)| *is_object) {
-                if !object_path(&self.pool, hash).exists() {
-                    match self.copy_one(database, hash)? {
-                        None => copied += 1,
-                        Some(fault) => {
-                            faults.push(fault);
-                            continue;
-                        }
-                    }
-                }
-                hashes.push(format!("{hash}\n"));
-                progress(hashes.len());
-            }
-        }
-    }
-
-    /// Copies one, if it is what its hash says. Otherwise what is wrong with it.
-    fn copy_one(&self, database: &mut conn::Conn, hash: &str) -> anyhow::Result<Option<String>> {
-        let Some(blob) = store::blobs::find(database, hash)? else { return Ok(None) };
-        let Some(stored) = self.keeper.get(hash)? else { return Ok(Some(format!("blob {hash} is missing"))) };
-        if let Err(error) = postroom_core::blobs::unpack(&blob, stored.clone()) {
-            return Ok(Some(crate::commands::sentence(&error)));
-        }
-        let path = object_path(&self.pool, hash);
-        key_file::make_data_dir(path.parent().unwrap_or(&self.pool))?;
-        write_file(&path, &stored)?;
-        Ok(None)
-    }
-}
-
 /// Removes all but the newest backups, and the large files that none of the others needs. Returns
 /// the folders that went.
 pub fn forget_old(to: &Path, keep: usize) -> anyhow::Result<Vec<PathBuf>> {
@@ -184,7 +187,7 @@ pub fn forget_old(to: &Path, keep: usize) -> anyhow::Result<Vec<PathBuf>> {
     }
     let mut needed = HashSet::new();
     for folder in &stays {
-        needed.extend(Manifest::read(folder)?.objects(folder)?);
+        needed.extend(Manifest::read(folder)?.objects(folder)?.into_iter().map(|object| object.hash));
     }
     for group in entries(&to.join(OBJECTS))? {
         for object in entries(&group)? {

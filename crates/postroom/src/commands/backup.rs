@@ -14,6 +14,10 @@ pub(super) struct Arguments {
     /// Keep so many backups, this one included, and remove older ones. Without it all stay.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     keep: Option<u16>,
+    /// Read all large files of earlier backups again, to replace what went bad; otherwise a seventh of
+    /// them, each day another.
+    #[arg(long)]
+    check: bool,
     /// The folder with pg_dump, where the database is PostgreSQL and it is not found by itself.
     #[arg(long, value_name = "FOLDER")]
     postgres_programs: Option<PathBuf>,
@@ -27,9 +31,13 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _entered = runtime.enter();
     let mut progress = Progress::new("large files");
-    let taken = backup::take(config, &arguments.to, arguments.postgres_programs.as_deref(), &mut |done| {
-        progress.at(done);
-    })?;
+    let taken = backup::take(
+        config,
+        &arguments.to,
+        arguments.postgres_programs.as_deref(),
+        arguments.check,
+        &mut |done| progress.at(done),
+    )?;
     progress.end();
     // What is missing here may still be whole in an older backup: none goes then.
     let removed = match arguments.keep {
@@ -46,6 +54,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                 "bytes": taken.manifest.bytes,
                 "objects": taken.manifest.objects,
                 "objects_copied": taken.copied,
+                "objects_replaced": taken.replaced,
                 "faults": taken.faults,
                 "removed": removed,
             })
@@ -54,6 +63,9 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
             println!("backup:      {}", taken.folder.display());
             println!("database:    {}, {} bytes", taken.manifest.database, taken.manifest.bytes);
             println!("large files: {}, of which {} are new", taken.manifest.objects, taken.copied);
+            if taken.replaced > 0 {
+                println!("replaced:    {} large files of earlier backups had gone bad", taken.replaced);
+            }
             if !removed.is_empty() {
                 println!("removed:     {} older backups", removed.len());
             }
