@@ -2,8 +2,8 @@
 //! the sanitiser hands out is never touched again, for a change afterwards can undo its work.
 
 use crate::cut::Cut;
-use crate::html_cost;
 use crate::limits::Limits;
+use crate::{html_cost, html_sets};
 use ammonia::{Builder, UrlRelative};
 use postroom_core::ports::ShowHtml;
 use std::borrow::Cow;
@@ -76,7 +76,7 @@ pub(crate) struct Dropped {
 }
 
 impl Dropped {
-    fn note(&mut self, url: &str) {
+    pub(crate) fn note(&mut self, url: &str) {
         self.count += 1;
         if self.urls.len() < URLS && url.len() <= LINK_BYTES && !self.urls.iter().any(|known| known == url) {
             self.urls.push(url.to_owned());
@@ -86,8 +86,8 @@ impl Dropped {
 
 /// The safe form of one HTML text and the remote images that were taken out; `None` where it is
 /// too long or too deep to be sanitised in bearable time.
-pub(crate) fn sanitised(html: &str, how: &Arc<ShowHtml>, limits: &Limits) -> Option<(String, Dropped)> {
-    if html.len() > limits.html_bytes || !html_cost::is_bearable(html, limits.html_depth) {
+pub(crate) fn sanitised(source: &str, how: &Arc<ShowHtml>, limits: &Limits) -> Option<(String, Dropped)> {
+    if source.len() > limits.html_bytes || !html_cost::is_bearable(source, limits.html_depth) {
         return None;
     }
     let dropped = Arc::new(Mutex::new(Dropped::default()));
@@ -111,8 +111,9 @@ pub(crate) fn sanitised(html: &str, how: &Arc<ShowHtml>, limits: &Limits) -> Opt
         .link_rel(Some(REL))
         .set_tag_attribute_value("a", "target", TARGET)
         .attribute_filter(move |element, attribute, value| kept(element, attribute, value, &how, &noting));
-    let html = builder.clean(html).to_string();
-    let dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let html = builder.clean(source).to_string();
+    let mut dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    html_sets::note(source, &mut dropped);
     Some((html, dropped))
 }
 
@@ -151,7 +152,7 @@ fn kept<'v>(
 }
 
 /// The scheme of an address; empty where there is none.
-fn scheme(value: &str) -> String {
+pub(crate) fn scheme(value: &str) -> String {
     value.split_once(':').map(|(scheme, _)| scheme.trim().to_ascii_lowercase()).unwrap_or_default()
 }
 

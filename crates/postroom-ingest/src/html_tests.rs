@@ -177,6 +177,43 @@ fn remote_images_are_counted_and_listed_or_kept() {
 }
 
 #[test]
+fn images_that_are_named_by_a_set_alone_are_counted_and_listed() {
+    for (html, urls) in [
+        (
+            "<img srcset=\"https://x.example/a?b&amp;c 1x, https://x.example/d 2x\">",
+            &["https://x.example/a?b&c"][..],
+        ),
+        (
+            "<IMG SrcSet='https://x.example/a,https://x.example/b 2x'>",
+            &["https://x.example/a,https://x.example/b"],
+        ),
+        ("<img src='' srcset=', http://x.example/a, '>", &["http://x.example/a"]),
+        ("<img src=\"https://x.example/a\" srcset=\"https://x.example/b 2x\">", &["https://x.example/a"]),
+        (
+            "<picture><source srcset=https://x.example/a><source srcset=https://x.example/b><img></picture>\
+             <img alt=none>",
+            &["https://x.example/a"],
+        ),
+        ("<picture><source srcset=https://x.example/a></picture><img alt=none>", &[]),
+        (
+            "<img srcset=\"cid:a 1x\"><img srcset=\"data:image/png,x\"><img srcset><!-- <img srcset=https://x.example> -->",
+            &[],
+        ),
+    ] {
+        let (shown, dropped) = safe(html, false).expect("short");
+        assert!(!shown.contains("x.example"), "{shown}");
+        assert_eq!((dropped.count, dropped.urls.as_slice()), (urls.len(), &*strings(urls)), "{html}");
+    }
+    // They are left out even where other images are shown.
+    let (shown, dropped) = safe("<img srcset=https://x.example/a>", true).expect("short");
+    assert_eq!((shown.as_str(), dropped.count), ("<img>", 1));
+}
+
+fn strings(all: &[&str]) -> Vec<String> {
+    all.iter().map(|&one| one.to_owned()).collect()
+}
+
+#[test]
 fn pictures_of_the_mail_get_their_links() {
     let how = Arc::new(ShowHtml {
         remote_images: false,

@@ -261,7 +261,7 @@ impl Page {
 }
 
 /// Text with its entities resolved.
-fn resolved(text: &str) -> String {
+pub(crate) fn resolved(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

@@ -28,6 +28,7 @@ mod hostile;
 mod html;
 mod html_cost;
 mod html_links;
+mod html_sets;
 #[cfg(test)]
 mod html_tests;
 mod html_text;
