@@ -121,6 +121,11 @@ fn say(error: &rustls::Error) -> String {
             Bad::BadSignature => {
                 "its certificate is not signed by who it says; is ca_file the right one?".to_owned()
             }
+            // The reason is rustls-webpki's and of no type that can be named here.
+            Bad::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                "it shows the certificate of an authority as its own; it needs one that the authority issued"
+                    .to_owned()
+            }
             other => format!("its certificate can't be used: {other}"),
         },
         rustls::Error::InvalidMessage(_) => {
