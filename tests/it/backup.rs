@@ -389,6 +389,8 @@ async fn the_doctor_finds_what_is_broken() {
     assert_eq!(count(&sick, "blobs that are missing or damaged"), Some(1));
     let hash = object.file_name().unwrap().to_string_lossy().into_owned();
     assert!(sick.to_string().contains(&format!("blob {hash} is damaged")), "{sick}");
+    let told = shell.run(&["doctor"]);
+    assert!(told.out.contains(&format!("  blob {hash} is damaged, of message 1\n")), "{told:?}");
     fs::remove_file(&object).expect("is ours");
     assert!(checks(&shell, 1).to_string().contains(&format!("blob {hash} is missing")));
     // And no backup claims to have it.

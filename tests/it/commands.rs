@@ -295,6 +295,9 @@ async fn a_daemon_ends_in_good_order_and_goes_on_where_it_was() {
         assert!(log.iter().any(|line| line.contains("stopping")), "{log:?}");
         assert!(!log.iter().any(|line| line.contains("ERROR") || line.contains('\u{1b}')), "{log:?}");
         assert!(!log.iter().any(|line| line.contains(&secret)), "{log:?}");
+        let taken_in = log.iter().filter(|line| line.contains("mail was taken in")).collect::<Vec<_>>();
+        assert!(taken_in.len() == 1 && taken_in[0].contains("accepted=1"), "{log:?}");
+        assert!(!log.iter().any(|line| line.contains('@') || line.contains(signal)), "{log:?}");
     }
     // Killed, with nothing put in order: what was answered is there.
     let served = shell.serve();

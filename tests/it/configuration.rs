@@ -122,14 +122,17 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         ("[server]\nworkers = 'many'".into(), &["workers"]),
         ("[server]\nworkers = 0".into(), &["server.workers", "1 to 64"]),
         ("[server]\nworkers = 65".into(), &["server.workers", "1 to 64"]),
-        ("[server]\nlisten = 'localhost'".into(), &["listen"]),
+        ("[server]\nlisten = 'localhost'".into(), &["server.listen must be", "127.0.0.1:8080"]),
         ("[server]\nlisten = '0.0.0.0:8080'".into(), &["server.listen", "TLS", "behind_proxy"]),
         ("[server]\nlisten = '[::]:8080'".into(), &["server.listen", "TLS"]),
         ("[server]\ncors_origins = ['https://desk.example.org/']".into(), &["cors_origins", "not an origin"]),
         ("[server]\ncors_origins = ['*']".into(), &["cors_origins", "not an origin"]),
         ("[server]\npublic_url = 'ftp://example.org'".into(), &["public_url", "https://"]),
-        ("[server]\npublic_url = 'example.org'".into(), &["public_url"]),
-        ("[server]\ntrusted_proxies = ['10.0.0.0/99']".into(), &["trusted_proxies"]),
+        ("[server]\npublic_url = 'example.org'".into(), &["server.public_url must be", "https://"]),
+        (
+            "[server]\ntrusted_proxies = ['10.0.0.0/99']".into(),
+            &["server.trusted_proxies must be", "10.0.0.0/8"],
+        ),
         (
             provider("http://login.example.org/authorize", "https://x.example/"),
             &["authorization_url", "https://"],
@@ -139,7 +142,10 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         ("[oauth.custom]\ntoken_url = 'https://x.example/'".into(), &["authorization_url"]),
         (mailbox(&format!("{imap}\nauth='oauth3'"), "type='sink'"), &["oauth3"]),
         ("[server.tls]\ncertificate_file = '/x'".into(), &["key_file"]),
-        ("[log]\nformat = 'xml'".into(), &["format"]),
+        ("[log]\nformat = 'xml'".into(), &["log.format must be \"text\" or \"json\""]),
+        ("[log]\nlevel = 'inof'".into(), &["log.level", "\"inof\"", "debug or trace"]),
+        ("[storage]\nobjects = 'ftp'".into(), &["storage.objects must be \"folder\" or \"s3\""]),
+        ("[notices]\nmailbox = 'Nobody'".into(), &["notices.mailbox", "no mailbox \"Nobody\""]),
         ("[storage]\nobjects = 's3'".into(), &["storage.s3"]),
         ("[storage]\ninline_kib = 0".into(), &["storage.inline_kib"]),
         ("[limits]\nmail_mib = 257".into(), &["limits.mail_mib", "1 to 256"]),
@@ -152,6 +158,16 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         ("[database]\nurl_file = '/nowhere/url'".into(), &["database.url", "/nowhere/"]),
         ("[database]\nurl = 'postgres://h/canary'\nurl_file = '/x'".into(), &["url_file", "one is enough"]),
         (mailbox(imap, "type='sink'"), &["password"]),
+        (
+            mailbox("type='imap'\nusername='u'\npassword='canary'", "type='sink'"),
+            &["mailboxes[0].source.host"],
+        ),
+        (mailbox("type='push'", "type='smtp'"), &["mailboxes[0].delivery.host"]),
+        (
+            mailbox("type='maildir'\npath='/m'", "type='sink'")
+                + &mailbox("type='maildir'\npath='/m/'", "type='sink'").replace("'S'", "'T'"),
+            &["\"S\" and \"T\" both read the Maildir /m"],
+        ),
         (mailbox(&format!("{imap}\npassword_file='/nowhere/p'"), "type='sink'"), &["\"S\"", "/nowhere/p"]),
         (mailbox(&format!("{imap}\npassword_env='NOT_SET'"), "type='sink'"), &["\"S\"", "NOT_SET"]),
         (
@@ -208,10 +224,20 @@ fn the_environment_goes_over_the_file() {
     shell.set("POSTROOM__SERVER__LISTN", "127.0.0.1:1");
     let told = check(&shell);
     assert!(told.refusal().contains("listn"), "{told:?}");
+    assert!(told.err.contains("the variable POSTROOM__SERVER__LISTN") && !told.err.contains("it.toml"));
     shell.unset("POSTROOM__SERVER__LISTN");
     shell.set("POSTROOM__SERVER__WORKERS", "65");
     let told = check(&shell);
     assert!(told.refusal().contains("server.workers is 65"), "{told:?}");
+    assert!(told.err.contains("the variable POSTROOM__SERVER__WORKERS"), "{told:?}");
+    shell.unset("POSTROOM__SERVER__WORKERS");
+    // Neither of both is wrong alone.
+    shell.set("POSTROOM__DATABASE__URL_FILE", "/nowhere");
+    let both = shell.dir.write("both.toml", "[database]\nurl = 'postgres://h/canary'\n");
+    shell.unset("POSTROOM__DATABASE__URL");
+    let told = shell.run(&["check", "--config", both.to_str().unwrap()]);
+    assert!(told.refusal().contains("one is enough"), "{told:?}");
+    assert!(!told.err.contains("canary"), "{told:?}");
 }
 
 #[test]
@@ -321,6 +347,49 @@ async fn mailboxes_in_the_file_are_made_updated_and_let_go() {
     let told = feed["data"].as_array().unwrap().iter().filter(|event| event["mailbox_id"] == id).count();
     assert_eq!(told, 1);
     house.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_mailbox_that_has_another_name_in_the_file_is_the_same() {
+    let dir = WorkDir::new("config");
+    let mut config = base(&dir);
+    let imap = |user: &str| json!({"type": "imap", "host": "127.0.0.1", "port": 1, "username": user, "password": "p"});
+    let entry = |name: &str, address: &str, source: Value| json!({"name": name, "address": address, "source": source, "delivery": {"type": "sink"}});
+    config.mailboxes = mailboxes(&json!([
+        entry("Support", "support@example.org", imap("a")),
+        entry("Sales", "sales@example.org", imap("b")),
+    ]));
+    let house = start(&config).await;
+    let first = house.http.get("/api/v1/mailboxes").await.expect(200).json()["data"].clone();
+    house.daemon.stop().await;
+
+    // One has another name, and its address is written otherwise.
+    config.mailboxes = mailboxes(&json!([
+        entry("Customer support", "Support@example.org", imap("a")),
+        entry("Sales", "sales@example.org", imap("b")),
+    ]));
+    let house = start(&config).await;
+    let list = house.http.get("/api/v1/mailboxes").await.expect(200).json()["data"].clone();
+    assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+    assert_eq!((&list[0]["id"], &list[0]["name"]), (&first[0]["id"], &json!("Customer support")));
+    assert_eq!(list[0]["is_configured"], true);
+    house.daemon.stop().await;
+
+    // Two that change places in the file are in nobody's way.
+    config.mailboxes = mailboxes(&json!([
+        entry("Customer support", "support@example.org", imap("b")),
+        entry("Sales", "sales@example.org", imap("a")),
+    ]));
+    let house = start(&config).await;
+    house.daemon.stop().await;
+
+    // Another address is another mailbox; it may not read what the one that was left reads.
+    config.mailboxes = mailboxes(&json!([
+        entry("Customer support", "support@example.org", imap("b")),
+        entry("Shop", "shop@example.org", imap("a")),
+    ]));
+    let told = format!("{:#}", Daemon::start(config.clone()).await.expect_err("Sales reads it"));
+    assert!(told.contains("\"Sales\" reads INBOX of a"), "{told}");
 }
 
 #[tokio::test]

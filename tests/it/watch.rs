@@ -177,7 +177,7 @@ async fn a_wrong_password_is_tried_six_times_an_hour_and_made_known_after_fiftee
     let ready = desk.http.get("/api/v1/health/ready").await.expect(200).json();
     assert_eq!(
         ready["mailboxes"],
-        json!({"ok": 2, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}),
+        json!({"new": 0, "ok": 2, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}),
         "{ready}"
     );
 

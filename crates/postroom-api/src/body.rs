@@ -109,8 +109,37 @@ pub fn parse_value<T: DeserializeOwned>(value: Value, root: &str) -> Result<T, F
     })
 }
 
+/// Begins the words of a fault that knows its place better than serde, which reads objects of several
+/// kinds at once and forgets the way. No JSON text of ours can hold it.
+const PLACED: char = '\u{0}';
+
+/// A fault within the member `name`, as an error of serde that [`parse_value`] understands.
+pub fn placed<E: serde::de::Error>(name: &str, fault: &Fault) -> E {
+    E::custom(format!(
+        "{PLACED}{name}{PLACED}{}{PLACED}{}{PLACED}{}",
+        fault.pointer, fault.code, fault.detail
+    ))
+}
+
+/// What [`placed`] made; `pointer` leads to the member or to the object that it is in.
+fn unplaced(pointer: &str, words: &str) -> Option<Fault> {
+    let mut parts = words.strip_prefix(PLACED)?.splitn(4, PLACED);
+    let (name, within, code, detail) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let member = format!("/{}", escape(name));
+    let object = pointer.strip_suffix(&member).unwrap_or(pointer);
+    let code = CODES.into_iter().find(|known| *known == code)?;
+    Some(Fault { pointer: format!("{object}{member}{within}"), code, detail: detail.to_owned() })
+}
+
+/// The words of the faults that are found in reading.
+const CODES: [&str; 6] =
+    ["required", "unknown_field", "unknown_value", "wrong_type", "invalid", "out_of_range"];
+
 /// A fault in the words of serde, which names its kind at the beginning of its sentence alone.
 fn fault(pointer: String, detail: String) -> Fault {
+    if let Some(fault) = unplaced(&pointer, &detail) {
+        return fault;
+    }
     let named = |kind: &str| -> Option<&str> {
         detail.strip_prefix(kind)?.strip_prefix(" `")?.split_once('`').map(|(name, _)| name)
     };

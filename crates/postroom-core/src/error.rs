@@ -181,6 +181,15 @@ impl Faults {
         }
     }
 
+    /// A name as it stands in the head of a mail: [`Faults::length`], and no line break, which would end
+    /// its line there.
+    pub fn header_name(&mut self, pointer: &str, name: &str, max: usize) {
+        self.length(pointer, name, max);
+        if name.contains(['\r', '\n']) {
+            self.add(pointer, "line_break", "must be one line");
+        }
+    }
+
     /// An address that can be written to.
     pub fn email(&mut self, pointer: &str, address: &str) {
         if let Some(fault) = crate::text::address_fault(address) {

@@ -68,7 +68,9 @@ words! {
 
     /// How a mailbox is doing.
     pub enum MailboxState {
-        /// The last poll went well, or there was none yet.
+        /// It was never read to the end of a poll yet.
+        New = "new",
+        /// The last poll went well. Where mail is pushed there are none, and all is well.
         Ok = "ok",
         /// It works, but some mail or some folder could not be fetched.
         Degraded = "degraded",
@@ -79,6 +81,18 @@ words! {
         NeedsAuthorization = "needs_authorization",
         /// Nobody polls it and nothing leaves from it.
         Paused = "paused",
+    }
+}
+
+impl Security {
+    /// The usual port of IMAP (RFC 8314 section 7.1).
+    pub fn imap_port(self) -> u16 {
+        if self == Self::Tls { 993 } else { 143 }
+    }
+
+    /// The usual port for handing mail in (RFC 8314 section 7.3).
+    pub fn smtp_port(self) -> u16 {
+        if self == Self::Tls { 465 } else { 587 }
     }
 }
 
@@ -346,7 +360,9 @@ pub(crate) fn place(uidvalidity: i64, generation: i32) -> String {
 /// How many mailboxes are doing how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Tally {
-    /// Their last poll went well, or there was none yet.
+    /// They were never read to the end of a poll yet.
+    pub new: usize,
+    /// Their last poll went well, or mail is pushed into them.
     pub ok: usize,
     /// They work, but some mail or some folder could not be fetched.
     pub degraded: usize,

@@ -4,10 +4,12 @@
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 mod mailbox;
+mod mistakes;
 mod secret;
 pub use mailbox::ConfiguredMailbox;
 
@@ -333,13 +335,27 @@ impl Ingest {
 impl Config {
     /// Reads the file, if one is named, and the environment over it, and checks the whole.
     ///
-    /// Fails with one sentence that names the setting and the mistake.
+    /// Fails with one sentence that names the setting, the mistake, and the file or the variable that it
+    /// stands in.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let text = file
+            .map(|file| {
+                std::fs::read_to_string(file)
+                    .with_context(|| format!("the configuration file {} can't be read", file.display()))
+            })
+            .transpose()?;
+        let text = text.as_deref();
+        Self::read(text, None).map_err(|error| {
+            let place = mistakes::place(file, &error, |only| Self::read(text, Some(only)).err());
+            error.context(format!("the configuration ({place}) can't be used"))
+        })
+    }
+
+    /// The text of a file and over it the environment, or only these variables of it.
+    fn read(text: Option<&str>, only: Option<HashMap<String, String>>) -> anyhow::Result<Self> {
         let mut builder = config::Config::builder();
-        if let Some(file) = file {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("the configuration file {} can't be read", file.display()))?;
-            builder = builder.add_source(config::File::from_str(&text, config::FileFormat::Toml));
+        if let Some(text) = text {
+            builder = builder.add_source(config::File::from_str(text, config::FileFormat::Toml));
         }
         let environment = config::Environment::with_prefix("POSTROOM")
             .prefix_separator("__")
@@ -347,14 +363,14 @@ impl Config {
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
             .with_list_parse_key("server.cors_origins")
-            .try_parsing(true);
-        let place = file.map_or_else(|| "the environment".to_owned(), |file| file.display().to_string());
+            .try_parsing(true)
+            .source(only);
         let loaded: Self = builder
             .add_source(environment)
             .build()
             .and_then(config::Config::try_deserialize)
-            .with_context(|| format!("the configuration ({place}) can't be used"))?;
-        loaded.check().with_context(|| format!("the configuration ({place}) can't be used"))?;
+            .map_err(|error| anyhow::Error::msg(mistakes::in_words(&error)))?;
+        loaded.check()?;
         Ok(loaded)
     }
 
@@ -402,9 +418,7 @@ impl Config {
         if let Some(custom) = &self.oauth.custom {
             custom.check()?;
         }
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.level) {
-            bail!("log.level can't be understood: {error}");
-        }
+        mistakes::check_level(&self.log.level)?;
         if self.storage.objects == Objects::S3 && self.storage.s3.is_none() {
             bail!("storage.objects is \"s3\" but storage.s3 is not set");
         }
@@ -439,6 +453,16 @@ impl Config {
 /// A variable of the environment that is no setting: a password that is asked for once.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The variables of the environment whose names begin so.
+fn variables(prefix: &str) -> Vec<(String, String)> {
+    let mut all: Vec<_> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect();
+    all.sort();
+    all
 }
 
 /// Whether a word stands in the command line.

@@ -1,12 +1,12 @@
 //! Opens the desk that a configuration describes: for the daemon and for every command.
 
-use crate::config::Config;
+use crate::config::{Config, Objects};
 use crate::{key_file, outside};
 use anyhow::{Context, bail};
 use postroom_core::desk::{Desk, Parts, Settings};
 use postroom_core::keys::Keys;
-use postroom_core::store;
 use postroom_core::store::conn::{self, DatabaseUrl};
+use postroom_core::store::{self, migrate};
 use postroom_core::time::Clock;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,6 +21,49 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 /// brings the database up to date. Must be called within a runtime, on a thread that may block.
 pub fn open_desk(config: &Config) -> anyhow::Result<Desk> {
     open_desk_at(config, Clock::System)
+}
+
+/// [`open_desk`] for those who have nothing to do where there is no desk. A folder that was mistyped
+/// stays as it is: a desk in it would look like one whose mail is gone, and `restore` would refuse the
+/// place.
+pub(crate) fn open_existing_desk(config: &Config) -> anyhow::Result<Desk> {
+    let database = config.database_url()?;
+    let data_dir = &config.storage.data_dir;
+    let none = |why: &str| {
+        anyhow::anyhow!(
+            "there is no desk at {}: {why}; look at storage.data_dir and database.url, or make one there \
+             with `postroom serve` or `postroom mailbox add`",
+            data_dir.display()
+        )
+    };
+    if let DatabaseUrl::Sqlite(path) = &database
+        && !is_there(path)?
+    {
+        return Err(none(&format!("{} is not there", path.display())));
+    }
+    // Large mails would go to a folder that nobody else knows.
+    if config.storage.objects == Objects::Folder && !is_there(data_dir)? {
+        return Err(none("the folder is not there"));
+    }
+    if !holds_desk(&database)? {
+        return Err(none("the database is empty"));
+    }
+    open_desk(config)
+}
+
+/// Whether a file is there. Not to be allowed to look is not to know.
+fn is_there(path: &Path) -> anyhow::Result<bool> {
+    path.try_exists().with_context(|| format!("{} can't be looked at", path.display()))
+}
+
+/// Whether a database belongs to a key already, and so is somebody's desk.
+fn holds_desk(database: &DatabaseUrl) -> anyhow::Result<bool> {
+    let mut conn =
+        conn::open(database).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
+    if store::whole::is_empty(&mut conn)? || migrate::state(&mut conn)?.0.is_empty() {
+        return Ok(false);
+    }
+    Ok(store::settings::find(&mut conn, "key_check")?.is_some())
 }
 
 /// [`open_desk`] with a clock of one's own.
@@ -38,8 +81,20 @@ pub fn open_desk_at(config: &Config, clock: Clock) -> anyhow::Result<Desk> {
 
 /// Opens the desk that a database holds, even where it is being restored.
 pub(crate) fn desk(config: &Config, clock: Clock, database: DatabaseUrl) -> anyhow::Result<Desk> {
+    let key_path = config.key_file();
+    let is_new = match &database {
+        DatabaseUrl::Sqlite(path) => !is_there(path)?,
+        DatabaseUrl::Postgres(_) => false,
+    };
+    if !is_new && !is_there(&key_path)? && holds_desk(&database)? {
+        bail!(
+            "there is no key file at {0}, and this database was made with one; put that one there (without \
+             it no stored password can be read) and run: chmod 600 {0}",
+            key_path.display()
+        );
+    }
     key_file::make_data_dir(&config.storage.data_dir)?;
-    let key = key_file::read_or_make(&config.key_file())?;
+    let key = key_file::read_or_make(&key_path)?;
     let connections = match (&database, config.database.connections) {
         (DatabaseUrl::Sqlite(path), set) => {
             make_database_file(path)?;

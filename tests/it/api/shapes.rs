@@ -109,6 +109,28 @@ async fn every_kind_of_mailbox_can_be_said() {
             "/source/import/date",
             "invalid_date",
         ),
+        (imap(json!({"after_ingest": {"type": "move"}})), "/source/after_ingest/folder", "required"),
+        (
+            imap(json!({"after_ingest": {"type": "move", "folder": 7}})),
+            "/source/after_ingest/folder",
+            "wrong_type",
+        ),
+        (
+            imap(json!({"after_ingest": {"type": "delete", "after_days": -1}})),
+            "/source/after_ingest/after_days",
+            "out_of_range",
+        ),
+        (
+            imap(json!({"after_ingest": {"type": "delete", "after_days": 3_651}})),
+            "/source/after_ingest/after_days",
+            "out_of_range",
+        ),
+        (
+            imap(json!({"after_ingest": {"type": "delete", "after_days": 1, "day": 2}})),
+            "/source/after_ingest/day",
+            "unknown_field",
+        ),
+        (imap(json!({"host": "bad host"})), "/source/host", "invalid_host"),
         (imap(json!({"folder": "INBOX"})), "/source/folder", "unknown_field"),
         (json!({"type": "maildir", "path": "relative"}), "/source/path", "not_absolute"),
         (json!({"type": "pop3"}), "/source/type", "unknown_value"),
@@ -311,6 +333,19 @@ async fn a_conversation_is_begun_in_every_way_there_is() {
             first(json!({"kind": "forward", "text": "x"}), json!({"customer_id": id})),
             "/message/kind",
             "not_allowed",
+        ),
+        (
+            first(
+                json!({"kind": "reply", "text": "x", "to": [{"email": "a@b.example", "name": "A\r\nBcc: c@d.example"}]}),
+                json!({"customer_id": id}),
+            ),
+            "/message/to/0/name",
+            "line_break",
+        ),
+        (
+            first(inbound.clone(), json!({"customer": {"email": "a@b.example", "name": "A\nB"}})),
+            "/customer/name",
+            "line_break",
         ),
         (
             first(

@@ -127,8 +127,10 @@ struct FileQuery {
 #[utoipa::path(tag = "attachments", security(("bearer" = []), ("signed_link" = [])),
     params(Id<AttachmentId>, FileQuery, ("Range" = Option<String>, Header, description = "One range of bytes: `bytes=0-1023`.")),
     responses(
-        (status = OK, content_type = "application/octet-stream", body = Binary, description = "The file."),
-        (status = PARTIAL_CONTENT, content_type = "application/octet-stream", body = Binary, description = "The part that was asked for.",
+        (status = OK, description = "The file.", content((Binary = "application/octet-stream"), (Binary = "image/png"), (Binary = "image/jpeg"),
+         (Binary = "image/gif"), (Binary = "image/webp"))),
+        (status = PARTIAL_CONTENT, description = "The part that was asked for.", content((Binary = "application/octet-stream"), (Binary = "image/png"), (Binary = "image/jpeg"),
+         (Binary = "image/gif"), (Binary = "image/webp")),
          headers(("Content-Range" = String, description = "Which part it is."))),
         (status = RANGE_NOT_SATISFIABLE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`bad_range`: nothing of it lies in the file.")))]

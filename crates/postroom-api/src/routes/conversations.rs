@@ -54,7 +54,8 @@ page_of!(
 /// List conversations
 ///
 /// Those that the caller may see and that fit every filter, newest first unless `sort` says
-/// otherwise. Needs `conversations:read`.
+/// otherwise. Without a filter on `status` spam is among them; `status=open,pending,snoozed,closed`
+/// leaves it out. Needs `conversations:read`.
 #[utoipa::path(tag = "conversations", params(ConversationQuery, PageQuery),
     responses((status = OK, body = ConversationPage, description = "A page of conversations.")))]
 #[get("/conversations")]

@@ -28,7 +28,7 @@ struct Health {
 
 /// That the daemon can work, how much of it, and how its mailboxes are.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"status": "ok", "storage": "ok", "mailboxes": {"ok": 3, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}}))]
+#[schema(example = json!({"status": "ok", "storage": "ok", "mailboxes": {"new": 0, "ok": 3, "degraded": 0, "failing": 1, "needs_authorization": 0, "paused": 0}}))]
 struct Ready {
     /// `ok`; `degraded` where it can only be read, since there is no room to write.
     status: &'static str,

@@ -22,6 +22,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+mod after_ingest;
 mod change;
 mod shape;
 mod view;
@@ -118,7 +119,7 @@ async fn list_mailboxes(api: Data<Api>, caller: Caller, paging: Paging) -> Answe
     responses(
         (status = CREATED, body = MailboxView, description = "The mailbox."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
-         description = "`already_exists`: there is one of this name; `existing_id` says which.")))]
+         description = "`already_exists`: there is one of this name, or one that is not paused reads the same folder of the same account; `existing_id` says which.")))]
 #[post("/mailboxes")]
 async fn create_mailbox(api: Data<Api>, caller: Caller, body: Body<NewMailboxBody>) -> Answer {
     let new = body.0.read();

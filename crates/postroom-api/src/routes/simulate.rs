@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::body;
 use crate::extract::Caller;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::routes::messages::seen;
 use crate::shapes::simulation::SimulationView;
@@ -36,7 +36,10 @@ struct SimulateQuery {
 #[utoipa::path(tag = "messages", params(SimulateQuery),
     request_body(content = String, content_type = "message/rfc822", description = "The mail.",
         example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
-    responses((status = OK, body = SimulationView, description = "What would become of it.")))]
+    responses(
+        (status = OK, body = SimulationView, description = "What would become of it."),
+        (status = NOT_FOUND, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`not_found`: there is no such mailbox, or the caller may not know that there is.")))]
 #[post("/simulate/inbound")]
 async fn simulate_inbound(
     api: Data<Api>,

@@ -180,7 +180,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCar
     if let Whose::Address { email, name } = &new.whose {
         faults.email("/customer/email", email);
         if let Some(name) = name {
-            faults.length("/customer/name", name, 200);
+            faults.header_name("/customer/name", name, 200);
         }
     }
     messages::check(cx, &new.message, "/message", &mut faults)?;

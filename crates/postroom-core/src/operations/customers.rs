@@ -235,7 +235,7 @@ fn check(
     phones: Option<&[String]>,
 ) {
     if let Some(name) = name {
-        faults.length("/name", name, 200);
+        faults.header_name("/name", name, 200);
     }
     if let Some(addresses) = addresses {
         if addresses.len() > 50 {

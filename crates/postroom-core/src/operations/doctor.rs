@@ -50,7 +50,10 @@ impl Desk {
                     Err(Error::Blob(why)) => {
                         found.count += 1;
                         if found.examples.len() < EXAMPLES {
-                            found.examples.push(why.to_string());
+                            let whose = self.read_here(&Actor::system(), |cx| {
+                                Ok(store::doctor::messages_of(cx.conn, hash)?)
+                            })?;
+                            found.examples.push(format!("{why}{}", of_messages(&whose)));
                         }
                     }
                     Err(error) => return Err(error),
@@ -59,5 +62,15 @@ impl Desk {
             }
             progress(read);
         }
+    }
+}
+
+/// Whose a blob is, in words that follow its name.
+fn of_messages(ids: &[i64]) -> String {
+    let all: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    match all.as_slice() {
+        [] => String::new(),
+        [one] => format!(", of message {one}"),
+        many => format!(", of messages {}", many.join(", ")),
     }
 }

@@ -15,6 +15,7 @@ use crate::ports::Probe;
 use crate::store::mailboxes::{MailboxValues, PollState};
 use crate::{Error, store};
 
+mod account;
 mod check;
 mod configured;
 pub use configured::configure;
@@ -143,11 +144,18 @@ pub fn check(new: &NewMailbox) -> Result<(), Error> {
     check::new_mailbox(new)
 }
 
+/// Says where two mailboxes to be made read the same folder of the same account.
+pub fn check_together(all: &[NewMailbox]) -> Result<(), Error> {
+    account::check_together(all)
+}
+
 /// Makes a mailbox. Its first poll follows at once.
 pub fn create(cx: &mut Cx<'_>, new: &NewMailbox) -> Result<Mailbox, Error> {
     cx.access().require(Scope::AdminWrite)?;
     require_whole_sight(cx)?;
-    insert(cx, new, false)
+    let made = insert(cx, new, false)?;
+    account::require_own(cx, &made)?;
+    Ok(made)
 }
 
 fn insert(cx: &mut Cx<'_>, new: &NewMailbox, is_configured: bool) -> Result<Mailbox, Error> {
@@ -205,7 +213,11 @@ pub fn update(
         return Err(set_in_file());
     }
     require_version("mailbox", expected, before.etag())?;
-    write(cx, &before, change, false)
+    let after = write(cx, &before, change, false)?;
+    if after.source != before.source || after.paused != before.paused {
+        account::require_own(cx, &after)?;
+    }
+    Ok(after)
 }
 
 fn set_in_file() -> Error {
@@ -366,6 +378,8 @@ fn word(mailbox: &Mailbox, state: &PollState, needs_somebody: bool, is_stuck: bo
         MailboxState::Failing
     } else if state.last_error.is_some() || is_stuck {
         MailboxState::Degraded
+    } else if state.last_success_at.is_none() && !matches!(mailbox.source, Source::Push {}) {
+        MailboxState::New
     } else {
         MailboxState::Ok
     }
@@ -380,6 +394,7 @@ pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
         let Some(state) = states.iter().find(|state| state.mailbox_id == mailbox.id) else { continue };
         let needs_somebody = super::authorizations::what_is_needed(cx, &mailbox)?.is_some();
         *match word(&mailbox, state, needs_somebody, stuck.contains(&mailbox.id)) {
+            MailboxState::New => &mut tally.new,
             MailboxState::Ok => &mut tally.ok,
             MailboxState::Degraded => &mut tally.degraded,
             MailboxState::Failing => &mut tally.failing,

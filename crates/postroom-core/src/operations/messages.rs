@@ -204,7 +204,7 @@ pub(super) fn check(cx: &mut Cx<'_>, new: &NewMessage, at: &str, faults: &mut Fa
         for (index, address) in list.iter().take(RECIPIENTS).enumerate() {
             faults.email(&format!("{at}/{name}/{index}/email"), &address.email);
             if let Some(name_of) = &address.name {
-                faults.length(&format!("{at}/{name}/{index}/name"), name_of, 200);
+                faults.header_name(&format!("{at}/{name}/{index}/name"), name_of, 200);
             }
         }
     }

@@ -94,6 +94,22 @@ pub fn orphans(conn: &mut Conn) -> Result<Found, StoreError> {
     look(conn, "blobs that nothing names", ORPHANS)
 }
 
+/// The messages that a blob belongs to: their raw mail, a file of theirs, or what went out. The first few.
+pub fn messages_of(conn: &mut Conn, hash: &str) -> Result<Vec<i64>, StoreError> {
+    let naming = format!(
+        "SELECT m.id AS count FROM messages m WHERE m.raw_hash = $1 \
+         UNION SELECT a.message_id FROM attachments a WHERE a.blob_hash = $2 AND a.message_id IS NOT NULL \
+         UNION SELECT o.message_id FROM outbox o WHERE o.raw_hash = $3 AND o.message_id IS NOT NULL \
+         ORDER BY 1 LIMIT {EXAMPLES}"
+    );
+    let named: Vec<Count> = each_backend!(conn => diesel::sql_query(&naming)
+        .bind::<Text, _>(hash)
+        .bind::<Text, _>(hash)
+        .bind::<Text, _>(hash)
+        .load(conn))?;
+    Ok(named.into_iter().map(|row| row.count).collect())
+}
+
 fn look(conn: &mut Conn, what: &'static str, query: &str) -> Result<Found, StoreError> {
     let counting = format!("SELECT COUNT(*) AS count FROM ({query}) AS found");
     let counted: Vec<Count> = each_backend!(conn => diesel::sql_query(&counting).load(conn))?;

@@ -1,6 +1,6 @@
 //! `postroom agent`: the people who answer, from the operator's shell.
 
-use super::{Output, failed, table, with_desk};
+use super::{Output, failed, table, with_desk_from};
 use crate::config::Config;
 use postroom_core::access::{Grant, Level, Role};
 use postroom_core::actor::Actor;
@@ -39,7 +39,8 @@ pub(super) enum Command {
 
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode> {
     let system = Actor::system();
-    with_desk(config, |desk| {
+    let begins = matches!(command, Command::Create { .. });
+    with_desk_from(config, begins, |desk| {
         match command {
             Command::Create { name, email, role, mailboxes, output } => {
                 let grant = |id| Grant {

@@ -67,7 +67,7 @@ fn deliver(config: Option<&Path>, arguments: &Arguments) -> Result<(), Refused> 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Refused::later(error.into()))?;
     let _entered = runtime.enter();
-    let desk = crate::open_desk(&config).map_err(Refused::later)?;
+    let desk = crate::open::open_existing_desk(&config).map_err(Refused::later)?;
     take_in(&desk, &arguments.mailbox, without_from_line(&raw))
 }
 
@@ -97,6 +97,7 @@ fn read(most: usize) -> Result<Vec<u8>, Refused> {
 fn take_in(desk: &Desk, named: &str, raw: &[u8]) -> Result<(), Refused> {
     let found = mailbox::named(desk, named).map_err(|refusal| match refusal {
         Refusal::Unknown(why) => Refused::new(EX_NOUSER, why),
+        Refusal::Ambiguous(why) => Refused::later(why),
         Refusal::Failed(error) => Refused::later(error.into()),
     })?;
     let context = ReadContext { trusted_authserv_ids: found.trusted_authserv_ids };

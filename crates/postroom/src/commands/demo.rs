@@ -27,7 +27,7 @@ const ADDRESS: &str = "support@lantern.example";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The port to listen on; if it is taken, a free one.
+    /// The port to listen on, on 127.0.0.1; if it is taken, a free one.
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// Print what came in and end, rather than wait for requests.

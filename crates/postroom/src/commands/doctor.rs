@@ -41,11 +41,17 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                 );
             }
             Output::Table => {
-                let row = |found: &Found| {
-                    vec![found.what.to_owned(), found.count.to_string(), found.examples.join(", ")]
-                };
+                let row = |found: &Found| vec![found.what.to_owned(), found.count.to_string()];
                 let rows: Vec<_> = found.iter().map(row).collect();
-                print!("{}", table::lay_out(&["check", "found", "which"], &rows));
+                print!("{}", table::lay_out(&["check", "found"], &rows));
+                for found in found.iter().filter(|found| found.count > 0) {
+                    println!("{}:", found.what);
+                    found.examples.iter().for_each(|example| println!("  {example}"));
+                    let more = found.count - found.examples.len() as i64;
+                    if more > 0 {
+                        println!("  and {more} more");
+                    }
+                }
                 println!("{read} blobs were read; {} of them are named by nothing", orphans.count);
                 println!("{}", if well { "everything is whole" } else { "not everything is whole" });
             }

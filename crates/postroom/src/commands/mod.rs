@@ -41,7 +41,8 @@ pub struct Arguments {
 enum Command {
     /// Run the daemon.
     Serve,
-    /// Try everything in a temporary folder, with mail that comes along.
+    /// Try everything in a temporary folder, with mail that comes along. Neither a configuration file nor
+    /// the environment is read.
     Demo(demo::Arguments),
     /// Bring the database up to date, or take the last migration back.
     Migrate(migrate::Arguments),
@@ -58,10 +59,10 @@ enum Command {
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Command),
-    /// Add and list agents.
+    /// Create and list agents.
     #[command(subcommand)]
     Agent(agent::Command),
-    /// Add, list, test and reconcile mailboxes, and see what became of their mail.
+    /// Add, change, list, test and reconcile mailboxes, and see what became of their mail.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
     /// Read kept mail anew, after an upgrade that reads mail better.
@@ -185,6 +186,8 @@ pub(crate) fn sentence(error: &postroom_core::Error) -> String {
 enum Refusal {
     /// There is nothing of this name.
     Unknown(anyhow::Error),
+    /// There are several of this name.
+    Ambiguous(anyhow::Error),
     /// It could not be looked for.
     Failed(postroom_core::Error),
 }
@@ -192,7 +195,7 @@ enum Refusal {
 impl Refusal {
     fn into_error(self) -> anyhow::Error {
         match self {
-            Self::Unknown(error) => error,
+            Self::Unknown(error) | Self::Ambiguous(error) => error,
             Self::Failed(error) => failed(error),
         }
     }
@@ -223,17 +226,29 @@ fn failed(error: postroom_core::Error) -> anyhow::Error {
     anyhow::Error::msg(sentence(&error))
 }
 
-/// Runs something on a small runtime of its own, where the desk may block.
+/// Runs something on a small runtime of its own, where the desk may block. Where there is no desk it
+/// fails and makes none.
 fn with_desk<T>(config: &Config, work: impl FnOnce(&Desk) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    with_desk_from(config, false, work)
+}
+
+/// [`with_desk`]; a command that a desk may begin with makes one where there is none.
+fn with_desk_from<T>(
+    config: &Config,
+    begins: bool,
+    work: impl FnOnce(&Desk) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     quiet_log(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _entered = runtime.enter();
-    let desk = crate::open_desk(config)?;
+    let desk = if begins { crate::open_desk(config)? } else { crate::open::open_existing_desk(config)? };
     work(&desk)
 }
 
-/// Commands speak for themselves; of the log only what went wrong is shown, on standard error.
+/// Commands speak for themselves; of the log only what went wrong is shown, on standard error. What
+/// is wrong with a certificate they say in words.
 fn quiet_log(config: &Config) {
-    let quiet = crate::config::Log { level: "warn".to_owned(), ..config.log.clone() };
+    let level = "warn,rustls_platform_verifier=off".to_owned();
+    let quiet = crate::config::Log { level, ..config.log.clone() };
     crate::log::start(&quiet);
 }

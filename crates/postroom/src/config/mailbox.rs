@@ -81,9 +81,11 @@ pub enum ConfiguredSource {
 pub struct ConfiguredImap {
     /// Name or address.
     pub host: String,
-    /// The port.
-    pub port: u16,
+    /// The port; what is usual if not set.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// How the connection is secured.
+    #[serde(default = "tls")]
     pub security: Security,
     /// The login name.
     pub username: String,
@@ -119,6 +121,14 @@ pub struct ConfiguredImap {
     pub ca_file: Option<String>,
 }
 
+fn tls() -> Security {
+    Security::Tls
+}
+
+fn starttls() -> Security {
+    Security::StartTls
+}
+
 fn inbox() -> Vec<String> {
     vec!["INBOX".to_owned()]
 }
@@ -137,9 +147,11 @@ pub enum ConfiguredDelivery {
     Smtp {
         /// Name or address.
         host: String,
-        /// The port.
-        port: u16,
+        /// The port; what is usual if not set.
+        #[serde(default)]
+        port: Option<u16>,
         /// How the connection is secured.
+        #[serde(default = "starttls")]
         security: Security,
         /// The login name.
         #[serde(default)]
@@ -205,7 +217,7 @@ impl ConfiguredSource {
             Self::Imap(imap) => {
                 let source = Source::Imap {
                     host: imap.host.clone(),
-                    port: imap.port,
+                    port: imap.port.unwrap_or(imap.security.imap_port()),
                     security: imap.security,
                     username: imap.username.clone(),
                     auth: imap.auth,
@@ -242,7 +254,7 @@ impl ConfiguredDelivery {
             } => {
                 let delivery = Delivery::Smtp {
                     host: host.clone(),
-                    port: *port,
+                    port: port.unwrap_or(security.smtp_port()),
                     security: *security,
                     username: username.clone(),
                     auth: *auth,

@@ -127,8 +127,27 @@ async fn send(desk: Desk, claimed: Outbound, mut stopping: watch::Receiver<bool>
         }
     });
     let row = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Err(error) = write_down(&desk, row, outcome, &mut stopping).await {
-        tracing::error!(outbox = %id, error = ?error, "what came of a mail could not be written down");
+    let recipients = outbox::waiting_recipients(&row.known).len();
+    let (mailbox, outcome_is) = (row.known.mailbox_id, in_a_word(&outcome));
+    match write_down(&desk, row, outcome, &mut stopping).await {
+        Ok(()) => {
+            tracing::info!(%mailbox, outbox = %id, recipients, outcome = outcome_is, "a mail was tried");
+        }
+        Err(error) => {
+            tracing::error!(outbox = %id, error = ?error, "what came of a mail could not be written down");
+        }
+    }
+}
+
+/// What came of an attempt, for the log.
+fn in_a_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Captured => "captured",
+        Outcome::Sent { refused, .. } if refused.is_empty() => "sent",
+        Outcome::Sent { .. } => "sent in part",
+        Outcome::Deferred { .. } => "deferred",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Uncertain(_) => "uncertain",
     }
 }
 

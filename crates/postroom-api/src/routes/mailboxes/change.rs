@@ -120,7 +120,11 @@ struct SourcePatch {
     #[schema(nullable = false)]
     folders: Option<Vec<String>>,
     /// What happens to a mail on the server once it is safely here.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::after_ingest::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false)]
     after_ingest: Option<AfterIngest>,
     /// What of the mail that is there already comes in.

@@ -102,7 +102,7 @@ pub enum SourceBody {
         #[serde(default = "inbox")]
         folders: Vec<String>,
         /// What happens to a mail on the server once it is safely here.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "super::after_ingest::read")]
         after_ingest: AfterIngest,
         /// What of the mail that is there already comes in.
         #[serde(default)]

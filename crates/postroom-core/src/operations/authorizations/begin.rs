@@ -3,7 +3,7 @@
 use super::complete::keep;
 use super::{NewAuthorization, Sealed, check, described, seal, uses_tokens};
 use crate::actor::Actor;
-use crate::authorization::{Ask, AuthorizationStatus, Client, DeviceCode, GrantType, Page};
+use crate::authorization::{Ask, AuthorizationStatus, Client, DeviceCode, GrantType, Page, Provider};
 use crate::cx::Cx;
 use crate::desk::{Desk, off_thread};
 use crate::id::MailboxId;
@@ -68,11 +68,12 @@ impl Desk {
         redirect_uri: Option<String>,
     ) -> Result<Started, Error> {
         let redirect_uri = redirect_uri.ok_or_else(|| {
-            Error::StateConflict(
+            // Google gives no mail to a device (its list of scopes for devices).
+            let or = if client.provider == Provider::Google { "" } else { ", or use device_code" };
+            Error::StateConflict(format!(
                 "the provider must send people back here, and server.public_url is not set: set it in the \
-                 daemon's configuration, or use device_code"
-                    .to_owned(),
-            )
+                 daemon's configuration{or}"
+            ))
         })?;
         let (state, verifier) = (random(), random());
         let page = Page { state: &state, verifier: &verifier, redirect_uri: &redirect_uri };

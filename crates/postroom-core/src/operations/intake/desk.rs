@@ -22,7 +22,10 @@ impl Desk {
         let checked = self.with_senders_checked(batch);
         let batch = checked.as_ref();
         let failed = match self.receive_once(batch) {
-            Ok(receipts) => return Ok(receipts),
+            Ok(receipts) => {
+                note(batch, &receipts);
+                return Ok(receipts);
+            }
             Err(error) => error,
         };
         if is_stores(&failed) {
@@ -49,6 +52,7 @@ impl Desk {
                 }
             }
         }
+        note(batch, &receipts);
         Ok(receipts)
     }
 
@@ -113,6 +117,16 @@ impl Desk {
             desk.receive_here(&batch)?.pop().ok_or(Error::NotFound("receipt"))
         })
         .await
+    }
+}
+
+/// One line of the log for a batch: how much of it became what, and nothing of what it says.
+fn note(batch: &Batch, receipts: &[Receipt]) {
+    let count = |verdict| receipts.iter().filter(|receipt| receipt.verdict == verdict).count();
+    let (accepted, duplicates) = (count(Verdict::Accepted), count(Verdict::Duplicate));
+    let others = receipts.len() - accepted - duplicates;
+    if !receipts.is_empty() {
+        tracing::info!(mailbox = %batch.mailbox_id, accepted, duplicates, others, "mail was taken in");
     }
 }
 

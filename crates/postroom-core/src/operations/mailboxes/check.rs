@@ -201,7 +201,11 @@ fn delivery(faults: &mut Faults, delivery: &Delivery, has_password: bool) {
 }
 
 fn host(faults: &mut Faults, pointer: &str, host: &str, port: u16, security: Security) {
-    faults.line(&format!("{pointer}/host"), host, 255);
+    let member = format!("{pointer}/host");
+    faults.line(&member, host, 255);
+    if !host.trim().is_empty() && !is_host(host) {
+        faults.add(member, "invalid_host", "must be a name such as imap.example.org, or an address");
+    }
     if port == 0 {
         faults.add(format!("{pointer}/port"), "out_of_range", "must be 1 to 65535");
     }
@@ -212,6 +216,18 @@ fn host(faults: &mut Faults, pointer: &str, host: &str, port: u16, security: Sec
             "\"none\" is for this very machine (127.0.0.1, ::1, localhost) alone; use tls or starttls",
         );
     }
+}
+
+/// A name of letters, digits, hyphens and dots (RFC 1123 section 2.1; underscores are met with inside
+/// of networks), or an IP address.
+fn is_host(host: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    host.parse::<std::net::IpAddr>().is_ok()
+        || host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
 }
 
 /// By its literal text: a name that merely resolves to loopback today may not tomorrow.

@@ -1,26 +1,32 @@
 //! Mailboxes that stand in the configuration file: made or updated by name at start.
 
-use super::{MailboxChange, NewMailbox, insert, write};
+use super::{MailboxChange, NewMailbox, account, check, insert, write};
 use crate::cx::Cx;
 use crate::mailbox::Mailbox;
 use crate::{Error, store};
 
-/// Makes the mailboxes of the file, or updates those of the same name. Mailboxes that stood in
+/// Makes the mailboxes of the file, or updates those of the same name. One that stood in the file
+/// under another name, with the same address and account, is renamed. Mailboxes that stood in
 /// the file and no longer do can be changed through the API from now on. Returns their names.
 pub fn configure(cx: &mut Cx<'_>, wanted: &[NewMailbox]) -> Result<Vec<String>, Error> {
-    let mut names = Vec::with_capacity(wanted.len());
-    for new in wanted {
-        let name = crate::text::one_line(&new.name, 200);
-        match store::mailboxes::find_by_name(cx.conn, &name)? {
+    let names: Vec<String> = wanted.iter().map(|new| crate::text::one_line(&new.name, 200)).collect();
+    let mut written = Vec::with_capacity(wanted.len());
+    for (new, name) in wanted.iter().zip(&names) {
+        let before = match store::mailboxes::find_by_name(cx.conn, name)? {
+            Some(before) => Some(before),
+            None => former(cx, new, &names)?,
+        };
+        written.push(match before {
             Some(before) => {
                 require_same_group(&before, new)?;
-                write(cx, &before, &whole(new), true)?;
+                write(cx, &before, &whole(new), true)?
             }
-            None => {
-                insert(cx, new, true)?;
-            }
-        }
-        names.push(name);
+            None => insert(cx, new, true)?,
+        });
+    }
+    // When all are as the file has them: two may have changed places in it.
+    for mailbox in &written {
+        account::require_own(cx, mailbox)?;
     }
     for left in store::mailboxes::list(cx.conn)? {
         if left.is_configured && !names.contains(&left.name) {
@@ -28,6 +34,21 @@ pub fn configure(cx: &mut Cx<'_>, wanted: &[NewMailbox]) -> Result<Vec<String>, 
         }
     }
     Ok(names)
+}
+
+/// The mailbox that a new one in the file was before it got its name: one that stood in the file, is no
+/// longer named there, and has the new one's address and account.
+fn former(cx: &mut Cx<'_>, new: &NewMailbox, names: &[String]) -> Result<Option<Mailbox>, Error> {
+    let address = crate::text::fold_address(&new.address);
+    let mut left = store::mailboxes::list(cx.conn)?;
+    left.retain(|mailbox| {
+        mailbox.is_configured
+            && !names.contains(&mailbox.name)
+            && crate::text::fold_address(&mailbox.address) == address
+            && check::is_same_place(&mailbox.source, &new.source)
+    });
+    // Of several it could be any: they had one address and one account before, and still do.
+    Ok(if left.len() == 1 { left.pop() } else { None })
 }
 
 /// Conversations can't be taken from one group into another.
