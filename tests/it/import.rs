@@ -332,3 +332,59 @@ fn what_can_not_be_imported_is_refused_in_one_line() {
         Some(2)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_an_import_brings_nothing_back_from_junk() {
+    let desk = TestDesk::start().await;
+    let dovecot = Dovecot::start();
+    dovecot.make_folder("support", "Junk");
+    let source = with(imap(&dovecot), json!({"junk_folder": "Junk"}));
+    let mailbox = add(&desk, source, json!({"type": "sink"})).await;
+    sync(&desk, mailbox).await;
+    dovecot.deliver("support", "Junk", dated(0, 1).build());
+    sync(&desk, mailbox).await;
+    let before = list(&desk, "/api/v1/conversations?status=spam").await;
+    assert_eq!(before.len(), 1);
+    let shell = Shell::of(desk.config());
+    let file = shell.dir.join("old.mbox");
+    fs::write(&file, mbox(&[dated(0, 1).build()])).expect("a file");
+    let command = ["import", "mbox", "--mailbox", "Support", "-o", "json", file.to_str().unwrap()];
+    assert_eq!(result(&shell.run(&command).well()), json!({"duplicate": 1}));
+    assert_eq!(list(&desk, "/api/v1/conversations?status=spam").await, before);
+    desk.stop().await;
+}
+
+/// Old mail lies in one file, questions and answers together: what one of us wrote is an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_answers_in_history_are_answers() {
+    let desk = TestDesk::start().await;
+    let mailbox = pushed(&desk, json!({})).await;
+    let bob = json!({"name": "Bob", "email": "bob@example.org", "grants": [{"mailbox_id": mailbox, "level": "reply"}]});
+    desk.http.post("/api/v1/agents", &bob).await.expect(201);
+    let question = dated(0, 1);
+    let answer = dated(0, 2)
+        .from("Support <support@example.org>")
+        .to("customer0@customer.example")
+        .subject("Re: Order 0")
+        .message_id("<a@example.org>")
+        .in_reply_to(&question.id());
+    let bobs = answer.clone().from("Bob <bob@example.org>").message_id("<b@example.org>").text("From Bob.");
+    let thanks = dated(0, 3).message_id("<t@customer.example>").in_reply_to("<a@example.org>").text("Thanks");
+    let shell = Shell::of(desk.config());
+    let file = shell.dir.join("old.mbox");
+    fs::write(&file, mbox(&[question.build(), answer.build(), bobs.build(), thanks.build()]))
+        .expect("a file");
+    let command = ["import", "mbox", "--mailbox", "Support", "-o", "json", file.to_str().unwrap()];
+    assert_eq!(result(&shell.run(&command).well()), json!({"accepted": 4}));
+    let all = conversations(&desk).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    let there = messages(&desk, number(&all[0]["id"])).await;
+    let told: Vec<_> = there.iter().map(|m| (m["kind"].as_str(), m["author"]["type"].as_str())).collect();
+    let expected =
+        [("inbound", "customer"), ("reply", "system"), ("reply", "agent"), ("inbound", "customer")];
+    assert_eq!(told, expected.map(|(kind, author)| (Some(kind), Some(author))));
+    assert!(there.iter().all(|message| message["delivery"].is_null()), "nothing is sent");
+    let customers = list(&desk, "/api/v1/customers").await;
+    assert_eq!(customers.len(), 1, "{customers:?}");
+    desk.stop().await;
+}

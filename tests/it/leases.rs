@@ -293,3 +293,26 @@ async fn accepted(desk: &TestDesk) -> usize {
     }
     sum
 }
+
+/// A poll that is under way when its mailbox gets another account goes on with the old one's session:
+/// nothing that it still finds may be written.
+#[tokio::test]
+async fn another_account_takes_the_mailbox_from_the_poll_under_way() {
+    let desk = TestDesk::start_fixed().await;
+    let source = |user: &str| {
+        json!({"type": "imap", "host": "127.0.0.1", "port": 1, "security": "none", "username": user,
+            "password": "secret"})
+    };
+    let body = json!({"name": "Support", "address": "support@example.org", "source": source("one"),
+        "delivery": {"type": "sink"}, "paused": true});
+    let mailbox = add_with(&desk, body).await;
+    let owner = Owner::new();
+    let lease = take(&desk, mailbox, &owner).await.expect("one at rest is nobody's");
+    let path = format!("/api/v1/mailboxes/{mailbox}");
+    desk.http.patch(&path, &json!({"source": {"folders": ["INBOX", "More"]}})).await.expect(200);
+    assert!(holds(desk.desk(), &lease).await, "another folder is the same account");
+    desk.http.patch(&path, &json!({"source": source("two")})).await.expect(200);
+    assert!(!holds(desk.desk(), &lease).await);
+    assert_eq!(take(&desk, mailbox, &owner).await.expect("it is free").fence(), lease.fence() + 2);
+    desk.stop().await;
+}

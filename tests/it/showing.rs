@@ -103,15 +103,17 @@ async fn a_frame_shows_a_message_by_its_link() {
     // With a token it is the signature alone that counts.
     problem(&desk.http.get(&refused[1]).await, 401, "unauthorized");
 
-    // The page's time is over before its pictures' is.
-    desk.desk().advance_clock(Duration::from_secs(299));
-    nobody.get(&url).await.expect(200);
-    desk.desk().advance_clock(Duration::from_secs(1));
-    problem(&nobody.get(&url).await, 401, "unauthorized");
+    // Pictures end with the page's link, or a minute after the page was opened by it.
     desk.desk().advance_clock(Duration::from_secs(299));
     nobody.get(&picture).await.expect(200);
+    let late = picture_of(&nobody.get(&url).await.expect(200));
     desk.desk().advance_clock(Duration::from_secs(1));
+    problem(&nobody.get(&url).await, 401, "unauthorized");
     problem(&nobody.get(&picture).await, 401, "unauthorized");
+    desk.desk().advance_clock(Duration::from_secs(58));
+    nobody.get(&late).await.expect(200);
+    desk.desk().advance_clock(Duration::from_secs(1));
+    problem(&nobody.get(&late).await, 401, "unauthorized");
     desk.stop().await;
 }
 

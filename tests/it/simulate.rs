@@ -143,3 +143,52 @@ async fn it_takes_what_pushing_takes() {
     problem(&plain, 415, "unsupported_media_type");
     desk.stop().await;
 }
+
+/// Two mailboxes share conversations; who may see one of them learns nothing of the other's by a
+/// mail that is tried, pushed or listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_caller_may_not_see_is_not_told() {
+    let desk = TestDesk::start().await;
+    let ours = pushed(&desk, json!({"group": "front"})).await;
+    let theirs =
+        pushed(&desk, json!({"name": "Other", "address": "other@example.org", "group": "front"})).await;
+    let secret = mail().from("Ada <ada@acme.example>").subject("Secret plans").text("Hush.");
+    let first = arrive(&desk, theirs, &secret).await;
+    let answer = mail().from("Ada <ada@acme.example>").text("Well?").in_reply_to(&secret.id());
+
+    let scopes = [Scope::ConversationsRead, Scope::ConversationsWrite, Scope::CustomersRead];
+    let narrow = desk.client(&scopes, &[ours]).await;
+    for raw in [answer.build(), secret.build()] {
+        let told = try_it(&narrow, ours, &raw).await.expect(200).json();
+        for member in ["conversation_id", "customer_id", "conversation_subject", "message_id"] {
+            assert_eq!(told[member], Value::Null, "{told}");
+        }
+        let events = told["events"].as_array().expect("a list");
+        assert!(events.iter().all(|event| event["conversation_id"].is_null()), "{told}");
+        assert_eq!(told["threading"]["candidates"].as_array().map_or(0, Vec::len), 0, "{told}");
+    }
+    let whole = desk.client(&scopes, &[ours, theirs]).await;
+    let told = try_it(&whole, ours, &answer.build()).await.expect(200).json();
+    assert_eq!(
+        (&told["conversation_id"], &told["conversation_subject"]),
+        (&json!(first.conversation), &json!("Secret plans"))
+    );
+    // Pushed for real, it is there, and the receipt and the ledger say no more.
+    let path = format!("/api/v1/mailboxes/{ours}/inbound");
+    let head = [("Content-Type", "message/rfc822")];
+    let receipt = narrow.send("POST", &path, &head, &answer.build()).await.expect(201).json();
+    assert_eq!(
+        (&receipt["conversation_id"], &receipt["message_id"]),
+        (&Value::Null, &Value::Null),
+        "{receipt}"
+    );
+    assert_eq!(conversation(&desk, first.conversation).await["message_count"], 2);
+    let rows = narrow.get(&format!("/api/v1/mailboxes/{ours}/ingest")).await.expect(200).json();
+    assert_eq!(
+        (&rows["data"][0]["verdict"], &rows["data"][0]["message_id"]),
+        (&json!("accepted"), &Value::Null)
+    );
+    let rows = whole.get(&format!("/api/v1/mailboxes/{ours}/ingest")).await.expect(200).json();
+    assert_eq!(rows["data"][0]["conversation_id"], first.conversation);
+    desk.stop().await;
+}

@@ -89,6 +89,21 @@ pub struct Batch {
     pub arrivals: Vec<Arrival>,
 }
 
+impl Batch {
+    /// One mail of it as a batch of its own. The others are not copied.
+    pub(crate) fn of_one(&self, arrival: &Arrival) -> Self {
+        Self {
+            mailbox_id: self.mailbox_id,
+            lease: self.lease.clone(),
+            folder: self.folder.clone(),
+            role: self.role,
+            uidvalidity: self.uidvalidity,
+            history: self.history,
+            arrivals: vec![arrival.clone()],
+        }
+    }
+}
+
 /// What became of one mail of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {

@@ -80,11 +80,19 @@ pub fn fold_address(address: &str) -> String {
     let address = address.trim();
     match address.rsplit_once('@') {
         Some((local, domain)) => {
+            let domain = domain.strip_suffix('.').unwrap_or(domain);
             let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase());
-            format!("{}@{domain}", local.to_lowercase())
+            format!("{}@{domain}", unquoted(local).to_lowercase())
         }
         None => address.to_lowercase(),
     }
+}
+
+/// A local part without quotes that it does not need: `"ada"` is `ada` (RFC 5321 section 4.1.2).
+fn unquoted(local: &str) -> &str {
+    let inner = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let is_plain = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    inner.filter(|inner| !inner.is_empty() && inner.chars().all(is_plain)).unwrap_or(local)
 }
 
 /// The part after the `@` of a folded address; empty where there is none.

@@ -41,6 +41,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros).clamp(EARLIEST, LATEST))
     }
 
+    /// How long it is since `earlier`; nothing where that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// Reads RFC 3339, any offset. `None` where it is not a time.
     pub fn parse(text: &str) -> Option<Self> {
         let at: jiff::Timestamp = text.parse().ok()?;

@@ -184,8 +184,9 @@ fn fingerprints_tell_mails_apart() {
     let original = read(&raw);
     let text = original.text.replace('\n', "  \n");
     let copy = format!(
-        "Received: by list\nDate: Mon,  5 Jan 2026 10:00:00 +0100\nFrom: IVAN@Petrov.example\nSubject: [list] x\n\
-         Content-Type: text/plain; charset=utf-8\n\n{text}"
+        "Received: by list\nDate: Mon,  5 Jan 2026 10:00:00 +0100\nFrom: IVAN@Petrov.example\nSubject: [list] {}\n\
+         Content-Type: text/plain; charset=utf-8\n\n{text}",
+        original.subject
     );
     assert_eq!(read(copy.as_bytes()).fingerprint, original.fingerprint);
 }

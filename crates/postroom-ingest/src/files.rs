@@ -94,7 +94,7 @@ mod tests {
     fn described(raw: &str) -> Part {
         let limits = Limits::default();
         let tree = mime::read(raw.as_bytes(), &limits);
-        describe(0, tree.top(), &mut Fingerprint::new("", ""), &limits, |id| id == "shown@x")
+        describe(0, tree.top(), &mut Fingerprint::new("", "", ""), &limits, |id| id == "shown@x")
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! What makes two copies of a mail the same mail: the sender, the date and what
-//! it says, but not the way it took. Copies that came through a list and directly have other
+//! What makes two copies of a mail the same mail: the sender, the date, the matter and what it says, but
+//! not the way it took. Copies that came through a list and directly have other
 //! headers and other encodings; a sender that uses one Message-ID twice says other things.
 
+use postroom_core::threading::subject;
 use sha2::{Digest, Sha256};
 
 /// A fingerprint in the making.
@@ -14,8 +15,9 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Begins with the folded address of the sender and the Date header as written.
-    pub(crate) fn new(from: &str, date: &str) -> Self {
+    /// Begins with the folded address of the sender, the Date header as written, and the subject
+    /// without what lists and programs put before it.
+    pub(crate) fn new(from: &str, date: &str, subject: &str) -> Self {
         let mut whole = Sha256::new();
         whole.update(b"postroom mail 1\0");
         whole.update(from.as_bytes());
@@ -24,6 +26,10 @@ impl Fingerprint {
         for word in date.split_ascii_whitespace() {
             whole.update(word.as_bytes());
             whole.update(b" ");
+        }
+        whole.update(b"\0");
+        for word in subject::base(subject).0.split_whitespace() {
+            whole.update(word.as_bytes());
         }
         whole.update(b"\0");
         let has_date = !date.trim_ascii().is_empty();
@@ -66,7 +72,11 @@ mod tests {
     use super::*;
 
     fn of(from: &str, date: &str, texts: &[&str], files: &[&str]) -> [u8; 32] {
-        let mut print = Fingerprint::new(from, date);
+        about("Parcel 1", from, date, texts, files)
+    }
+
+    fn about(subject: &str, from: &str, date: &str, texts: &[&str], files: &[&str]) -> [u8; 32] {
+        let mut print = Fingerprint::new(from, date, subject);
         for text in texts {
             print.add_text(text);
         }
@@ -83,6 +93,12 @@ mod tests {
     }
 
     #[test]
+    fn what_a_list_puts_before_the_subject_does_not_count() {
+        let of = |subject| about(subject, "a@x.example", "d", &["text"], &[]);
+        assert_eq!(of("Parcel 1"), of("[users] Re:  parcel 1"));
+    }
+
+    #[test]
     fn everything_else_counts() {
         let base = of("a@x.example", "d", &["text"], &["f"]);
         let others = [
@@ -94,6 +110,7 @@ mod tests {
             of("a@x.example", "d", &["te", "xt"], &["f"]),
             of("a@x.example", "d", &[], &["f"]),
             of("a@x.exampled", "", &["text"], &["f"]),
+            about("Parcel 2", "a@x.example", "d", &["text"], &["f"]),
         ];
         for (at, other) in others.iter().enumerate() {
             assert_ne!(base, *other, "{at}");

@@ -56,7 +56,7 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
 
     let sender = mail.sender().map(|a| text::fold_address(&a.email)).unwrap_or_default();
     let date = headers.text("Date").unwrap_or_default();
-    let mut print = Fingerprint::new(&sender, &date);
+    let mut print = Fingerprint::new(&sender, &date, &mail.subject);
     let roles = body::roles(&tree, limits);
     let shown = read_texts(&tree, &roles, limits, &mut mail, &mut print);
     read_files(&tree, &roles, limits, &shown.pictures, &mut mail, &mut print, &mut problems);

@@ -1,5 +1,5 @@
-//! The one place where a mailbox's IMAP server is logged in to, so that every session, for a poll,
-//! for waiting or for comparing, brings what the mailbox logs in with.
+//! The one place where polls and watches log in to a mailbox's IMAP server, so that every session brings
+//! what the mailbox logs in with. Who only looks asks the desk for the same, and tries once.
 
 use postroom_core::desk::Desk;
 use postroom_core::mailbox::{Credential, End};

@@ -329,6 +329,7 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_conversation ON messages (conversation_id, id);
 CREATE INDEX messages_raw ON messages (raw_hash);
+CREATE INDEX messages_fingerprint ON messages (fingerprint);
 
 -- Every Message-ID that is known in a group of mailboxes, seen or only referred to, once for each
 -- conversation that has to do with it; who claimed it first comes first.

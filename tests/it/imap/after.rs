@@ -124,3 +124,20 @@ async fn what_was_not_done_before_the_end_is_done_after_it() {
     assert_eq!(dovecot.stored("support", "Done").len(), 2);
     desk.stop().await;
 }
+
+/// What is to be done to mail later is forgotten where it is to be done no more, not with every edit.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_to_be_deleted_outlives_an_edit_of_something_else() {
+    let dovecot = Dovecot::start();
+    deliver(&dovecot, 0..2);
+    let desk = TestDesk::start_fixed().await;
+    let mailbox = add(&desk, and_then(&dovecot, json!({"type": "delete", "after_days": 2})), sink()).await;
+    sync(&desk, mailbox).await;
+    dovecot.make_folder("support", "More");
+    let path = format!("/api/v1/mailboxes/{mailbox}");
+    desk.http.patch(&path, &json!({"source": {"folders": ["INBOX", "More"]}})).await.expect(200);
+    pass(&desk, days(3)).await;
+    sync(&desk, mailbox).await;
+    assert!(dovecot.stored("support", "INBOX").is_empty());
+    desk.stop().await;
+}

@@ -133,3 +133,25 @@ async fn mail_from_an_inbox_does_not_vanish_among_junk() {
     assert_eq!(list(&desk, "/api/v1/conversations?status=open").await.len(), 0);
     desk.stop().await;
 }
+
+/// "Reply" with another recipient and another subject is how many begin a new mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agents_mail_about_something_else_to_somebody_else_is_another_matter() {
+    let dovecot = Dovecot::start();
+    let desk = TestDesk::start().await;
+    let mailbox = watched(&desk, &dovecot).await;
+    let question = ada("It burns.");
+    deliver(&desk, &dovecot, mailbox, "INBOX", &question).await;
+    let invoice = mail()
+        .from("support@example.org")
+        .to("bob@bree.example")
+        .subject("Your invoice 77")
+        .in_reply_to(&question.id());
+    deliver(&desk, &dovecot, mailbox, "Sent", &invoice).await;
+    let answer = mail().from("bob@bree.example").subject("Re: Your invoice 77").in_reply_to(&invoice.id());
+    deliver(&desk, &dovecot, mailbox, "INBOX", &answer).await;
+    let all = list(&desk, "/api/v1/conversations?sort=id").await;
+    let counts: Vec<i64> = all.iter().map(|conversation| number(&conversation["message_count"])).collect();
+    assert_eq!(counts, [1, 2]);
+    desk.stop().await;
+}

@@ -17,16 +17,15 @@ use crate::state::Api;
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
-use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
 use postroom_core::operations::idempotency::{self, Made, Once};
+use postroom_core::operations::messages;
 use postroom_core::operations::messages::MessageCard;
-use postroom_core::operations::{conversations, messages};
 use postroom_core::signed_link::{LinkPurpose, message_thing};
-use postroom_core::threading::{Decision, SenderClass};
+use postroom_core::threading::Decision;
+use postroom_core::time::Timestamp;
 use serde::Deserialize;
-use std::collections::HashSet;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -190,7 +189,8 @@ async fn get_raw_message(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> A
 /// The mail's HTML, or its text, made harmless: no script, no style, no form; images of other
 /// sites are left out unless asked for, and then those stay that come over https; the header
 /// `X-Dropped-Images` counts what is left out. Pictures that came with the mail are shown by links
-/// that hold for ten minutes. Meant for a frame; a browser can't send a token from there, so
+/// that hold for ten minutes, or as long as the link by which the page was opened, a minute at
+/// least. Meant for a frame; a browser can't send a token from there, so
 /// `POST /messages/{id}/html/link` makes a link that needs none. Needs `conversations:read`, or
 /// such a link.
 #[utoipa::path(tag = "messages", security(("bearer" = []), ("signed_link" = [])), params(Id<MessageId>, HtmlQuery),
@@ -208,7 +208,8 @@ async fn get_message_html(
     let purpose = if remote_images { LinkPurpose::PageWithImages } else { LinkPurpose::Page };
     let proof = Proof { expires: query.expires, signature: query.signature.as_deref() };
     let visitor = signed_link::visitor(&api, caller, purpose, &message_thing(id.0), proof)?;
-    let safe = api.desk.message_html(&visitor, id.0, remote_images, api.links.base()).await?;
+    let until = query.signature.and(query.expires).map(Timestamp::from_seconds);
+    let safe = api.desk.message_html(&visitor, id.0, remote_images, api.links.base(), until).await?;
     let page = format!(
         "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>Message {}</title></head>\n<body>\n{}\n</body></html>\n",
         id.0, safe.html
@@ -267,51 +268,11 @@ fn page_policy(api: &Api, remote_images: bool) -> String {
     responses((status = OK, body = Decision, description = "The decision.")))]
 #[get("/messages/{id}/threading")]
 async fn get_threading(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Answer {
-    let decision = api
-        .desk
-        .read(&caller, move |cx| {
-            let Some(decision) = messages::find(cx, id.0)?.message.threading else { return Ok(None) };
-            seen(cx, decision.into_inner()).map(Some)
-        })
-        .await?;
+    let decision = api.desk.read(&caller, move |cx| messages::decision(cx, id.0)).await?;
     match decision {
         Some(decision) => Ok(HttpResponse::Ok().json(decision)),
         None => Err(Problem::not_found("nothing was decided: this message was written here")),
     }
-}
-
-/// A decision without the conversations that the caller may not know of.
-pub(super) fn seen(cx: &mut Cx<'_>, mut decision: Decision) -> Result<Decision, Error> {
-    let mut others: Vec<ConversationId> =
-        decision.candidates.iter().map(|weighed| weighed.conversation_id).collect();
-    others.extend(decision.conversation_id);
-    others.extend(&decision.also_references);
-    others.extend(&decision.joined);
-    others.extend(decision.moved_from);
-    let mut hidden = HashSet::new();
-    for other in others {
-        match conversations::find(cx, other) {
-            Ok(_) => {}
-            Err(Error::NotFound(_)) => {
-                hidden.insert(other);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    decision.candidates.retain(|weighed| !hidden.contains(&weighed.conversation_id));
-    decision.also_references.retain(|other| !hidden.contains(other));
-    decision.joined.retain(|other| !hidden.contains(other));
-    decision.moved_from = decision.moved_from.filter(|other| !hidden.contains(other));
-    if decision.conversation_id.is_some_and(|other| hidden.contains(&other)) {
-        (decision.conversation_id, decision.key) = (None, None);
-    }
-    if !hidden.is_empty() {
-        // The rule names what was passed over, and what the sender is to it.
-        "decided over conversations that you may not see".clone_into(&mut decision.rule);
-        decision.sender_class = SenderClass::P0;
-        decision.strength = None;
-    }
-    Ok(decision)
 }
 
 /// Read how far a message has got

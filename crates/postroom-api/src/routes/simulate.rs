@@ -5,7 +5,6 @@ use crate::body;
 use crate::extract::Caller;
 use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
-use crate::routes::messages::seen;
 use crate::shapes::simulation::SimulationView;
 use crate::state::Api;
 use actix_web::dev::Payload;
@@ -32,7 +31,8 @@ struct SimulateQuery {
 ///
 /// The mail is read and placed as if it came to the mailbox now, and all of it is taken back:
 /// nothing is kept, nobody is told and nothing is sent. Takes what pushing a mail takes: the right
-/// to answer in the whole mailbox. Needs `conversations:write`.
+/// to answer in the whole mailbox. Needs `conversations:write`; what is there already is
+/// named as far as you may see it, a customer with `customers:read` alone.
 #[utoipa::path(tag = "messages", params(SimulateQuery),
     request_body(content = String, content_type = "message/rfc822", description = "The mail.",
         example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
@@ -53,10 +53,6 @@ async fn simulate_inbound(
     }
     let payload: Payload = payload.into_inner();
     let raw = body::collect(req.headers(), payload, api.desk.settings().mail_bytes).await?;
-    let mut simulation = api.desk.simulate_mail(&caller, query.0.mailbox_id, raw).await?;
-    if let Some(decision) = simulation.decision.take() {
-        let shown = api.desk.read(&caller, move |cx| seen(cx, decision.clone())).await?;
-        simulation.decision = Some(shown);
-    }
+    let simulation = api.desk.simulate_mail(&caller, query.0.mailbox_id, raw).await?;
     Ok(HttpResponse::Ok().json(SimulationView::from(simulation)))
 }

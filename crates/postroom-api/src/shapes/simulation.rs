@@ -16,13 +16,15 @@ use utoipa::ToSchema;
 pub struct SimulationView {
     /// What would become of it.
     pub verdict: Verdict,
-    /// The message that it is already (`duplicate`).
+    /// The message that it is already (`duplicate`); `null` too where you may not see it.
     pub message_id: Option<MessageId>,
-    /// The conversation that it would join; `null` where it would begin one.
+    /// The conversation that it would join; `null` where it would begin one, or join one that you
+    /// may not see (`threading.outcome` tells which).
     pub conversation_id: Option<ConversationId>,
-    /// Whose that conversation is; `null` for a customer who would be made.
+    /// Whose that conversation is; `null` for a customer who would be made, or whom you may not see.
     pub customer_id: Option<CustomerId>,
-    /// The conversation's subject; `null` where it would be put into none.
+    /// The conversation's subject; `null` where it would be put into none, or into one that you may
+    /// not see.
     pub conversation_subject: Option<String>,
     /// Why it would be there, as `GET /messages/{id}/threading` tells it of a message.
     pub threading: Option<Decision>,

@@ -22,6 +22,7 @@ use crate::id::MailboxId;
 use crate::mailbox::{Delivery, Mailbox, Source};
 use crate::store::authorizations::{Authorization, Flow};
 use crate::{Error, store};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// What a mailbox is to be authorized with.
@@ -167,6 +168,31 @@ pub(super) fn what_is_needed(cx: &mut Cx<'_>, mailbox: &Mailbox) -> Result<Optio
     }
     let refusals = store::authorizations::refusals(cx.conn, mailbox.id)?;
     Ok(refusals.into_iter().next().map(|refusal| refusal.error))
+}
+
+/// Which mailboxes [`what_is_needed`] says something of, asked for all at once.
+pub(super) struct Needy {
+    states: HashMap<MailboxId, AuthorizationState>,
+    refused: HashSet<MailboxId>,
+}
+
+/// Looks up who is [`Needy`].
+pub(super) fn needy(cx: &mut Cx<'_>) -> Result<Needy, Error> {
+    let states = store::authorizations::states(cx.conn)?.into_iter().collect();
+    let refused = store::authorizations::refused(cx.conn)?.into_iter().collect();
+    Ok(Needy { states, refused })
+}
+
+impl Needy {
+    /// Whether a mailbox stands still until somebody does something.
+    pub(super) fn needs(&self, mailbox: &Mailbox) -> bool {
+        uses_tokens(mailbox)
+            && (self
+                .states
+                .get(&mailbox.id)
+                .is_none_or(|state| *state == AuthorizationState::NeedsAuthorization)
+                || self.refused.contains(&mailbox.id))
+    }
 }
 
 /// A token is bound to the servers it was given for: where one of them has changed, the

@@ -61,6 +61,12 @@ pub fn find(cx: &mut Cx<'_>, id: CustomerId) -> Result<CustomerCard, Error> {
     visible(cx, id)
 }
 
+/// Whether the caller may read a customer.
+pub(super) fn is_readable(cx: &mut Cx<'_>, id: CustomerId) -> Result<bool, Error> {
+    let access = cx.access().clone();
+    Ok(access.has(Scope::CustomersRead) && store::customers::visible(cx.conn, &access, &[id])?.contains(&id))
+}
+
 fn visible(cx: &mut Cx<'_>, id: CustomerId) -> Result<CustomerCard, Error> {
     let access = cx.access().clone();
     if !store::customers::visible(cx.conn, &access, &[id])?.contains(&id) {

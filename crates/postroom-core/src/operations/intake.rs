@@ -70,6 +70,8 @@ struct Read<'a> {
     own_marks: usize,
     /// It bears a Message-ID and a mark of ours.
     is_echo: bool,
+    /// What it is to the desk: what its folder is, or, in history, what it says itself.
+    role: FolderRole,
 }
 
 /// Takes a batch in. Mails that are in the ledger already are left as they are; the receipts
@@ -144,15 +146,29 @@ fn read<'a>(cx: &Cx<'_>, here: &Circumstances, arrival: &'a Arrival) -> Read<'a>
     let mail = &arrival.mail;
     let own_marks = mail.instance_marks.iter().filter(|mark| signer.is_own_mark(mark)).count();
     let keys = keys::read(mail, &here.own_addresses, signer);
+    let sender = mail.sender().map(|sender| fold_address(&sender.email)).unwrap_or_default();
     let has_own_id = keys.message_id.as_deref().is_some_and(|id| matches!(signer.read(id), Reading::Ours(_)));
     Read {
         class: if own_marks > circles::MARKS { Class::Loop } else { mail.class },
         own_marks,
         is_echo: has_own_id && own_marks > 0,
         keys,
-        sender: mail.sender().map(|sender| fold_address(&sender.email)).unwrap_or_default(),
+        role: role(here, mail, &sender),
+        sender,
         arrival,
         mail,
+    }
+}
+
+/// History is taken in by whoever runs the desk: there a mail from one of us to somebody outside is what
+/// it says it is, an answer, since old mail seldom lies apart by folders.
+fn role(here: &Circumstances, mail: &Mail, sender: &str) -> FolderRole {
+    let is_ours = || here.own_addresses.contains(sender) || here.agent_addresses.contains(sender);
+    let is_history = here.history.is_some() && here.role == FolderRole::Inbox;
+    if is_history && is_ours() && sent::outside_of(here, mail).next().is_some() {
+        FolderRole::Sent
+    } else {
+        here.role
     }
 }
 
@@ -165,12 +181,12 @@ fn take_in(
     is_flood: bool,
 ) -> Result<(), Error> {
     if let Some((message, mut conversation, reason)) = known.same(cx, here, read)? {
-        if here.role == FolderRole::Sent {
+        if read.role == FolderRole::Sent {
             conversation = sent::recognise(cx, here, known, ledger, read, message, conversation)?;
         }
         ledger.duplicate(read.arrival, message, conversation, reason);
         known.keep_bytes(read.arrival, cx.now);
-        if here.role == FolderRole::Inbox {
+        if read.role == FolderRole::Inbox && here.history.is_none() {
             junk::moved_out(cx, known, message, conversation)?;
         }
         return Ok(());
@@ -178,7 +194,7 @@ fn take_in(
     if read.class == Class::Loop && !read.arrival.asked_for {
         return circles::break_off(cx, here, known, ledger, read);
     }
-    if here.role == FolderRole::Sent && sent::outside(here, read).next().is_none() {
+    if read.role == FolderRole::Sent && sent::outside(here, read).next().is_none() {
         ledger.ignore(read.arrival, "an agent's mail to nobody outside");
         return Ok(());
     }
@@ -203,7 +219,7 @@ fn take_in(
     link(cx, &written, &decision, message_id)?;
     known.remember(here, read, &decision, &written, message_id, cx.now);
     ledger.accept(read.arrival, message_id, written.id);
-    effects::tell(cx, here, read, &written, message_id, &decision);
+    effects::tell(cx, read, &written, message_id, &decision);
     reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     known.put(written);
     Ok(())
@@ -221,14 +237,14 @@ fn place(
         mail: read.mail,
         keys: &read.keys,
         sender: &read.sender,
-        from_sent_folder: here.role == FolderRole::Sent,
+        from_sent_folder: read.role == FolderRole::Sent,
         own_addresses: &here.own_addresses,
         agent_addresses: &here.agent_addresses,
         received_at: read.arrival.internal_date.unwrap_or(cx.now).min(cx.now),
         now: here.at(read.arrival, cx.now),
     };
     let mut decision = decide(&arriving, &facts, &here.policy);
-    if here.role == FolderRole::Junk {
+    if read.role == FolderRole::Junk {
         junk::turn_away(cx, known, &mut decision)?;
     }
     Ok(decision)

@@ -3,7 +3,7 @@
 
 use super::intake;
 use super::mailboxes::{find as find_mailbox, visible};
-use super::overtaken;
+use super::{overtaken, sight};
 use crate::access::{Access, Level, Scope};
 use crate::actor::Actor;
 use crate::cx::Cx;
@@ -69,9 +69,13 @@ pub(super) fn feedable(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error>
 fn cards(cx: &mut Cx<'_>, entries: Vec<Entry>) -> Result<Vec<LedgerCard>, Error> {
     let messages: Vec<_> = entries.iter().filter_map(|entry| entry.message_id).collect();
     let of = store::ledger::conversations_of(cx.conn, &messages)?;
-    let card = |entry: Entry| LedgerCard {
-        conversation_id: entry.message_id.and_then(|message| of.get(&message).copied()),
-        entry,
+    // In a group of mailboxes a mail may be in a conversation of another one.
+    let seen = sight::known(cx, &of.values().copied().collect())?;
+    let card = |mut entry: Entry| {
+        let at = entry.message_id.and_then(|message| of.get(&message).copied());
+        let conversation_id = at.filter(|id| seen.contains(id));
+        entry.row.message_id = entry.message_id.filter(|_| conversation_id.is_some());
+        LedgerCard { entry, conversation_id }
     };
     Ok(entries.into_iter().map(card).collect())
 }

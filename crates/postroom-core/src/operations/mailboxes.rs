@@ -10,7 +10,7 @@ use crate::id::MailboxId;
 use crate::mailbox::{
     Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, Source, Strangers, Tally,
 };
-use crate::operations::authorizations::NoLogin;
+use crate::operations::authorizations::{Access, NoLogin};
 use crate::ports::Probe;
 use crate::store::mailboxes::{MailboxValues, PollState};
 use crate::{Error, store};
@@ -282,12 +282,18 @@ fn write(
         paused: after.paused,
         is_configured,
     };
+    let is_elsewhere = !check::is_same_place(&before.source, &after.source);
+    if is_elsewhere {
+        // A poll that is under way reads the old account: what it still finds is nothing of the new.
+        // First of all, as a poll's own writes begin with the lease too.
+        store::leases::revoke(cx.conn, before.id)?;
+    }
     let written = store::mailboxes::update(cx.conn, before, &values, cx.now)?.ok_or_else(overtaken)?;
     let is_forgotten = super::authorizations::forget_for_new_servers(cx, before, &after)?;
-    if before.source != after.source {
+    if is_elsewhere || check::after_ingest(&before.source) != check::after_ingest(&after.source) {
         store::pending::forget_actions(cx.conn, before.id)?;
     }
-    if !check::is_same_place(&before.source, &after.source) {
+    if is_elsewhere {
         // The numbers of another account mean other mails: they must hide none, and nothing that
         // was to be done to mail there may be done here.
         store::ledger::forget_place(cx.conn, before.id, &format!("before version {}: ", written.version))?;
@@ -390,9 +396,10 @@ pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
     let states = store::mailboxes::states(cx.conn)?;
     let stuck = store::pending::stuck(cx.conn)?;
     let mut tally = Tally::default();
+    let needy = super::authorizations::needy(cx)?;
     for mailbox in store::mailboxes::list(cx.conn)? {
         let Some(state) = states.iter().find(|state| state.mailbox_id == mailbox.id) else { continue };
-        let needs_somebody = super::authorizations::what_is_needed(cx, &mailbox)?.is_some();
+        let needs_somebody = needy.needs(&mailbox);
         *match word(&mailbox, state, needs_somebody, stuck.contains(&mailbox.id)) {
             MailboxState::New => &mut tally.new,
             MailboxState::Ok => &mut tally.ok,
@@ -476,19 +483,29 @@ impl Desk {
                 connection(cx, id)
             })
             .await?;
-        let prober = self.ports().prober.clone();
+        let (desk, prober) = (self.clone(), self.ports().prober.clone());
         let (source, delivery) =
             (self.access(&found, End::Source, None).await, self.access(&found, End::Delivery, None).await);
         let probed = tokio::task::spawn_blocking(move || {
             let no_login = |error: NoLogin| Probe { ok: false, detail: error.to_string() };
-            let source = source.map_or_else(no_login, |access| {
-                prober.source(&found.mailbox.source, access.credential.as_ref())
-            });
-            let delivery = delivery.map_or_else(no_login, |access| {
-                prober.delivery(&found.mailbox.delivery, access.credential.as_ref())
-            });
-            (source, delivery)
+            let probe = |end, access: Result<Access, NoLogin>| match access {
+                Err(error) => Ok(no_login(error)),
+                Ok(Access { credential, on_trial }) => {
+                    let probe = match end {
+                        End::Source => prober.source(&found.mailbox.source, credential.as_ref()),
+                        End::Delivery => prober.delivery(&found.mailbox.delivery, credential.as_ref()),
+                    };
+                    if on_trial && probe.ok {
+                        // It is no longer left alone.
+                        desk.login_accepted_here(id, end)?;
+                    }
+                    Ok::<_, Error>(probe)
+                }
+            };
+            Ok((probe(End::Source, source)?, probe(End::Delivery, delivery)?))
         });
-        probed.await.map_err(|_| Error::Store { doing: "trying a mailbox", source: store::StoreError::Died })
+        probed
+            .await
+            .map_err(|_| Error::Store { doing: "trying a mailbox", source: store::StoreError::Died })?
     }
 }

@@ -1,7 +1,7 @@
 //! Messages: read, answered, noted, filed.
 
 use super::conversations::{about, changeable, save, set_status, visible};
-use super::require_version;
+use super::{require_version, sight};
 use crate::access::Scope;
 use crate::actor::{Actor, ActorType};
 use crate::conversation::{Conversation, Status, WaitingOn};
@@ -19,12 +19,17 @@ use crate::signed_link::{self, LONGEST_TTL, LinkPurpose, SignedLink};
 use crate::store::messages::NewMessage as Row;
 use crate::store::types::Json;
 use crate::text::TEXT_BYTES;
+use crate::threading::Decision;
+use crate::time::Timestamp;
 use crate::{Error, store};
 use std::collections::HashMap;
 use std::time::Duration;
 
 pub mod reparse;
 mod reply;
+
+/// A page that is opened in its link's last second has this long to load its pictures.
+const PICTURES_LOAD: Duration = Duration::from_mins(1);
 
 /// A message with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +108,15 @@ pub fn list(
 pub fn find(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     find_visible(cx, id)
+}
+
+/// Why a message is where it is, as far as the caller may know. `None`: nothing was decided, it was
+/// written here.
+pub fn decision(cx: &mut Cx<'_>, id: MessageId) -> Result<Option<Decision>, Error> {
+    let Some(decision) = find(cx, id)?.message.threading else { return Ok(None) };
+    let decision = decision.into_inner();
+    let seen = sight::known(cx, &sight::named(&decision))?;
+    Ok(Some(sight::without_hidden(decision, &seen)))
 }
 
 /// A message that the caller wrote before, as it is now. It takes the scope that writing it took,
@@ -279,12 +293,7 @@ fn author(actor: &Actor) -> (AuthorType, Option<i64>) {
 }
 
 /// A row with everything that a message written here has in common.
-fn row<'a>(
-    conversation: &'a Conversation,
-    kind: MessageKind,
-    text: &'a str,
-    now: crate::time::Timestamp,
-) -> Row<'a> {
+fn row<'a>(conversation: &'a Conversation, kind: MessageKind, text: &'a str, now: Timestamp) -> Row<'a> {
     Row {
         conversation_id: conversation.id,
         mailbox_id: conversation.mailbox_id,
@@ -359,16 +368,18 @@ impl Desk {
     }
 
     /// A message as HTML that may be shown. Remote images are dropped unless asked for; pictures
-    /// that came with it get signed links under `base`.
+    /// that came with it get signed links under `base`, which end with the link that the page itself
+    /// was opened by, if one was (`until`).
     pub async fn message_html(
         &self,
         actor: &Actor,
         id: MessageId,
         remote_images: bool,
         base: &str,
+        until: Option<Timestamp>,
     ) -> Result<SafeHtml, Error> {
         let card = self.read(actor, move |cx| find(cx, id)).await?;
-        let how = ShowHtml { remote_images, pictures: self.pictures(&card.attachments, base) };
+        let how = ShowHtml { remote_images, pictures: self.pictures(&card.attachments, base, until) };
         let raw = match (&card.message.raw_hash, card.message.has_html) {
             (Some(hash), true) => Some(self.load(hash.clone()).await?),
             _ => None,
@@ -386,8 +397,15 @@ impl Desk {
 
     /// Links by Content-ID to files that may be pictures inside the text; what a file truly is
     /// shows when it is asked for.
-    fn pictures(&self, files: &[Attachment], base: &str) -> HashMap<String, String> {
-        let (now, lives) = (self.now(), Duration::from_secs(u64::from(LONGEST_TTL)));
+    fn pictures(
+        &self,
+        files: &[Attachment],
+        base: &str,
+        until: Option<Timestamp>,
+    ) -> HashMap<String, String> {
+        let (now, longest) = (self.now(), Duration::from_secs(u64::from(LONGEST_TTL)));
+        let left = until.map_or(longest, |until| until.since(now));
+        let lives = left.clamp(PICTURES_LOAD, longest);
         let link = |file: &Attachment| {
             let link = signed_link::to_file(self.keys(), &file.id, LinkPurpose::Inline, now, lives);
             format!("{base}{}", link.path)
@@ -404,7 +422,7 @@ impl Desk {
         ttl: u32,
     ) -> Result<(SignedLink, SafeHtml), Error> {
         let lives = signed_link::lifetime(ttl)?;
-        let safe = self.message_html(actor, id, remote_images, "").await?;
+        let safe = self.message_html(actor, id, remote_images, "", None).await?;
         Ok((signed_link::to_page(self.keys(), id, remote_images, self.now(), lives), safe))
     }
 

@@ -26,6 +26,7 @@ pub mod outbox;
 pub mod reconcile;
 pub mod restoring;
 pub mod room;
+mod sight;
 pub mod tags;
 pub mod teams;
 pub mod tokens;

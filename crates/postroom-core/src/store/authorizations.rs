@@ -96,6 +96,17 @@ pub fn find(conn: &mut Conn, id: MailboxId) -> Result<Option<Authorization>, Sto
     Ok(row.first(conn).optional()?)
 }
 
+/// How every authorization stands.
+pub fn states(conn: &mut Conn) -> Result<Vec<(MailboxId, AuthorizationState)>, StoreError> {
+    let columns = (mailbox_authorizations::mailbox_id, mailbox_authorizations::state);
+    Ok(mailbox_authorizations::table.select(columns).load(conn)?)
+}
+
+/// The mailboxes with a login that was refused.
+pub fn refused(conn: &mut Conn) -> Result<Vec<MailboxId>, StoreError> {
+    Ok(login_refusals::table.select(login_refusals::mailbox_id).distinct().load(conn)?)
+}
+
 /// Puts a first authorization in place.
 pub fn insert(conn: &mut Conn, new: &Authorization) -> Result<(), StoreError> {
     diesel::insert_into(mailbox_authorizations::table).values(new).execute(conn)?;

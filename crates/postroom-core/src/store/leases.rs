@@ -87,6 +87,18 @@ pub fn release(conn: &mut Conn, mailbox: MailboxId, owner: &str, fence: i64) -> 
     Ok(())
 }
 
+/// Takes a mailbox away from whoever has it: what they still write under their fence counts no more.
+pub fn revoke(conn: &mut Conn, mailbox: MailboxId) -> Result<(), StoreError> {
+    diesel::update(leases::table.find(mailbox))
+        .set((
+            leases::owner.eq(None::<&str>),
+            leases::fence.eq(leases::fence + 1),
+            leases::expires_at.eq(0_i64),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Gives every mailbox back, whoever has it.
 pub fn release_all(conn: &mut Conn) -> Result<(), StoreError> {
     diesel::update(leases::table.filter(leases::owner.is_not_null()))

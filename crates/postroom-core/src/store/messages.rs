@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{attachments, messages};
 use crate::store::types::Json;
-use crate::threading::identity::Known;
+use crate::text::fold_address;
 use crate::threading::{Decision, Flag};
 use crate::time::Timestamp;
 use diesel::prelude::*;
@@ -101,12 +101,13 @@ pub fn set_raw(
     Ok(())
 }
 
-/// Writes what is to be shown beside a message.
-pub fn set_flags(conn: &mut Conn, id: MessageId, flags: Vec<Flag>) -> Result<(), StoreError> {
-    diesel::update(messages::table.find(id))
-        .set((messages::flags.eq(Json::new(flags)), messages::version.eq(messages::version + 1)))
+/// Writes what is to be shown beside a message. `false`: somebody else changed it first.
+pub fn set_flags(conn: &mut Conn, before: &Message, flags: Vec<Flag>) -> Result<bool, StoreError> {
+    let same = messages::table.find(before.id).filter(messages::version.eq(before.version));
+    let changed = diesel::update(same)
+        .set((messages::flags.eq(Json::new(flags)), messages::version.eq(before.version + 1)))
         .execute(conn)?;
-    Ok(())
+    Ok(changed == 1)
 }
 
 /// One message. Whether it may be seen is asked of its conversation.
@@ -162,19 +163,23 @@ pub fn outgoing_of(conn: &mut Conn, ids: &[MessageId]) -> Result<HashSet<Message
     Ok(found.into_iter().collect())
 }
 
-/// The newest message of these kinds in a conversation.
-pub fn last_of_kind(
+/// A mail that came in, and who wrote it.
+pub type Written = (MessageId, Option<Json<Address>>);
+
+/// The mails that came into a conversation, the newest first by their own time, at most `limit`: which,
+/// and who wrote them.
+pub fn recent_inbound(
     conn: &mut Conn,
     conversation: ConversationId,
-    kinds: &[MessageKind],
-) -> Result<Option<Message>, StoreError> {
+    limit: i64,
+) -> Result<Vec<Written>, StoreError> {
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
-        .filter(messages::kind.eq_any(kinds))
-        .order(messages::id.desc())
-        .select(Message::as_select())
-        .first(conn)
-        .optional()?)
+        .filter(messages::kind.eq(MessageKind::Inbound))
+        .order((messages::received_at.desc(), messages::id.desc()))
+        .limit(limit)
+        .select((messages::id, messages::sender))
+        .load(conn)?)
 }
 
 /// The Message-IDs of a conversation's mails, newest first, at most `limit`.
@@ -204,14 +209,52 @@ pub fn first_id(conn: &mut Conn, conversation: ConversationId) -> Result<Option<
         .optional()?)
 }
 
-/// What sameness is judged by.
-pub fn sameness(conn: &mut Conn, id: MessageId) -> Result<Option<Known>, StoreError> {
-    let row: Option<(Option<Vec<u8>>, Option<String>)> = messages::table
-        .find(id)
-        .select((messages::fingerprint, messages::raw_hash))
-        .first(conn)
-        .optional()?;
-    Ok(row.map(|(fingerprint, raw_hash)| Known { fingerprint, raw_hash }))
+/// Who wrote the mail that came into these conversations: folded addresses, an empty one for nobody.
+pub fn writers(
+    conn: &mut Conn,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, HashSet<String>>, StoreError> {
+    let rows: Vec<(ConversationId, Option<Json<Address>>)> = messages::table
+        .filter(messages::conversation_id.eq_any(conversations))
+        .filter(messages::kind.eq(MessageKind::Inbound))
+        .select((messages::conversation_id, messages::sender))
+        .distinct()
+        .load(conn)?;
+    let mut writers: HashMap<ConversationId, HashSet<String>> =
+        conversations.iter().map(|id| (*id, HashSet::new())).collect();
+    for (conversation, sender) in rows {
+        let folded = sender.map(|sender| fold_address(&sender.email)).unwrap_or_default();
+        writers.entry(conversation).or_default().insert(folded);
+    }
+    Ok(writers)
+}
+
+/// A message that says the same as another mail: its Message-ID, which one it is, and where.
+pub type Alike = (String, MessageId, ConversationId);
+
+/// Messages with these fingerprints in these mailboxes, the oldest first.
+pub fn find_by_fingerprint(
+    conn: &mut Conn,
+    fingerprints: &[&[u8]],
+    mailboxes: &[MailboxId],
+) -> Result<HashMap<Vec<u8>, Vec<Alike>>, StoreError> {
+    let rows: Vec<(Vec<u8>, Option<String>, MessageId, ConversationId)> = messages::table
+        .filter(messages::fingerprint.assume_not_null().eq_any(fingerprints))
+        .filter(messages::mailbox_id.eq_any(mailboxes))
+        .order(messages::id.asc())
+        .select((
+            messages::fingerprint.assume_not_null(),
+            messages::internet_message_id,
+            messages::id,
+            messages::conversation_id,
+        ))
+        .load(conn)?;
+    let mut found: HashMap<Vec<u8>, Vec<Alike>> = HashMap::new();
+    for (fingerprint, id, message, conversation) in rows {
+        let alike = id.map(|id| (id, message, conversation));
+        found.entry(fingerprint).or_default().extend(alike);
+    }
+    Ok(found)
 }
 
 /// Messages with exactly these raw bytes in these mailboxes, the oldest of each.
@@ -377,10 +420,9 @@ pub fn set_attachments(conn: &mut Conn, message: MessageId, files: &[Attachment]
 
 /// Keeps files.
 pub fn insert_attachments(conn: &mut Conn, new: &[Attachment]) -> Result<(), StoreError> {
-    if new.is_empty() {
-        return Ok(());
+    for new in new.chunks(1_000) {
+        each_backend!(conn => diesel::insert_into(attachments::table).values(new).execute(conn))?;
     }
-    each_backend!(conn => diesel::insert_into(attachments::table).values(new).execute(conn))?;
     Ok(())
 }
 

@@ -215,8 +215,16 @@ impl<'a> Weighing<'a> {
                     && subject::base(&candidate.subject).0 == keys.base_subject
             })
         });
+        // Whoever else named the sender as theirs to answer (Reply-To, X-Original-From) began a
+        // conversation that the sender knows nothing of.
+        let has_written = |id: &ConversationId| {
+            self.facts.writers.get(id).is_some_and(|writers| {
+                writers.contains(self.arriving.sender) || !writers.is_disjoint(&self.policy.relay_addresses)
+            })
+        };
         if let (Some(id), None) = (equal.next(), equal.next())
             && self.facts.conversations.get(id).is_some_and(|candidate| self.is_active(candidate))
+            && has_written(id)
         {
             self.look(*id, Strength::E, keys.base_subject.as_str());
         }
@@ -281,8 +289,15 @@ impl<'a> Weighing<'a> {
         if strength >= Strength::C && is_automatic {
             return Verdict::Pass("automatic mail");
         }
-        if is_agent && gate::is_guess(strength) && !self.is_to_participant(candidate) {
-            return Verdict::Pass("an agent's mail to somebody else");
+        if is_agent && !self.is_to_participant(candidate) {
+            if gate::is_guess(strength) {
+                return Verdict::Pass("an agent's mail to somebody else");
+            }
+            // "Reply" is how many begin a new mail: another matter, to somebody else.
+            let is_same_matter = subject::base(&candidate.subject).0 == self.arriving.keys.base_subject;
+            if !is_same_matter && !self.arriving.keys.is_forward {
+                return Verdict::Link;
+            }
         }
         // Whoever could not deliver our mail is a stranger, and must be able to say so.
         let is_ours = strength == Strength::A || self.facts.ids_of_ours.contains(key);

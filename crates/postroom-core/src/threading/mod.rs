@@ -198,6 +198,9 @@ pub struct Facts {
     /// Those of `conversations` in which nobody but mail has done anything: no answer, no note, no
     /// assignment, no status, no tag. Only told where a mail's ids reach several.
     pub untouched: HashSet<ConversationId>,
+    /// Who wrote the mail in those of `conversations` where that matters: where there are several, and
+    /// where the sender is the customer. Folded.
+    pub writers: HashMap<ConversationId, HashSet<String>>,
     /// Those of `ids` that name a mail which left from here, under whatever name: a bounce, a
     /// receipt or a complaint about one is let in whoever sends it. Sealed ids need not be here.
     pub ids_of_ours: HashSet<String>,

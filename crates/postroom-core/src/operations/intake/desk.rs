@@ -1,12 +1,13 @@
 //! How a batch is handed in: whole, then mail by mail, then without the one that can't be.
 
 use super::{quarantine, receive};
-use crate::access::{Level, Scope};
 use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::id::MailboxId;
 use crate::intake::{Arrival, Batch, Receipt, Verdict};
 use crate::mailbox::{FolderRole, Mailbox};
+use crate::operations::ledger::feedable;
+use crate::operations::sight;
 use crate::ports::ReadContext;
 use crate::{Error, store};
 
@@ -34,7 +35,7 @@ impl Desk {
         tracing::warn!(mailbox = %batch.mailbox_id, error = ?failed, "a batch failed; trying its mails one by one");
         let mut receipts = Vec::with_capacity(batch.arrivals.len());
         for arrival in &batch.arrivals {
-            let single = Batch { arrivals: vec![arrival.clone()], ..batch.clone() };
+            let single = batch.of_one(arrival);
             match self.receive_once(&single) {
                 Ok(mut one) => receipts.append(&mut one),
                 Err(error) if is_stores(&error) => return Err(error),
@@ -66,18 +67,7 @@ impl Desk {
 
     /// The mailbox that a caller may push this mail into.
     pub(super) async fn open_to(&self, actor: &Actor, id: MailboxId, raw: &[u8]) -> Result<Mailbox, Error> {
-        let mailbox = self
-            .read(actor, move |cx| {
-                cx.access().require(Scope::ConversationsWrite)?;
-                let mailbox = super::super::mailboxes::visible(cx, id)?;
-                if cx.access().whole_mailbox_level(id) < Some(Level::Reply) {
-                    return Err(Error::Forbidden(
-                        "pushing mail takes the right to answer in the whole mailbox",
-                    ));
-                }
-                Ok(mailbox)
-            })
-            .await?;
+        let mailbox = self.read(actor, move |cx| feedable(cx, id)).await?;
         if raw.len() > self.settings().mail_bytes {
             return Err(Error::TooLarge(format!("a mail has at most {} bytes", self.settings().mail_bytes)));
         }
@@ -87,10 +77,10 @@ impl Desk {
         Ok(mailbox)
     }
 
-    /// Takes one mail that a gateway pushes into a mailbox.
+    /// Takes one mail that a gateway pushes into a mailbox. The receipt names what the caller may know.
     pub async fn push_mail(&self, actor: &Actor, id: MailboxId, raw: Vec<u8>) -> Result<Receipt, Error> {
         let mailbox = self.open_to(actor, id, &raw).await?;
-        let desk = self.clone();
+        let (desk, actor) = (self.clone(), actor.clone());
         crate::desk::off_thread(move || {
             let context = ReadContext { trusted_authserv_ids: mailbox.trusted_authserv_ids };
             let kept = desk.keep_here(&raw)?;
@@ -114,7 +104,13 @@ impl Desk {
                 history: None,
                 arrivals: vec![arrival],
             };
-            desk.receive_here(&batch)?.pop().ok_or(Error::NotFound("receipt"))
+            let mut receipt = desk.receive_here(&batch)?.pop().ok_or(Error::NotFound("receipt"))?;
+            // In a group of mailboxes it may be in a conversation of another one.
+            let named = receipt.conversation_id.into_iter().collect();
+            if desk.read_here(&actor, |cx| sight::known(cx, &named))?.is_empty() {
+                (receipt.message_id, receipt.conversation_id) = (None, None);
+            }
+            Ok(receipt)
         })
         .await
     }

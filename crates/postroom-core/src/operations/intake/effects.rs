@@ -67,10 +67,13 @@ pub(super) fn touch(
     let mut after = before.clone();
     let received = read.arrival.internal_date.unwrap_or(cx.now).min(cx.now);
     after.message_count += 1;
-    after.last_message_id = Some(message);
+    // History belongs between what is there.
+    if here.history.is_none() || is_new || received >= before.last_message_at {
+        after.last_message_id = Some(message);
+    }
     after.last_message_at = before.last_message_at.max(received);
     let is_lost = report.is_some_and(Report::is_lost);
-    let wanted = match effect(here.role, read.class, read.mail, is_lost) {
+    let wanted = match effect(read.role, read.class, read.mail, is_lost) {
         _ if here.history.is_some() => {
             // It was closed when the last of its mails had been dealt with.
             after.closed_at = before.closed_at.map(|closed_at| closed_at.max(received));
@@ -98,7 +101,6 @@ pub(super) fn touch(
 /// Tells that a mail is here. `quiet` in it says that nothing automatic may follow.
 pub(super) fn tell(
     cx: &mut Cx<'_>,
-    here: &Circumstances,
     read: &Read<'_>,
     conversation: &Conversation,
     message: MessageId,
@@ -106,8 +108,8 @@ pub(super) fn tell(
 ) {
     let about = About { message_id: Some(message), ..about(conversation) };
     let is_quiet =
-        here.role != FolderRole::Inbox || read.arrival.is_history || decision.flags.contains(&Flag::Flood);
-    let mut event = if here.role == FolderRole::Sent {
+        read.role != FolderRole::Inbox || read.arrival.is_history || decision.flags.contains(&Flag::Flood);
+    let mut event = if read.role == FolderRole::Sent {
         NewEvent::new(EventType::MessageSent, about).with("folder", "sent")
     } else {
         let name = read.mail.sender().and_then(|sender| sender.name.clone());

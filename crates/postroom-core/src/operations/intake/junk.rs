@@ -39,7 +39,9 @@ pub(super) fn moved_out(
         return Ok(());
     }
     let flags: Vec<Flag> = found.flags.iter().copied().filter(|flag| *flag != Flag::Junk).collect();
-    store::messages::set_flags(cx.conn, message, flags)?;
+    if !store::messages::set_flags(cx.conn, &found, flags)? {
+        return Err(crate::operations::overtaken());
+    }
     let mut after = before.clone();
     set_status(&mut after, Status::Open, cx.now);
     let written = store::conversations::update(cx.conn, &before, &after, cx.now)?

@@ -15,7 +15,7 @@ use crate::operations::transfers;
 use crate::store::blobs::Blob;
 use crate::store::threads::KnownId;
 use crate::text::fold_address;
-use crate::threading::identity::{self, Sameness, identify};
+use crate::threading::identity;
 use crate::threading::keys::Keys;
 use crate::threading::{Decision, Flag, IdKind};
 use crate::time::Timestamp;
@@ -38,11 +38,14 @@ pub(super) struct Known {
     /// By id; who claimed it first first.
     ids: HashMap<String, Vec<KnownId>>,
     raws: HashMap<String, (MessageId, ConversationId)>,
-    fingerprints: HashMap<MessageId, identity::Known>,
+    /// What says the same, by fingerprint: an id alone does not tell, since many a sender uses one
+    /// for all its mails.
+    fingerprints: HashMap<Vec<u8>, Vec<store::messages::Alike>>,
     customers: HashMap<String, CustomerId>,
     conversations: HashMap<ConversationId, Conversation>,
     people: People,
     new_ids: Vec<KnownId>,
+    displaced: Vec<KnownId>,
     embodied: Vec<KnownId>,
     blobs: Vec<Blob>,
     attachments: Vec<Attachment>,
@@ -56,6 +59,12 @@ impl Known {
         let ids = store::threads::known_ids(cx.conn, &here.mailbox.group, &named)?;
         let hashes: Vec<&str> = mails.iter().map(|read| read.arrival.raw.hash.as_str()).collect();
         let raws = store::messages::find_by_raw(cx.conn, &hashes, &here.group)?;
+        let fingerprints: Vec<&[u8]> = mails
+            .iter()
+            .map(|read| read.mail.fingerprint.as_slice())
+            .filter(|fingerprint| identity::tells(fingerprint))
+            .collect();
+        let fingerprints = store::messages::find_by_fingerprint(cx.conn, &fingerprints, &here.group)?;
         let mut wanted: HashSet<ConversationId> =
             mails.iter().flat_map(|read| read.keys.conversations()).collect();
         wanted.extend(ids.iter().map(|id| id.conversation_id));
@@ -66,11 +75,12 @@ impl Known {
         let mut known = Self {
             ids: by_id,
             raws,
-            fingerprints: HashMap::new(),
+            fingerprints,
             customers: HashMap::new(),
             conversations: HashMap::new(),
             people: People::default(),
             new_ids: Vec::new(),
+            displaced: Vec::new(),
             embodied: Vec::new(),
             blobs: Vec::new(),
             attachments: Vec::new(),
@@ -91,7 +101,7 @@ impl Known {
         if let Some((message, conversation)) = self.raws.get(&read.arrival.raw.hash) {
             return Ok(Some((*message, self.at(*conversation), "the same bytes are here already")));
         }
-        if here.role == FolderRole::Sent
+        if read.role == FolderRole::Sent
             && let Some((message, conversation)) = super::sent::copy_of(cx, self, read)?
         {
             self.learn_names(here, read, message, conversation, cx.now);
@@ -99,25 +109,18 @@ impl Known {
         }
         let Some(id) = &read.keys.message_id else { return Ok(None) };
         let is_echo = read.is_echo && here.own_addresses.contains(&read.sender);
-        for (message, conversation) in self.bearers(id) {
-            if is_echo && store::messages::outgoing_of(cx.conn, &[message])?.contains(&message) {
+        if is_echo {
+            let bearers = self.bearers(id);
+            let messages: Vec<MessageId> = bearers.iter().map(|(message, _)| *message).collect();
+            let ours = store::messages::outgoing_of(cx.conn, &messages)?;
+            if let Some((message, conversation)) = bearers.into_iter().find(|(m, _)| ours.contains(m)) {
                 // A list may have changed its text; its mark, its id and its sender are ours.
                 return Ok(Some((message, conversation, "our own mail came back")));
             }
-            let known = self.sameness(cx, message)?;
-            let hash = &read.arrival.raw.hash;
-            if identify(known.as_ref(), &read.mail.fingerprint, hash) == Sameness::Same {
-                return Ok(Some((message, conversation, "the same mail is here already")));
-            }
         }
-        Ok(None)
-    }
-
-    fn sameness(&mut self, cx: &mut Cx<'_>, message: MessageId) -> Result<Option<identity::Known>, Error> {
-        if let Some(known) = self.fingerprints.get(&message) {
-            return Ok(Some(known.clone()));
-        }
-        Ok(store::messages::sameness(cx.conn, message)?)
+        let alike = self.fingerprints.get(read.mail.fingerprint.as_slice()).into_iter().flatten();
+        let same = alike.clone().find(|(known, _, _)| known == id);
+        Ok(same.map(|(_, message, at)| (*message, self.at(*at), "the same mail is here already")))
     }
 
     /// A provider gave a mail of ours another name: who answers it will use that one.
@@ -312,16 +315,15 @@ impl Known {
         now: Timestamp,
     ) {
         self.raws.insert(read.arrival.raw.hash.clone(), (message, conversation.id));
-        let known = identity::Known {
-            fingerprint: Some(read.mail.fingerprint.to_vec()),
-            raw_hash: Some(read.arrival.raw.hash.clone()),
-        };
-        self.fingerprints.insert(message, known);
+        if let Some(id) = read.keys.message_id.clone().filter(|_| identity::tells(&read.mail.fingerprint)) {
+            let alike = self.fingerprints.entry(read.mail.fingerprint.to_vec()).or_default();
+            alike.push((id, message, conversation.id));
+        }
         let suspicious = decision.flags.contains(&Flag::Suspicious);
         for (name, kind) in read.keys.names() {
             // An absence notice may come before the mail it answers; it must not own that mail. Nor
             // may junk.
-            let is_apart = read.class.is_automatic() || here.role == FolderRole::Junk;
+            let is_apart = read.class.is_automatic() || read.role == FolderRole::Junk;
             if kind == IdKind::Ghost && is_apart {
                 continue;
             }
@@ -350,6 +352,15 @@ impl Known {
         let own = claims.iter().position(|known| merged(&self.conversations, known.conversation_id) == at);
         match own {
             None if claims.len() < CLAIMS => {
+                self.new_ids.push(id.clone());
+                claims.push(id);
+            }
+            None if id.kind != IdKind::Ghost => {
+                // What has come counts for more than what was only named, by however many.
+                let Some(last) = claims.iter().rposition(|known| known.kind == IdKind::Ghost) else { return };
+                let ghost = claims.remove(last);
+                self.new_ids.retain(|new| *new != ghost);
+                self.displaced.push(ghost);
                 self.new_ids.push(id.clone());
                 claims.push(id);
             }
@@ -407,6 +418,9 @@ impl Known {
     }
 
     fn write_ids(&mut self, cx: &mut Cx<'_>) -> Result<(), Error> {
+        for ghost in std::mem::take(&mut self.displaced) {
+            store::threads::delete_id(cx.conn, &ghost)?;
+        }
         store::threads::insert_ids(cx.conn, &std::mem::take(&mut self.new_ids))?;
         for id in std::mem::take(&mut self.embodied) {
             store::threads::embody(cx.conn, &id)?;

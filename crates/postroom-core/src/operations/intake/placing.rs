@@ -25,12 +25,12 @@ pub(super) fn begin(
     known: &mut Known,
     read: &Read<'_>,
 ) -> Result<Conversation, Error> {
-    let customer = match here.role {
+    let customer = match read.role {
         FolderRole::Sent => sent::outside(here, read).next().cloned(),
         _ => customer_address(read.mail, &here.policy, &here.own_addresses),
     };
     let customer_id = known.customer(cx, customer.as_ref())?;
-    let (mut status, mut waiting_on) = effects::beginning(here.role, read.class, read.mail);
+    let (mut status, mut waiting_on) = effects::beginning(read.role, read.class, read.mail);
     if here.history.is_some_and(|history| !history.open) && status != Status::Spam {
         (status, waiting_on) = (Status::Closed, None);
     }
@@ -78,7 +78,7 @@ pub(super) fn author(
     known: &mut Known,
     read: &Read<'_>,
 ) -> Result<Author, Error> {
-    if here.role == FolderRole::Sent {
+    if read.role == FolderRole::Sent {
         let agent = store::people::find_agent_by_email(cx.conn, &read.sender)?;
         return Ok(match agent {
             Some(agent) => Author { kind: AuthorType::Agent, id: Some(agent.id.0), name: Some(agent.name) },
@@ -115,7 +115,7 @@ pub(super) fn keep_message(
     let row = NewMessage {
         conversation_id: conversation.id,
         mailbox_id: here.mailbox.id,
-        kind: if here.role == FolderRole::Sent { sent::kind(read) } else { MessageKind::Inbound },
+        kind: if read.role == FolderRole::Sent { sent::kind(read) } else { MessageKind::Inbound },
         class: read.class,
         author_type: author.kind,
         author_id: author.id,
@@ -156,7 +156,7 @@ pub(super) fn add_participants(
     conversation: &Conversation,
     decision: &Decision,
 ) {
-    if here.role == FolderRole::Sent {
+    if read.role == FolderRole::Sent {
         for address in sent::outside(here, read).take(100) {
             let email = fold_address(&address.email);
             known.people().join(conversation.id, email, ParticipantClass::Invited);

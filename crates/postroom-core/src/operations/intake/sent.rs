@@ -4,7 +4,7 @@
 use super::{Circumstances, Known, Ledger, Read, effects, place, placing};
 use crate::cx::Cx;
 use crate::id::{ConversationId, MessageId};
-use crate::mail::{Address, Class};
+use crate::mail::{Address, Class, Mail};
 use crate::message::MessageKind;
 use crate::own_id::OwnId;
 use crate::store::messages::Recognised;
@@ -15,7 +15,12 @@ use crate::{Error, store};
 
 /// Whom it went to besides ourselves, in order.
 pub(super) fn outside<'a>(here: &'a Circumstances, read: &'a Read<'_>) -> impl Iterator<Item = &'a Address> {
-    read.mail.to.iter().chain(&read.mail.cc).filter(|address| {
+    outside_of(here, read.mail)
+}
+
+/// [`outside`] of a mail that is only being read.
+pub(super) fn outside_of<'a>(here: &'a Circumstances, mail: &'a Mail) -> impl Iterator<Item = &'a Address> {
+    mail.to.iter().chain(&mail.cc).filter(|address| {
         let folded = fold_address(&address.email);
         address_fault(&folded).is_none()
             && !here.own_addresses.contains(&folded)
@@ -105,6 +110,6 @@ pub(super) fn recognise(
     known.people().begin(&alone);
     let into = known.join(cx, ledger, into, &[at])?;
     placing::add_participants(here, known, read, &into, &decision);
-    effects::tell(cx, here, read, &into, id, &decision);
+    effects::tell(cx, read, &into, id, &decision);
     Ok(into.id)
 }

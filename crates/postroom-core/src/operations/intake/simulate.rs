@@ -9,10 +9,12 @@ use crate::id::{ConversationId, CustomerId, MailboxId, MessageId};
 use crate::intake::{Arrival, Batch, Verdict};
 use crate::mail::{Class, Mail};
 use crate::mailbox::FolderRole;
+use crate::operations::{customers, sight};
 use crate::ports::ReadContext;
 use crate::store::types::Json;
 use crate::threading::Decision;
 use crate::{Error, store};
+use std::collections::HashSet;
 
 /// Something that would be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,30 @@ pub struct Simulation {
     pub events: Vec<WouldTell>,
 }
 
+impl Simulation {
+    /// What the caller may know of it. What the mail itself says is its own.
+    fn seen(mut self, cx: &mut Cx<'_>) -> Result<Self, Error> {
+        let mut named: HashSet<ConversationId> = self.decision.as_ref().map(sight::named).unwrap_or_default();
+        named.extend(self.conversation_id);
+        named.extend(self.events.iter().filter_map(|event| event.conversation_id));
+        let seen = sight::known(cx, &named)?;
+        if self.conversation_id.is_some_and(|id| !seen.contains(&id)) {
+            (self.message_id, self.conversation_id) = (None, None);
+            (self.customer_id, self.conversation_subject) = (None, None);
+        }
+        if let Some(customer) = self.customer_id
+            && !customers::is_readable(cx, customer)?
+        {
+            self.customer_id = None;
+        }
+        for event in &mut self.events {
+            event.conversation_id = event.conversation_id.filter(|id| seen.contains(id));
+        }
+        self.decision = self.decision.map(|decision| sight::without_hidden(decision, &seen));
+        Ok(self)
+    }
+}
+
 impl Desk {
     /// Tries what would become of a mail. Nothing of it is kept and nothing is sent. Takes what
     /// pushing the mail takes.
@@ -56,7 +82,7 @@ impl Desk {
         raw: Vec<u8>,
     ) -> Result<Simulation, Error> {
         let mailbox = self.open_to(actor, id, &raw).await?;
-        let desk = self.clone();
+        let (desk, actor) = (self.clone(), actor.clone());
         crate::desk::off_thread(move || {
             let context = ReadContext { trusted_authserv_ids: mailbox.trusted_authserv_ids };
             let arrival = Arrival {
@@ -81,7 +107,8 @@ impl Desk {
                 arrivals: vec![arrival],
             };
             let batch = desk.with_senders_checked(&batch);
-            desk.rehearse_here(&Actor::system(), |cx| simulate(cx, &batch))
+            let simulation = desk.rehearse_here(&Actor::system(), |cx| simulate(cx, &batch))?;
+            desk.read_here(&actor, |cx| simulation.clone().seen(cx))
         })
         .await
     }

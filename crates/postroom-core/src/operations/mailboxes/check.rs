@@ -70,6 +70,14 @@ pub(super) fn is_same_place(before: &Source, after: &Source) -> bool {
     }
 }
 
+/// What is done on the server to mail that came in, where there is a server.
+pub(super) fn after_ingest(source: &Source) -> Option<&AfterIngest> {
+    match source {
+        Source::Imap { after_ingest, .. } => Some(after_ingest),
+        _ => None,
+    }
+}
+
 fn same_source_server(before: &Source, after: &Source) -> bool {
     match (before, after) {
         (Source::Imap { host: a, username: b, .. }, Source::Imap { host: c, username: d, .. }) => {

@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::id::MessageId;
 use crate::mail::{Address, Outgoing, Part};
 use crate::mailbox::Mailbox;
-use crate::message::{DeliveryState, MessageKind, RecipientResult, RecipientState, Recipients};
+use crate::message::{DeliveryState, Message, MessageKind, RecipientResult, RecipientState, Recipients};
 use crate::ports::ReadContext;
 use crate::store::outbox::NewOutbound;
 use crate::store::threads::KnownId;
@@ -20,6 +20,9 @@ use crate::{Error, store};
 /// How many earlier mails an answer refers to, besides the root.
 const REFERENCES: i64 = 10;
 
+/// Among so many of the newest mails the one that is answered is looked for.
+const ANSWERABLE: i64 = 50;
+
 /// Writes an answer and puts it into the outbox.
 pub(super) fn write(
     cx: &mut Cx<'_>,
@@ -28,7 +31,7 @@ pub(super) fn write(
     new: &NewMessage,
 ) -> Result<MessageId, Error> {
     let recipients = recipients(cx, conversation, mailbox, new)?;
-    let answered = store::messages::last_of_kind(cx.conn, conversation.id, &[MessageKind::Inbound])?;
+    let answered = answered(cx, conversation, &recipients)?;
     let subject = subject(conversation, answered.as_ref().map(|message| message.subject.as_str()));
     let from = Address { name: Some(mailbox.name.clone()), email: mailbox.address.clone() };
     let (text, _) = crate::text::many_lines(&new.text, TEXT_BYTES);
@@ -105,6 +108,26 @@ pub(super) fn write(
     };
     store::outbox::insert(cx.conn, &queued)?;
     Ok(id)
+}
+
+/// The mail that is answered: the newest by somebody whom the answer goes to, whose subject and id they
+/// know; only where none of them has written, the newest of all.
+fn answered(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    recipients: &Recipients,
+) -> Result<Option<Message>, Error> {
+    let recent = store::messages::recent_inbound(cx.conn, conversation.id, ANSWERABLE)?;
+    let to: Vec<String> =
+        recipients.to.iter().chain(&recipients.cc).map(|address| fold_address(&address.email)).collect();
+    let is_theirs = |sender: &Option<Json<Address>>| {
+        sender.as_ref().is_some_and(|sender| to.contains(&fold_address(&sender.email)))
+    };
+    let theirs = recent.iter().find(|(_, sender)| is_theirs(sender)).or(recent.first());
+    match theirs {
+        Some((id, _)) => Ok(store::messages::find(cx.conn, *id)?),
+        None => Ok(None),
+    }
 }
 
 /// Whom it goes to: those named, or else the customer. Our own addresses never (a loop would

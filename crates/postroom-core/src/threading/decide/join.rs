@@ -4,7 +4,7 @@
 use super::{Look, Verdict, Weighing};
 use crate::id::ConversationId;
 use crate::mailbox::Strangers;
-use crate::threading::{Candidate, Strength};
+use crate::threading::{Candidate, SenderClass, Strength, gate};
 
 impl Weighing<'_> {
     /// Where a mail goes that was let into the conversation at `chosen`, and which others become
@@ -13,9 +13,11 @@ impl Weighing<'_> {
     /// A conversation goes into another one only if all of this holds: the mail names ids of both,
     /// and its sender is let into each of them alone; both are the same customer's (unless
     /// strangers may append to anything here); nobody but mail has done anything in the one that
-    /// goes; neither is spam; and the id that ties them names one message. Then one participant's
-    /// mails give the same conversations in whatever order they come. What two people worked on
-    /// stays apart.
+    /// goes; neither is spam; the id that ties them names one message; and everybody who wrote in
+    /// one is part of the other (or is this mail's sender). Then one participant's mails give the
+    /// same conversations in whatever order they come. What two people worked on stays apart, and
+    /// whoever names an id of somebody's conversation in a mail of their own draws nothing to
+    /// themselves.
     pub(super) fn together(&self, chosen: usize) -> (usize, Vec<ConversationId>) {
         let reached = self.reached(chosen);
         let id_of = |index: &usize| self.looks.get(*index).map(|look| look.id);
@@ -30,8 +32,9 @@ impl Weighing<'_> {
         let target = target.unwrap_or(chosen);
         let going = reached.iter().filter(|index| is_untouched(index));
         let mut joined: Vec<ConversationId> = Vec::new();
+        let Some(into) = id_of(&target) else { return (target, joined) };
         for id in going.filter_map(id_of) {
-            if Some(id) != id_of(&target) && !joined.contains(&id) {
+            if id != into && !joined.contains(&id) && self.know_each_other(id, into) {
                 joined.push(id);
             }
         }
@@ -58,15 +61,38 @@ impl Weighing<'_> {
                 && self.candidate(look).is_some_and(|candidate| {
                     !candidate.spam && (is_open || candidate.customer_id == taken.customer_id)
                 })
+                && self.know_each_other(look.id, taken.id)
         };
         self.looks.iter().enumerate().filter(|(_, look)| fits(look)).map(|(index, _)| index).collect()
+    }
+
+    /// Whether everybody who wrote in one of two conversations is part of the other one too.
+    fn know_each_other(&self, one: ConversationId, other: ConversationId) -> bool {
+        one == other
+            || self.policy.strangers == Strangers::Append
+            || (self.are_part(one, other) && self.are_part(other, one))
+    }
+
+    fn are_part(&self, writers_of: ConversationId, of: ConversationId) -> bool {
+        let (Some(writers), Some(candidate)) = (self.facts.writers.get(&writers_of), self.known(of)) else {
+            return false;
+        };
+        writers.iter().all(|writer| {
+            let class = gate::class_of(writer, candidate);
+            writer == self.arriving.sender
+                || matches!(class, SenderClass::P1 | SenderClass::P2 | SenderClass::P3)
+        })
     }
 
     /// What is known of the conversation that was looked at; a merged one is known under where it
     /// went.
     fn candidate(&self, look: &Look<'_>) -> Option<&Candidate> {
+        self.known(look.id)
+    }
+
+    fn known(&self, id: ConversationId) -> Option<&Candidate> {
         let known = &self.facts.conversations;
-        let itself = known.get(&look.id).filter(|candidate| candidate.id == look.id);
-        itself.or_else(|| known.values().find(|candidate| candidate.id == look.id))
+        let itself = known.get(&id).filter(|candidate| candidate.id == id);
+        itself.or_else(|| known.values().find(|candidate| candidate.id == id))
     }
 }

@@ -8,7 +8,7 @@ use crate::mailbox::Strangers;
 use crate::own_id::Signer;
 use crate::text::fold_address;
 use crate::threading::decide::{Arriving, customer_address, decide};
-use crate::threading::identity::{Known, Sameness, identify, internal_id};
+use crate::threading::identity::internal_id;
 use crate::threading::keys::{self, Keys, normalise_id};
 use crate::threading::{
     Candidate, Decision, Facts, Flag, IdKind, IdOwner, Outcome, ParticipantClass, Policy,
@@ -103,9 +103,23 @@ struct Conversation {
 /// A conversation that claims an id, and the message it names there.
 type Claim = (IdOwner, Option<usize>);
 
+/// What a mail is to the messages that bear its Message-ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sameness {
+    /// None bears that id: a new message.
+    New,
+    /// The very same message, come another way: one more place it was seen in.
+    Same,
+    /// Other messages under a used id: a new message.
+    Reused,
+}
+
 struct Message {
     conversation: i64,
-    known: Known,
+    /// What it says, hashed; what never was mail has none.
+    fingerprint: Option<[u8; 32]>,
+    /// Who wrote it, folded.
+    author: String,
     is_ours: bool,
     places: usize,
 }
@@ -185,10 +199,8 @@ impl Desk {
         let known_as = keys.message_id.clone().unwrap_or_else(|| internal_id(&raw_hash));
         let claims = self.ids.get(&(group.to_owned(), known_as.clone()));
         let bearers: Vec<usize> = claims.into_iter().flatten().filter_map(|(_, message)| *message).collect();
-        let judged = bearers
-            .iter()
-            .map(|message| identify(Some(&self.messages[*message].known), &fingerprint, &raw_hash));
-        let same = judged.clone().position(|sameness| sameness == Sameness::Same);
+        let same =
+            bearers.iter().position(|message| self.messages[*message].fingerprint == Some(fingerprint));
         let sameness = match (same, bearers.is_empty()) {
             (Some(_), _) => Sameness::Same,
             (None, true) => Sameness::New,
@@ -216,8 +228,14 @@ impl Desk {
             self.join(joined.0, conversation);
         }
         let message = self.messages.len();
-        let known = Known { fingerprint: Some(fingerprint.to_vec()), raw_hash: Some(raw_hash) };
-        self.messages.push(Message { conversation, known, is_ours: from_sent_folder, places: 1 });
+        let written = Message {
+            conversation,
+            fingerprint: Some(fingerprint),
+            author: author.clone(),
+            is_ours: from_sent_folder,
+            places: 1,
+        };
+        self.messages.push(written);
         let is_suspicious = decision.flags.contains(&Flag::Suspicious);
         self.remember(group, &known_as, IdKind::Real, conversation, message, is_suspicious);
         for (id, kind) in keys.names().filter(|(id, _)| *id != known_as) {
@@ -264,6 +282,9 @@ impl Desk {
                 if !conversation.is_touched {
                     facts.untouched.insert(ConversationId(id));
                 }
+                let mails =
+                    self.messages.iter().filter(|message| !message.is_ours && message.conversation == id);
+                facts.writers.insert(ConversationId(id), mails.map(|mail| mail.author.clone()).collect());
                 facts.conversations.insert(
                     named,
                     Candidate {
@@ -395,7 +416,8 @@ impl Desk {
     /// An agent answers through the desk: the id, without brackets, of what leaves.
     pub fn answer(&mut self, conversation: i64, to: &str) -> String {
         let message = self.messages.len();
-        self.messages.push(Message { conversation, known: Known::default(), is_ours: true, places: 0 });
+        let author = String::new();
+        self.messages.push(Message { conversation, fingerprint: None, author, is_ours: true, places: 0 });
         let id = self.signer.message_id(
             ConversationId(conversation),
             MessageId(message as i64),

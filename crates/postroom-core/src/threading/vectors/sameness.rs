@@ -2,7 +2,6 @@
 
 use super::Case;
 use super::desk::*;
-use crate::threading::identity::Sameness;
 use crate::threading::{IdKind, Outcome};
 
 pub(super) const CASES: &[Case] = &[

@@ -37,8 +37,14 @@ impl Known {
             }
             ids.insert(id.to_owned(), owners);
         }
-        let targets: Vec<ConversationId> = followed.values().copied().collect();
-        followed.extend(targets.into_iter().map(|id| (id, id)));
+        let targets: HashSet<ConversationId> = followed.values().copied().collect();
+        followed.extend(targets.iter().map(|id| (*id, *id)));
+        let writers = if targets.len() > 1 || !recent.is_empty() {
+            let targets: Vec<ConversationId> = targets.into_iter().collect();
+            store::messages::writers(cx.conn, &targets)?
+        } else {
+            HashMap::new()
+        };
         let conversations = self.candidates(cx, here, &followed)?;
         let ids_of_ours = self.ids_of_ours(cx, read)?;
         let reached: HashSet<ConversationId> =
@@ -46,7 +52,7 @@ impl Known {
         let reached: Vec<ConversationId> = reached.into_iter().collect();
         // One alone has nothing to become one with.
         let untouched = if reached.len() < 2 { HashSet::new() } else { self.untouched(cx, &reached)? };
-        Ok(Facts { ids, conversations, recent_of_sender: recent, untouched, ids_of_ours })
+        Ok(Facts { ids, conversations, recent_of_sender: recent, untouched, writers, ids_of_ours })
     }
 
     /// Which of these conversations nobody has worked on.
