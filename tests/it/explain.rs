@@ -11,7 +11,7 @@ use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
 use postroom_core::page::{PageRequest, Position};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::CustomerFilter;
-use postroom_core::store::{conversations, customers, events, messages, migrate};
+use postroom_core::store::{conversations, customers, events, messages, migrate, pending};
 use std::collections::HashSet;
 use support::database;
 use support::desk::TestDesk;
@@ -291,6 +291,29 @@ fn messages_events_and_customers_are_found_by_an_index() {
     walks_an_index("customers", &plan(&mut conn, customers::page_of(&everyone, None, 26)), true);
     let second = plan(&mut conn, customers::page_of(&everyone, Some(CustomerId(1_000)), 26));
     walks_an_index("customers, second page", &second, false);
+}
+
+/// Anybody may ask how the mailboxes are doing, however much waits in one.
+#[test]
+fn mailboxes_with_mail_that_did_not_come_are_found_by_an_index() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    let no = match database::kind() {
+        database::Kind::Sqlite => "0",
+        database::Kind::Postgres => "false",
+    };
+    let columns = format!(
+        "INSERT INTO pending_mails (mailbox_id, folder, uidvalidity, uid, size, attempts, breaks, last_error, \
+         asked_for, next_try_at, was_aside, unseen, found_anew) SELECT 1, 'INBOX', 1, id, 1, 0, 0, \
+         CASE WHEN id = 7 THEN 'no' END, {no}, 1, {no}, {no}, {no} FROM messages"
+    );
+    execute(&mut conn, &columns);
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    assert_eq!(pending::stuck(&mut conn).expect("it can be asked"), [MailboxId(1)]);
+    let plan = plan(&mut conn, pending::stuck_query()).join("\n");
+    assert!(plan.contains("pending_mails_tried"), "{plan}");
 }
 
 /// A thousand conversations, page by page, while new ones keep coming in.

@@ -4,6 +4,7 @@
 mod after;
 mod copies;
 mod faults;
+mod glitches;
 mod numbers;
 mod odd;
 mod special;

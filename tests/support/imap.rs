@@ -1,6 +1,6 @@
 //! A small IMAP server for what a real one can't be told to do: logins by token (XOAUTH2) as Google
-//! and Microsoft document them, and sessions that end in the middle because the token ran out. One
-//! folder, INBOX, read only; it listens on loopback, without TLS.
+//! and Microsoft document them, sessions that end in the middle because the token ran out, and mail
+//! that is there and not there. One folder, INBOX; it listens on loopback, without TLS.
 
 use crate::oauth::TokenBook;
 use base64::Engine;
@@ -25,9 +25,48 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// What a server does that is known by a password, for a test to change while it runs.
+#[derive(Debug, Clone)]
+pub struct Conduct {
+    /// The generation of its numbers.
+    pub uidvalidity: u32,
+    /// When it got all its mail, in its own words.
+    pub received: String,
+    /// It shows an empty folder.
+    pub empty: bool,
+    /// The mails of these numbers are listed and not sent.
+    pub withheld: Vec<usize>,
+    /// They are not found either, where they are looked for by number.
+    pub not_found: bool,
+    /// It refuses to mark mail.
+    pub refuses_marks: bool,
+    /// How many mails were copied.
+    pub copied: usize,
+    /// The numbers of what was deleted.
+    pub deleted: Vec<usize>,
+}
+
+impl Default for Conduct {
+    fn default() -> Self {
+        Self {
+            uidvalidity: 1,
+            received: "22-Nov-2026 08:00:00 +0000".to_owned(),
+            empty: false,
+            withheld: Vec::new(),
+            not_found: false,
+            refuses_marks: false,
+            copied: 0,
+            deleted: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
+    /// It lets in whoever has any password, and does not know MOVE.
+    by_password: bool,
+    conduct: Conduct,
     mails: Vec<Vec<u8>>,
     /// The tokens that were brought, each with whether it let in.
     logins: Vec<(String, bool)>,
@@ -62,6 +101,27 @@ impl ImapServer {
             }
         });
         Self { port, shared }
+    }
+
+    /// Starts a server that lets in whoever brings a password. Its folder can be written to; it does
+    /// not know MOVE.
+    ///
+    /// # Panics
+    /// If there is no port for it.
+    pub fn by_password() -> Self {
+        let server = Self::start(TokenBook::default());
+        server.shared.state().by_password = true;
+        server
+    }
+
+    /// Changes what it does from now on.
+    pub fn change(&self, change: impl FnOnce(&mut Conduct)) {
+        change(&mut self.shared.state().conduct);
+    }
+
+    /// What it does, and did.
+    pub fn conduct(&self) -> Conduct {
+        self.shared.state().conduct.clone()
     }
 
     /// A mail arrives; it gets the next number.
@@ -112,7 +172,16 @@ fn serve(shared: &Shared, socket: TcpStream) -> io::Result<()> {
         let done = |words: &str| say(format!("{tag} {words}\r\n").as_bytes());
         match upper.split(' ').next().unwrap_or_default() {
             "CAPABILITY" => {
-                say(b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2 MOVE UIDPLUS\r\n")?;
+                let can = if shared.state().by_password {
+                    "IMAP4rev1 UIDPLUS"
+                } else {
+                    "IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2 MOVE UIDPLUS"
+                };
+                say(format!("* CAPABILITY {can}\r\n").as_bytes())?;
+                done("OK done")?;
+            }
+            "LOGIN" if shared.state().by_password => {
+                is_in = true;
                 done("OK done")?;
             }
             "AUTHENTICATE" if upper == "AUTHENTICATE XOAUTH2" => {
@@ -139,33 +208,61 @@ fn serve(shared: &Shared, socket: TcpStream) -> io::Result<()> {
             "NOOP" => done("OK done")?,
             _ if !is_in => done("BAD log in first")?,
             "EXAMINE" | "SELECT" => {
-                let count = shared.state().mails.len();
+                let (conduct, all) = there(shared);
+                let next = if conduct.empty { 1 } else { shared.state().mails.len() + 1 };
                 let told = format!(
-                    "* {count} EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT {}] x\r\n",
-                    count + 1
+                    "* {} EXISTS\r\n* OK [UIDVALIDITY {}] x\r\n* OK [UIDNEXT {next}] x\r\n",
+                    all.len(),
+                    conduct.uidvalidity
                 );
                 say(told.as_bytes())?;
-                done("OK [READ-ONLY] done")?;
+                let is_writable = shared.state().by_password && upper.starts_with("SELECT");
+                done(if is_writable { "OK [READ-WRITE] done" } else { "OK [READ-ONLY] done" })?;
             }
             "UID" if upper.starts_with("UID FETCH ") => {
                 if std::mem::take(&mut shared.state().expires) {
                     return say(b"* BYE Session invalidated - AccessTokenExpired\r\n");
                 }
+                let (conduct, all) = there(shared);
                 let mails = shared.state().mails.clone();
                 for uid in set(&upper["UID FETCH ".len()..], mails.len()) {
-                    say(&fetched(uid, &mails[uid - 1], upper.contains("BODY.PEEK[]")))?;
+                    let is_body =
+                        ["BODY.PEEK[]", "BODY.PEEK[HEADER]"].iter().any(|part| upper.contains(part));
+                    if all.contains(&uid) && !(is_body && conduct.withheld.contains(&uid)) {
+                        say(&fetched(uid, &mails[uid - 1], &upper, &conduct.received))?;
+                    }
                 }
                 done("OK done")?;
             }
             "UID" if upper.starts_with("UID SEARCH ") => {
-                let all = shared.state().mails.len();
+                let (conduct, all) = there(shared);
+                let count = shared.state().mails.len();
                 let asked = upper.strip_prefix("UID SEARCH UID ").unwrap_or("1:*");
-                let found = set(asked, all).into_iter().fold(String::new(), |mut found, uid| {
+                let is_found =
+                    |uid: &usize| all.contains(uid) && !(conduct.not_found && conduct.withheld.contains(uid));
+                let uids = set(asked, count).into_iter().filter(is_found);
+                let found = uids.fold(String::new(), |mut found, uid| {
                     // Writing to a String can't fail.
                     let _ = write!(found, " {uid}");
                     found
                 });
                 say(format!("* SEARCH{found}\r\n").as_bytes())?;
+                done("OK done")?;
+            }
+            "UID" if upper.starts_with("UID COPY ") => {
+                let count = shared.state().mails.len();
+                shared.state().conduct.copied += set(&upper["UID COPY ".len()..], count).len();
+                done("OK done")?;
+            }
+            "UID" if upper.starts_with("UID STORE ") => {
+                let refuses = shared.state().conduct.refuses_marks;
+                done(if refuses { "NO [NOPERM] you may not" } else { "OK done" })?;
+            }
+            "UID" if upper.starts_with("UID EXPUNGE ") => {
+                let (_, all) = there(shared);
+                let count = shared.state().mails.len();
+                let gone = set(&upper["UID EXPUNGE ".len()..], count).into_iter();
+                shared.state().conduct.deleted.extend(gone.filter(|uid| all.contains(uid)));
                 done("OK done")?;
             }
             "LIST" | "STATUS" => done("OK done")?,
@@ -174,15 +271,38 @@ fn serve(shared: &Shared, socket: TcpStream) -> io::Result<()> {
     }
 }
 
-fn fetched(uid: usize, mail: &[u8], whole: bool) -> Vec<u8> {
-    let mut answer = format!(
-        "* {uid} FETCH (UID {uid} FLAGS () INTERNALDATE \"22-Nov-2026 08:00:00 +0000\" RFC822.SIZE {}",
-        mail.len()
-    )
-    .into_bytes();
-    if whole {
-        answer.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.len()).as_bytes());
-        answer.extend_from_slice(mail);
+/// What it does just now, and the numbers of the mail that is there.
+fn there(shared: &Shared) -> (Conduct, Vec<usize>) {
+    let state = shared.state();
+    let conduct = state.conduct.clone();
+    let count = if conduct.empty { 0 } else { state.mails.len() };
+    let all = (1..=count).filter(|uid| !conduct.deleted.contains(uid)).collect();
+    (conduct, all)
+}
+
+fn fetched(uid: usize, mail: &[u8], asked: &str, received: &str) -> Vec<u8> {
+    let mut answer =
+        format!("* {uid} FETCH (UID {uid} FLAGS () INTERNALDATE \"{received}\" RFC822.SIZE {}", mail.len())
+            .into_bytes();
+    let mut part = |name: &str, bytes: &[u8]| {
+        answer.extend_from_slice(format!(" {name} {{{}}}\r\n", bytes.len()).as_bytes());
+        answer.extend_from_slice(bytes);
+    };
+    let end = mail.windows(4).position(|four| four == b"\r\n\r\n").map_or(mail.len(), |at| at + 4);
+    let (head, text) = mail.split_at(end);
+    if asked.contains("BODY.PEEK[]") {
+        part("BODY[]", mail);
+    }
+    if let Some(from) = asked.find("[HEADER.FIELDS ") {
+        let fields = asked[from..].split(']').next().unwrap_or_default();
+        part(&format!("BODY{fields}]"), head);
+    }
+    if asked.contains("BODY.PEEK[HEADER]<0.") {
+        part("BODY[HEADER]<0>", head);
+    }
+    if let Some(most) = asked.split("BODY.PEEK[TEXT]<0.").nth(1) {
+        let most: usize = most.split('>').next().and_then(|most| most.parse().ok()).unwrap_or(0);
+        part("BODY[TEXT]<0>", &text[..text.len().min(most)]);
     }
     answer.extend_from_slice(b")\r\n");
     answer

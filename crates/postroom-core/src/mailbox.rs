@@ -305,9 +305,9 @@ impl Source {
     pub fn read_folders(&self, begun: &[FolderCursor]) -> Vec<String> {
         let Self::Imap { folders, sent_folder, junk_folder, .. } = self else { return Vec::new() };
         let special: Vec<&String> = [sent_folder, junk_folder].into_iter().flatten().collect();
-        let mut all = folders.clone();
-        all.extend(special.iter().filter(|name| **name != "auto").map(|name| (*name).clone()));
-        if special.iter().any(|name| *name == "auto") {
+        let named = folders.iter().chain(special.iter().copied().filter(|name| *name != AUTO));
+        let mut all: Vec<String> = named.map(|name| folder_name(name).to_owned()).collect();
+        if special.iter().any(|name| *name == AUTO) {
             let found = begun.iter().map(|cursor| cursor.name.clone());
             let found: Vec<String> = found.filter(|name| !all.contains(name)).collect();
             all.extend(found);
@@ -342,7 +342,19 @@ pub struct FolderCursor {
     pub history_before: Option<Timestamp>,
 }
 
+/// A folder's name as folders are compared and kept by it: INBOX is one in any case, and no other is
+/// (RFC 3501 section 5.1).
+pub fn folder_name(name: &str) -> &str {
+    if name.eq_ignore_ascii_case("INBOX") { "INBOX" } else { name }
+}
+
 impl FolderCursor {
+    /// Whether mail that the server got then is history. Servers tell the second.
+    pub fn is_history(&self, internal_date: Option<Timestamp>) -> bool {
+        let second = std::time::Duration::from_secs(1);
+        matches!((internal_date, self.history_before), (Some(at), Some(bound)) if at.plus(second) <= bound)
+    }
+
     /// What the ledger puts before the numbers of this generation.
     pub fn place(&self) -> String {
         place(self.uidvalidity, self.generation)

@@ -224,6 +224,19 @@ pub trait Inspect {
     fn since(&mut self, day: &str) -> Result<Vec<i64>, PortError>;
     /// When the server received these; what is gone or has no time is left out.
     fn received(&mut self, uids: &[i64]) -> Result<Vec<(i64, Timestamp)>, PortError>;
+    /// What these are about and who wrote them; what is gone is left out.
+    fn told(&mut self, uids: &[i64]) -> Result<Vec<Told>, PortError>;
+}
+
+/// A mail by two lines of its header, for people to know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its number.
+    pub uid: i64,
+    /// Its subject.
+    pub subject: Option<String>,
+    /// Who wrote it, with the name they give.
+    pub from: Option<String>,
 }
 
 /// Looks at where a mailbox's mail comes from.

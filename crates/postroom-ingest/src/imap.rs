@@ -2,6 +2,7 @@
 
 mod idle;
 mod login;
+mod told;
 mod words;
 
 pub use idle::{Hangup, News};
@@ -11,7 +12,7 @@ use crate::error::SourceError;
 use crate::headers::{Headers, unfolded};
 use crate::limits::Limits;
 use crate::shield::{Shelf, Shield};
-use crate::source::{Fetched, FolderState, Listed, MailSource, Mark, SpecialUse};
+use crate::source::{Fetched, FolderState, Listed, MailSource, Mark, Moved, SpecialUse};
 use crate::transport::{Deadline, Place, Timeouts, Wire};
 use imap::types::{Fetch, Fetches, Flag};
 use imap_proto::NameAttribute;
@@ -416,7 +417,7 @@ impl MailSource for ImapSession {
         })
     }
 
-    fn move_to(&mut self, uids: &[u32], folder: &str) -> Result<(), SourceError> {
+    fn move_to(&mut self, uids: &[u32], folder: &str) -> Result<Moved, SourceError> {
         let what = format!("move mails to {folder:?}");
         self.writable(&what)?;
         let name = wire_name(folder);
@@ -429,8 +430,7 @@ impl MailSource for ImapSession {
             return Err(Self::cannot(&what, why));
         };
         moved.map_err(|refused| self.missing_or(folder, refused))?;
-        // What was only copied is still to be deleted.
-        if self.can_move { Ok(()) } else { self.delete(uids) }
+        Ok(if self.can_move { Moved::Moved } else { Moved::Copied })
     }
 
     fn delete(&mut self, uids: &[u32]) -> Result<(), SourceError> {

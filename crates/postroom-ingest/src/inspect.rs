@@ -7,7 +7,7 @@ use crate::maildir::Maildir;
 use crate::source::MailSource;
 use crate::transport::Timeouts;
 use postroom_core::mailbox::{Credential, Source};
-use postroom_core::ports::{Inspect, InspectSource, PortError, SeenFile, SeenFolder};
+use postroom_core::ports::{Inspect, InspectSource, PortError, SeenFile, SeenFolder, Told};
 use postroom_core::time::Timestamp;
 
 /// Looks at IMAP servers and Maildirs.
@@ -58,6 +58,15 @@ impl Inspect for Session {
         let uids: Vec<u32> = uids.iter().filter_map(|uid| u32::try_from(*uid).ok()).collect();
         let marks = self.0.marks(&uids, false).map_err(said)?;
         Ok(marks.iter().filter_map(|mark| Some((i64::from(mark.uid), mark.internal_date?))).collect())
+    }
+
+    /// A server that will not say leaves them without; one that is lost is another matter.
+    fn told(&mut self, uids: &[i64]) -> Result<Vec<Told>, PortError> {
+        let uids: Vec<u32> = uids.iter().filter_map(|uid| u32::try_from(*uid).ok()).collect();
+        match self.0.told(&uids) {
+            Err(error) if !error.drops_session() => Ok(Vec::new()),
+            told => told.map_err(said),
+        }
     }
 }
 

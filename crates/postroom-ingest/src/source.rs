@@ -64,6 +64,15 @@ pub enum SpecialUse {
     Junk,
 }
 
+/// How far mails were moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// They are there, and here no more.
+    Moved,
+    /// They are there and still here.
+    Copied,
+}
+
 /// One logged-in session on one server.
 pub trait MailSource {
     /// Opens a folder; `writable` is needed to mark, move or delete, and is refused then where the
@@ -107,8 +116,9 @@ pub trait MailSource {
     fn mark_seen(&mut self, uids: &[u32]) -> Result<(), SourceError>;
 
     /// Moves mails to a folder, which must exist. Those that are gone don't matter. Where the
-    /// server can't move in one step (RFC 6851), a connection lost in between may leave a copy.
-    fn move_to(&mut self, uids: &[u32], folder: &str) -> Result<(), SourceError>;
+    /// server can't move in one step (RFC 6851) they are only copied, and are still to be
+    /// [deleted](Self::delete): whoever asks notes that first.
+    fn move_to(&mut self, uids: &[u32], folder: &str) -> Result<Moved, SourceError>;
 
     /// Deletes mails, these and no others (RFC 4315). Those that are gone don't matter.
     fn delete(&mut self, uids: &[u32]) -> Result<(), SourceError>;

@@ -140,8 +140,12 @@ CREATE TABLE pending_mails (
   asked_for BOOLEAN NOT NULL,
   next_try_at BIGINT NOT NULL,
   was_aside BOOLEAN NOT NULL,
+  unseen BOOLEAN NOT NULL,
+  found_anew BOOLEAN NOT NULL,
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 );
+
+CREATE INDEX pending_mails_tried ON pending_mails (mailbox_id) WHERE last_error IS NOT NULL;
 
 -- What is still to be done on the server to mail that is safely here.
 CREATE TABLE mail_actions (

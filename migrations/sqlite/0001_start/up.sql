@@ -140,8 +140,12 @@ CREATE TABLE pending_mails (
   asked_for INTEGER NOT NULL CHECK (asked_for IN (0, 1)),
   next_try_at INTEGER NOT NULL,
   was_aside INTEGER NOT NULL CHECK (was_aside IN (0, 1)),
+  unseen INTEGER NOT NULL CHECK (unseen IN (0, 1)),
+  found_anew INTEGER NOT NULL CHECK (found_anew IN (0, 1)),
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 ) STRICT;
+
+CREATE INDEX pending_mails_tried ON pending_mails (mailbox_id) WHERE last_error IS NOT NULL;
 
 -- What is still to be done on the server to mail that is safely here.
 CREATE TABLE mail_actions (

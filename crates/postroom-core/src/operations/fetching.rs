@@ -62,6 +62,8 @@ impl Folder {
             asked_for: false,
             next_try_at: now,
             was_aside: false,
+            unseen: false,
+            found_anew: false,
         }
     }
 
@@ -266,6 +268,14 @@ pub fn unknown(
 /// What is due to be done on the server, to mail that is safely here.
 pub fn due_actions(cx: &mut Cx<'_>, folder: &Folder) -> Result<Vec<MailAction>, Error> {
     Ok(store::pending::due_actions(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, cx.now)?)
+}
+
+/// These were copied to where they are moved, and are now to be deleted here. It is written down
+/// between the two, so that no copy is made again where the server deletes nothing.
+pub fn copied(cx: &mut Cx<'_>, folder: &Folder, uids: &[i64]) -> Result<(), Error> {
+    leases::hold(cx, &folder.lease)?;
+    let (id, name) = (folder.mailbox_id, &folder.name);
+    Ok(store::pending::set_action(cx.conn, id, name, folder.uidvalidity, uids, "delete")?)
 }
 
 /// These were done.

@@ -23,6 +23,7 @@ mod circles;
 mod complete;
 mod desk;
 mod effects;
+mod imported;
 mod junk;
 mod known;
 mod ledger;
@@ -184,6 +185,9 @@ fn take_in(
         if read.role == FolderRole::Sent {
             conversation = sent::recognise(cx, here, known, ledger, read, message, conversation)?;
         }
+        if read.role == FolderRole::Inbox {
+            imported::came_in(cx, here, known, ledger, read, message, conversation)?;
+        }
         ledger.duplicate(read.arrival, message, conversation, reason);
         known.keep_bytes(read.arrival, cx.now);
         if read.role == FolderRole::Inbox && here.history.is_none() {
@@ -219,7 +223,7 @@ fn take_in(
     link(cx, &written, &decision, message_id)?;
     known.remember(here, read, &decision, &written, message_id, cx.now);
     ledger.accept(read.arrival, message_id, written.id);
-    effects::tell(cx, read, &written, message_id, &decision);
+    effects::tell(cx, read, &written, message_id, is_flood);
     reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     known.put(written);
     Ok(())

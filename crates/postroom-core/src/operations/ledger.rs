@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::{ConversationId, LedgerId, MailboxId};
 use crate::intake::{Arrival, Batch, History, Verdict};
-use crate::mailbox::{FolderCursor, FolderRole, Mailbox, Source};
+use crate::mailbox::{FolderCursor, FolderRole, Mailbox, Source, folder_name};
 use crate::page::{Page, PageRequest};
 use crate::ports::ReadContext;
 use crate::store::ledger::Entry;
@@ -212,12 +212,13 @@ fn role(source: &Source, folder: &str) -> Option<FolderRole> {
     let Source::Imap { folders, sent_folder, junk_folder, .. } = source else {
         return Some(FolderRole::Inbox);
     };
-    if sent_folder.as_deref() == Some(folder) {
+    let is_it = |name: &str| folder_name(name) == folder_name(folder);
+    if sent_folder.as_deref().is_some_and(is_it) {
         Some(FolderRole::Sent)
-    } else if junk_folder.as_deref() == Some(folder) {
+    } else if junk_folder.as_deref().is_some_and(is_it) {
         Some(FolderRole::Junk)
     } else if [sent_folder, junk_folder].into_iter().flatten().any(|name| name == "auto") {
-        folders.iter().any(|name| name == folder).then_some(FolderRole::Inbox)
+        folders.iter().any(|name| is_it(name)).then_some(FolderRole::Inbox)
     } else {
         Some(FolderRole::Inbox)
     }
@@ -236,7 +237,19 @@ fn pending(entry: &Entry, mailbox_id: MailboxId, uidvalidity: i64, now: Timestam
         asked_for: true,
         next_try_at: now,
         was_aside: false,
+        unseen: false,
+        found_anew: false,
     })
+}
+
+/// A mail that was put aside with its bytes, and what is known of it besides.
+struct Retaken {
+    mailbox: Mailbox,
+    before: Entry,
+    /// The generation of its folder's numbers, where it still has its number.
+    uidvalidity: Option<i64>,
+    /// It was there long before it was found.
+    is_history: bool,
 }
 
 /// Whether nobody else had the mail tried meanwhile.
@@ -276,11 +289,14 @@ impl Desk {
         let found = self.read_here(actor, |cx| {
             let (mailbox, before) = (feedable(cx, id)?, entry(cx, id, row)?);
             let uidvalidity = generation(cx, &mailbox, &before)?;
-            Ok((mailbox, before, uidvalidity))
+            let cursor = store::mailboxes::folder(cx.conn, id, &before.folder)?;
+            let is_history = before.folder.starts_with(IMPORTED)
+                || cursor.is_some_and(|cursor| cursor.is_history(before.internal_date));
+            Ok(Retaken { mailbox, before, uidvalidity, is_history })
         })?;
-        let role = role(&found.0.source, &found.1.folder);
-        match (&found.1.raw_hash, role) {
-            (Some(hash), Some(role)) if found.1.verdict == Verdict::Quarantined => {
+        let role = role(&found.mailbox.source, &found.before.folder);
+        match (&found.before.raw_hash, role) {
+            (Some(hash), Some(role)) if found.before.verdict == Verdict::Quarantined => {
                 self.retake(actor, &found, role, hash)
             }
             _ => self.write_here(actor, |cx| reopen(cx, id, row)),
@@ -292,7 +308,7 @@ impl Desk {
     fn retake(
         &self,
         actor: &Actor,
-        (mailbox, before, uidvalidity): &(Mailbox, Entry, Option<i64>),
+        Retaken { mailbox, before, uidvalidity, is_history }: &Retaken,
         role: FolderRole,
         hash: &str,
     ) -> Result<LedgerCard, Error> {
@@ -306,7 +322,7 @@ impl Desk {
             mail: self.ports().reader.read(&raw, &context),
             raw: self.keep_here(&raw)?,
             oversized: false,
-            is_history: before.folder.starts_with(IMPORTED),
+            is_history: *is_history,
             asked_for: true,
         };
         let batch = Batch {

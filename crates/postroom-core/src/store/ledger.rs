@@ -6,6 +6,8 @@ use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::{folders, ledger, messages, pending_mails};
+use crate::store::types::Json;
+use crate::threading::Flag;
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -42,7 +44,9 @@ pub struct NewEntry {
 }
 
 /// Writes entries. A place whose mail is being tried again (`failed`) keeps its row, which says from
-/// now on what became of the mail this time; any other that is there already is an error.
+/// now on what became of the mail this time; any other that is there already is an error. The message
+/// that a row names stays its message where this time brought none: what was here in part is not
+/// forgotten because the rest did not come.
 pub fn write(conn: &mut Conn, entries: &[NewEntry]) -> Result<(), StoreError> {
     let mut again = HashMap::new();
     if let Some(first) = entries.first() {
@@ -55,15 +59,16 @@ pub fn write(conn: &mut Conn, entries: &[NewEntry]) -> Result<(), StoreError> {
         each_backend!(conn => diesel::insert_into(ledger::table).values(new.to_vec()).execute(conn))?;
     }
     for entry in old {
-        let row = ledger::table.find(again[&entry.location].id).filter(ledger::verdict.eq(Verdict::Failed));
+        let before = &again[&entry.location];
+        let row = ledger::table.find(before.id).filter(ledger::verdict.eq(Verdict::Failed));
         let written = diesel::update(row)
             .set((
                 ledger::verdict.eq(entry.verdict),
                 ledger::reason.eq(&entry.reason),
-                ledger::message_id.eq(entry.message_id),
+                ledger::message_id.eq(entry.message_id.or(before.message_id)),
                 ledger::raw_hash.eq(&entry.raw_hash),
                 ledger::size.eq(entry.size),
-                ledger::internal_date.eq(entry.internal_date),
+                ledger::internal_date.eq(entry.internal_date.or(before.internal_date)),
                 ledger::next_try_at.eq(entry.next_try_at),
             ))
             .execute(conn)?;
@@ -277,21 +282,47 @@ pub fn conversations_of(
 }
 
 /// The numbers of a folder that are in the ledger under one generation, whose places begin with
-/// `place`, but for mail that is being tried again.
+/// `place`, each with whether what was read of its mail is here. Left out is what is being tried
+/// again, and what was found to be gone: where that is there after all, it is not known.
 pub fn uids(
     conn: &mut Conn,
     mailbox: MailboxId,
     folder: &str,
     place: &str,
-) -> Result<HashSet<i64>, StoreError> {
-    let rows: Vec<Option<i64>> = ledger::table
+) -> Result<HashMap<i64, bool>, StoreError> {
+    let rows: Vec<(Option<i64>, Verdict, bool)> = ledger::table
         .filter(ledger::mailbox_id.eq(mailbox))
         .filter(ledger::folder.eq(folder))
         .filter(ledger::location.like(format!("{place}%")))
-        .filter(ledger::verdict.ne(Verdict::Failed))
-        .select(ledger::uid)
+        .filter(ledger::verdict.ne_all([Verdict::Failed, Verdict::Expunged]))
+        .select((ledger::uid, ledger::verdict, ledger::raw_hash.is_not_null()))
         .load(conn)?;
-    Ok(rows.into_iter().flatten().collect())
+    let is_here = |verdict, has_raw| has_raw || verdict != Verdict::Quarantined;
+    Ok(rows.into_iter().filter_map(|(uid, verdict, raw)| Some((uid?, is_here(verdict, raw)))).collect())
+}
+
+/// The rows of these numbers of a folder, under the generation whose places begin with `place`, whose
+/// mail was found to be gone.
+pub fn expunged(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    place: &str,
+    uids: &[i64],
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
+    for uids in uids.chunks(10_000) {
+        let locations: Vec<String> = uids.iter().map(|uid| format!("{place}{uid}")).collect();
+        let rows: Vec<Entry> = ledger::table
+            .filter(ledger::mailbox_id.eq(mailbox))
+            .filter(ledger::folder.eq(folder))
+            .filter(ledger::location.eq_any(locations))
+            .filter(ledger::verdict.eq(Verdict::Expunged))
+            .select(Entry::as_select())
+            .load(conn)?;
+        found.extend(rows);
+    }
+    Ok(found)
 }
 
 /// How many mails of a folder are in the ledger, but for those that are being tried again.
@@ -302,6 +333,13 @@ pub fn count_in(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<i64
         .filter(ledger::verdict.ne(Verdict::Failed))
         .count()
         .get_result(conn)?)
+}
+
+/// Whether a message was seen, and only in folders whose names begin with `prefix`.
+pub fn is_only_in(conn: &mut Conn, message: MessageId, prefix: &str) -> Result<bool, StoreError> {
+    let folders: Vec<String> =
+        ledger::table.filter(ledger::message_id.eq(message)).select(ledger::folder).distinct().load(conn)?;
+    Ok(!folders.is_empty() && folders.iter().all(|folder| folder.starts_with(prefix)))
 }
 
 /// A mail that was seen in a place, by what tells it from others without its content.
@@ -321,6 +359,15 @@ pub struct Seen {
     pub message_name: Option<String>,
     /// Where its bytes are kept.
     pub raw_hash: Option<String>,
+    /// What is to be shown beside the message.
+    pub flags: Json<Vec<Flag>>,
+}
+
+impl Seen {
+    /// Only its beginning is here.
+    pub fn is_in_part(&self) -> bool {
+        self.flags.contains(&Flag::Oversized)
+    }
 }
 
 /// Every mail that was seen in a folder and is a message, the oldest first.
@@ -338,6 +385,7 @@ pub fn seen(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<Vec<See
             ledger::message_id,
             messages::internet_message_id,
             ledger::raw_hash,
+            messages::flags,
         ))
         .load(conn)?)
 }
@@ -362,6 +410,7 @@ pub fn seen_at(
             ledger::message_id,
             messages::internet_message_id,
             ledger::raw_hash,
+            messages::flags,
         ))
         .load(conn)?)
 }

@@ -4,10 +4,11 @@
 use crate::id::MailboxId;
 use crate::intake::Verdict;
 use crate::store::StoreError;
-use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{ledger, mail_actions, pending_mails};
+use crate::store::conn::{Conn, MultiBackend, each_backend};
+use crate::store::schema::{ledger, mail_actions, mailboxes, pending_mails};
 use crate::time::Timestamp;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use std::collections::HashSet;
 
 /// The rows of a table that stand under one generation of a folder's numbers.
@@ -61,6 +62,10 @@ pub struct Pending {
     pub next_try_at: Timestamp,
     /// It was put aside before, and that was told.
     pub was_aside: bool,
+    /// The last poll found it no more: gone, if the next one doesn't either.
+    pub unseen: bool,
+    /// It was there when the server numbered its mail anew: when it came there means nothing.
+    pub found_anew: bool,
 }
 
 /// Notes mail that waits.
@@ -79,6 +84,7 @@ pub fn ask_for(conn: &mut Conn, new: &Pending) -> Result<(), StoreError> {
         pending_mails::asked_for.eq(new.asked_for),
         pending_mails::next_try_at.eq(new.next_try_at),
         pending_mails::was_aside.eq(new.was_aside),
+        pending_mails::unseen.eq(new.unseen),
     );
     each_backend!(conn => diesel::insert_into(pending_mails::table)
         .values(new)
@@ -161,13 +167,17 @@ pub fn waiting(conn: &mut Conn, mailbox: MailboxId) -> Result<Waiting, StoreErro
     })
 }
 
+/// The query of [`stuck`]: one look into an index for each mailbox, however much waits.
+pub fn stuck_query() -> mailboxes::BoxedQuery<'static, MultiBackend, BigInt> {
+    let tried = pending_mails::table
+        .filter(pending_mails::mailbox_id.eq(mailboxes::id))
+        .filter(pending_mails::last_error.is_not_null());
+    mailboxes::table.select(mailboxes::id).into_boxed().filter(diesel::dsl::exists(tried))
+}
+
 /// The mailboxes with mail that was tried in vain and waits.
 pub fn stuck(conn: &mut Conn) -> Result<Vec<MailboxId>, StoreError> {
-    Ok(pending_mails::table
-        .filter(pending_mails::last_error.is_not_null())
-        .select(pending_mails::mailbox_id)
-        .distinct()
-        .load(conn)?)
+    Ok(stuck_query().load(conn)?)
 }
 
 /// These wait no more.
@@ -220,6 +230,7 @@ pub fn note_try(conn: &mut Conn, before: &Pending, after: &Pending) -> Result<bo
             pending_mails::breaks.eq(after.breaks),
             pending_mails::last_error.eq(&after.last_error),
             pending_mails::next_try_at.eq(after.next_try_at),
+            pending_mails::unseen.eq(after.unseen),
         ))
         .execute(conn)?;
     Ok(written == 1)
@@ -265,6 +276,24 @@ pub fn due_actions(
         .limit(1_000)
         .select(MailAction::as_select())
         .load(conn)?)
+}
+
+/// Something else is to be done with these from now on.
+pub fn set_action(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    uids: &[i64],
+    action: &str,
+) -> Result<(), StoreError> {
+    for uids in uids.chunks(10_000) {
+        let rows = generation!(mail_actions, mailbox, folder, uidvalidity);
+        diesel::update(rows.filter(mail_actions::uid.eq_any(uids)))
+            .set(mail_actions::action.eq(action))
+            .execute(conn)?;
+    }
+    Ok(())
 }
 
 /// These are done.

@@ -149,6 +149,8 @@ diesel::table! {
         asked_for -> Bool,
         next_try_at -> BigInt,
         was_aside -> Bool,
+        unseen -> Bool,
+        found_anew -> Bool,
     }
 }
 

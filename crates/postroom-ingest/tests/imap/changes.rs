@@ -4,7 +4,7 @@ use crate::server::{PATIENT, Peer, Server, password};
 use postroom_core::mailbox::Security;
 use postroom_ingest::error::SourceError;
 use postroom_ingest::imap::{ImapSession, connect};
-use postroom_ingest::source::MailSource;
+use postroom_ingest::source::{MailSource, Moved};
 
 /// A session with a folder open for changes, on a server that can this.
 fn open(can: &'static str, script: impl FnOnce(&mut Peer) + Send + 'static) -> (Server, ImapSession) {
@@ -54,7 +54,7 @@ fn mails_are_moved_in_one_step_where_the_server_can() {
         peer.say("* OK [COPYUID 5 3 1] moved\r\n* 1 EXPUNGE\r\n");
         peer.ok();
     });
-    session.move_to(&[3], "R&D/Gelöscht").unwrap();
+    assert_eq!(session.move_to(&[3], "R&D/Gelöscht").unwrap(), Moved::Moved);
     server.end();
 }
 
@@ -69,7 +69,9 @@ fn without_move_a_mail_is_copied_and_then_only_it_is_removed() {
         peer.say("* 5 EXPUNGE\r\n* 3 EXPUNGE\r\n* 9 EXISTS\r\n");
         peer.ok();
     });
-    session.move_to(&[3, 5], "Do\"ne").unwrap();
+    assert_eq!(session.move_to(&[3, 5], "Do\"ne").unwrap(), Moved::Copied);
+    // That much is written down before.
+    session.delete(&[3, 5]).unwrap();
     server.end();
 }
 

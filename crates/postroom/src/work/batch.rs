@@ -78,6 +78,8 @@ mod tests {
                 asked_for: false,
                 next_try_at: Timestamp(0),
                 was_aside: false,
+                unseen: false,
+                found_anew: false,
             })
             .collect()
     }

@@ -7,7 +7,7 @@ use postroom_core::actor::Actor;
 use postroom_core::backoff;
 use postroom_core::desk::Desk;
 use postroom_core::id::MailboxId;
-use postroom_core::mailbox::{Mailbox, Source, Trouble};
+use postroom_core::mailbox::{Mailbox, Source, Trouble, folder_name};
 use postroom_core::operations::{fetching, mailboxes};
 use postroom_ingest::error::SourceError;
 use postroom_ingest::imap::{Hangup, ImapSession, News};
@@ -61,7 +61,8 @@ pub fn watched(mailbox: &Mailbox, most: usize) -> Vec<String> {
     let Source::Imap { host, folders, .. } = &mailbox.source else { return Vec::new() };
     let is_google =
         ["imap.gmail.com", "imap.googlemail.com"].iter().any(|own| host.eq_ignore_ascii_case(own));
-    folders.iter().take(if is_google { most.min(AT_GOOGLE) } else { most }).cloned().collect()
+    let most = if is_google { most.min(AT_GOOGLE) } else { most };
+    folders.iter().take(most).map(|name| folder_name(name).to_owned()).collect()
 }
 
 /// A folder of a mailbox in one version of its set-up.

@@ -109,7 +109,7 @@ fn rebound<'a>(described: &[Described], seen: &'a [Seen]) -> BTreeMap<i64, &'a S
 
 /// Begins a new generation of a folder behind `last_uid`: binds what is known to its new numbers
 /// and notes the rest as waiting. What was still to be done on the server to known mail is still
-/// to be done to it.
+/// to be done to it, also where its folder was empty in between.
 pub fn renumber(
     cx: &mut Cx<'_>,
     folder: &Folder,
@@ -123,13 +123,14 @@ pub fn renumber(
     let known = rebound(described, &seen);
     let last_known = seen.iter().filter_map(|mail| mail.internal_date).max();
     let before = Folder { uidvalidity: old.uidvalidity, generation: old.generation, ..folder.clone() };
-    let actions = carried_over(cx, folder, &before, &seen, &known)?;
+    let actions = carried_over(cx, folder, &before, &seen, &known, described.is_empty())?;
     let entries = known.iter().map(|(uid, seen)| NewEntry {
         mailbox_id: folder.mailbox_id,
         folder: folder.name.clone(),
         location: folder.location(*uid),
         uid: Some(*uid),
-        verdict: Verdict::Duplicate,
+        // The rest of what is here in part is still to come, under the new number.
+        verdict: if seen.is_in_part() { Verdict::Oversized } else { Verdict::Duplicate },
         reason: Some("it was here before the server numbered its mail anew".to_owned()),
         message_id: seen.message_id,
         raw_hash: seen.raw_hash.clone(),
@@ -141,7 +142,7 @@ pub fn renumber(
     let waiting: Vec<Pending> = described
         .iter()
         .filter(|mail| !known.contains_key(&mail.uid))
-        .map(|mail| folder.pending(mail.uid, mail.size, cx.now))
+        .map(|mail| Pending { found_anew: true, ..folder.pending(mail.uid, mail.size, cx.now) })
         .collect();
     store::ledger::write(cx.conn, &entries.collect::<Vec<_>>())?;
     store::mailboxes::count(cx.conn, folder.mailbox_id, 0, known.len() as i64, 0)?;
@@ -170,21 +171,42 @@ pub fn renumber(
     Ok(())
 }
 
-/// What was still to be done to mail under its old number, under its new one.
+/// The generation under which an action waits for its folder to come back: no server has it. What
+/// stands for the mail there is the number of its message.
+const APART: i64 = -1;
+
+/// What was still to be done to mail under its old number, under its new one. Where the server shows
+/// nothing at all, it may be its store that is not there just now: then it is kept apart, by message,
+/// until mail is there again. Under its old numbers it must not stay: they may come to mean other mail.
 fn carried_over(
     cx: &mut Cx<'_>,
     folder: &Folder,
     before: &Folder,
     seen: &[Seen],
     known: &BTreeMap<i64, &Seen>,
+    is_empty: bool,
 ) -> Result<Vec<MailAction>, Error> {
     let queued = store::pending::actions(cx.conn, folder.mailbox_id, &folder.name)?;
     let at: HashMap<&str, MessageId> =
         seen.iter().filter_map(|mail| Some((mail.location.as_str(), mail.message_id?))).collect();
-    let due: HashMap<MessageId, &MailAction> = queued
-        .iter()
-        .filter_map(|action| Some((*at.get(before.location(action.uid).as_str())?, action)))
-        .collect();
+    let mut due: BTreeMap<MessageId, &MailAction> = BTreeMap::new();
+    for action in &queued {
+        if action.uidvalidity == APART {
+            due.entry(MessageId(action.uid)).or_insert(action);
+        } else if action.uidvalidity == before.uidvalidity
+            && let Some(message) = at.get(before.location(action.uid).as_str())
+        {
+            due.insert(*message, action);
+        }
+    }
+    if is_empty {
+        let apart = due.iter().map(|(message, action)| MailAction {
+            uidvalidity: APART,
+            uid: message.0,
+            ..(*action).clone()
+        });
+        return Ok(apart.collect());
+    }
     let carried = known.iter().filter_map(|(uid, seen)| {
         let action = due.get(&seen.message_id?)?;
         Some(MailAction { uidvalidity: folder.uidvalidity, uid: *uid, ..(*action).clone() })
@@ -195,6 +217,7 @@ fn carried_over(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::types::Json;
 
     fn seen(location: &str, id: &str, date: i64, size: i64, message: i64) -> Seen {
         Seen {
@@ -205,6 +228,7 @@ mod tests {
             message_id: Some(MessageId(message)),
             message_name: Some(id.to_owned()),
             raw_hash: None,
+            flags: Json::new(Vec::new()),
         }
     }
 

@@ -76,7 +76,7 @@ pub fn missed(
     let why = Some(crate::text::one_line(why, 500));
     let mut noted = Vec::new();
     for before in mails {
-        let mut after = Pending { last_error: why.clone(), ..before.clone() };
+        let mut after = Pending { last_error: why.clone(), unseen: false, ..before.clone() };
         if before.next_try_at <= cx.now {
             after.next_try_at = cx.now.plus(pause(before.attempts));
             after.breaks = if fault == Fault::Line { before.breaks + 1 } else { BREAKS };
@@ -127,9 +127,19 @@ fn note(cx: &mut Cx<'_>, folder: &Folder, noted: Vec<(&Pending, Pending)>) -> Re
     Ok(lines)
 }
 
-/// Notes that mail was gone before it could be fetched.
+/// Notes that mail was gone before it could be fetched. A server may show a folder in part for a
+/// moment: what is not there in one poll waits for the next, and is gone where that misses it too.
 pub fn gone(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending]) -> Result<(), Error> {
-    set_aside(cx, folder, mails, Verdict::Expunged)
+    let (again, first): (Vec<&Pending>, _) = mails.iter().partition(|mail| mail.unseen);
+    if !first.is_empty() {
+        leases::hold(cx, &folder.lease)?;
+    }
+    for before in first {
+        // Where somebody had it begin anew meanwhile, it does.
+        store::pending::note_try(cx.conn, before, &Pending { unseen: true, ..before.clone() })?;
+    }
+    let again: Vec<Pending> = again.into_iter().cloned().collect();
+    set_aside(cx, folder, &again, Verdict::Expunged)
 }
 
 /// Notes that mail is not wanted, and why.

@@ -10,7 +10,6 @@ use crate::id::MessageId;
 use crate::mail::{CalendarMethod, Class, Mail};
 use crate::mailbox::FolderRole;
 use crate::operations::conversations::{about, set_status, tell_changes};
-use crate::threading::{Decision, Flag};
 use crate::{Error, store};
 
 /// What a mail does to the conversation that it joins.
@@ -104,11 +103,10 @@ pub(super) fn tell(
     read: &Read<'_>,
     conversation: &Conversation,
     message: MessageId,
-    decision: &Decision,
+    is_flood: bool,
 ) {
     let about = About { message_id: Some(message), ..about(conversation) };
-    let is_quiet =
-        read.role != FolderRole::Inbox || read.arrival.is_history || decision.flags.contains(&Flag::Flood);
+    let is_quiet = read.role != FolderRole::Inbox || read.arrival.is_history || is_flood;
     let mut event = if read.role == FolderRole::Sent {
         NewEvent::new(EventType::MessageSent, about).with("folder", "sent")
     } else {

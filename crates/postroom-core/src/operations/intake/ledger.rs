@@ -78,6 +78,11 @@ impl Ledger {
         self.add(arrival, Verdict::Accepted, None, Some((message, conversation)));
     }
 
+    /// Whether a mail of this batch is that message.
+    pub(super) fn names(&self, message: MessageId) -> bool {
+        self.entries.iter().any(|entry| entry.message_id == Some(message))
+    }
+
     /// It was a message already.
     pub(super) fn duplicate(
         &mut self,

@@ -110,6 +110,6 @@ pub(super) fn recognise(
     known.people().begin(&alone);
     let into = known.join(cx, ledger, into, &[at])?;
     placing::add_participants(here, known, read, &into, &decision);
-    effects::tell(cx, read, &into, id, &decision);
+    effects::tell(cx, read, &into, id, false);
     Ok(into.id)
 }

@@ -3,7 +3,9 @@
 use super::{MailboxChange, NewMailbox};
 use crate::Error;
 use crate::error::Faults;
-use crate::mailbox::{AUTO, AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source};
+use crate::mailbox::{
+    AUTO, AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source, folder_name,
+};
 
 /// Bounds of the time between two polls, in seconds.
 const POLL_SECONDS: std::ops::RangeInclusive<i32> = 5..=86_400;
@@ -149,22 +151,27 @@ fn source(faults: &mut Faults, source: &Source, has_password: bool) {
             }
             for (index, folder) in folders.iter().take(50).enumerate() {
                 faults.line(&format!("/source/folders/{index}"), folder, 255);
+                if is_among(&folders[..index], folder) {
+                    let pointer = format!("/source/folders/{index}");
+                    faults.add(pointer, "is_watched", "must not name a folder twice");
+                }
             }
             let special = [("sent_folder", sent_folder), ("junk_folder", junk_folder)];
             for (member, folder) in special.iter().filter_map(|(name, folder)| Some((name, folder.as_ref()?)))
             {
                 let pointer = format!("/source/{member}");
                 faults.line(&pointer, folder, 255);
-                let twice = folder != AUTO && sent_folder == junk_folder;
-                if folders.contains(folder) || twice {
+                let twice = folder != AUTO
+                    && special.iter().filter(|(_, other)| names(other.as_deref(), folder)).count() > 1;
+                if is_among(folders, folder) || twice {
                     faults.add(pointer, "is_watched", "must not be a folder that is read as another");
                 }
             }
             match after_ingest {
                 AfterIngest::Move { folder } => {
                     faults.line("/source/after_ingest/folder", folder, 255);
-                    let is_special = special.iter().any(|(_, special)| special.as_ref() == Some(folder));
-                    if folders.contains(folder) || is_special {
+                    let is_special = special.iter().any(|(_, special)| names(special.as_deref(), folder));
+                    if is_among(folders, folder) || is_special {
                         faults.add(
                             "/source/after_ingest/folder",
                             "is_watched",
@@ -189,6 +196,15 @@ fn source(faults: &mut Faults, source: &Source, has_password: bool) {
         Source::Maildir { path } => file(faults, "/source/path", path),
         Source::Push {} => {}
     }
+}
+
+/// Whether a setting names a folder.
+fn names(setting: Option<&str>, folder: &str) -> bool {
+    setting.is_some_and(|setting| folder_name(setting) == folder_name(folder))
+}
+
+fn is_among(folders: &[String], folder: &str) -> bool {
+    folders.iter().any(|other| names(Some(other), folder))
 }
 
 fn delivery(faults: &mut Faults, delivery: &Delivery, has_password: bool) {

@@ -50,10 +50,16 @@ impl Arguments {
 }
 
 impl Retry {
-    /// A mail that fails again is exit code 1; one that waits for the next poll is not.
+    /// A mail that fails again is exit code 1; one that waits for the next poll is not, nor is one that
+    /// is here already.
     pub(super) fn run(&self, desk: &Desk) -> anyhow::Result<ExitCode> {
         let id = named(desk, &self.mailbox).map_err(Refusal::into_error)?.id;
-        let card = desk.retry_here(&Actor::system(), id, LedgerId(self.row)).map_err(failed)?;
+        let (system, row) = (Actor::system(), LedgerId(self.row));
+        let before = desk.read_here(&system, |cx| ledger::find(cx, id, row)).map_err(failed)?.entry.verdict;
+        let card = desk.retry_here(&system, id, row).map_err(failed)?;
+        if matches!(before, Verdict::Accepted | Verdict::Duplicate) {
+            eprintln!("postroom: nothing was done: this mail is here already ({before})");
+        }
         let failed_again = card.entry.verdict == Verdict::Quarantined;
         show(&[card], self.output);
         Ok(if failed_again { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -28,7 +28,7 @@ pub(in crate::commands) struct Arguments {
 impl Arguments {
     pub(super) fn run(&self, config: &Config) -> ExitCode {
         match with_desk(config, |desk| self.reconcile(desk)) {
-            Ok(report) if report.missing > 0 => ExitCode::FAILURE,
+            Ok(report) if report.lacks() => ExitCode::FAILURE,
             Ok(report) if report.complete => ExitCode::SUCCESS,
             Ok(_) => ExitCode::from(UNKNOWN),
             Err(error) => {
@@ -57,8 +57,10 @@ fn show(report: &Reconciliation) {
             let counts = [
                 folder.on_server,
                 folder.known,
+                folder.put_aside,
                 folder.waiting,
                 folder.unread,
+                folder.overdue,
                 folder.not_wanted,
                 folder.missing,
                 folder.gone,
@@ -69,15 +71,36 @@ fn show(report: &Reconciliation) {
             row
         })
         .collect();
-    let headings =
-        ["folder", "on server", "known", "waiting", "unread", "not wanted", "missing", "gone", "error"];
+    let headings = [
+        "folder",
+        "on server",
+        "known",
+        "put aside",
+        "waiting",
+        "unread",
+        "overdue",
+        "not wanted",
+        "missing",
+        "gone",
+        "error",
+    ];
     print!("{}", table::lay_out(&headings, &rows));
     for folder in report.folders.iter().filter(|folder| folder.missing > 0) {
-        let named: Vec<&str> =
-            folder.missing_mails.iter().take(NAMED).map(|mail| mail.location.as_str()).collect();
-        let more = usize::try_from(folder.missing).unwrap_or(usize::MAX).saturating_sub(named.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        println!("missing in {}: {}{more}", folder.folder, named.join(", "));
+        for mail in folder.missing_mails.iter().take(NAMED) {
+            let about = [("", mail.from.as_deref()), ("about ", mail.subject.as_deref())];
+            let about = about.iter().filter_map(|(word, line)| Some(format!(" {word}{}", line.as_ref()?)));
+            println!("missing in {}: {}{}", folder.folder, mail.location, about.collect::<String>());
+        }
+        let named = folder.missing_mails.len().min(NAMED);
+        let more = usize::try_from(folder.missing).unwrap_or(usize::MAX).saturating_sub(named);
+        if more > 0 {
+            println!("missing in {}: {more} more", folder.folder);
+        }
+    }
+    if report.folders.iter().any(|folder| folder.put_aside > 0) {
+        println!(
+            "what was put aside is tried again by itself: postroom mailbox ledger --verdict quarantined"
+        );
     }
     if report.planned > 0 {
         println!("{} are fetched by the next poll", report.planned);

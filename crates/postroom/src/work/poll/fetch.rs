@@ -98,6 +98,8 @@ impl FolderPoll<'_> {
             missing.iter().filter(|mail| !there.contains(&mail.uid)).map(|mail| (*mail).clone()).collect();
         let system = Actor::system();
         self.desk.write_here(&system, |cx| fetching::gone(cx, folder, &gone))?;
+        // Another poll looks for them once more.
+        self.tried.extend(gone.iter().map(|mail| mail.uid));
         if there.is_empty() {
             return Ok(None);
         }
@@ -203,15 +205,20 @@ impl FolderPoll<'_> {
             if oversized && !known_to_be {
                 mail.raw.truncate(HEAD_BYTES as usize);
             }
+            let read = self.desk.ports().reader.read(&mail.raw, &context);
+            // A server that was moved may have lost when its mail came; the mail itself says when it was
+            // written.
+            let found_anew = batch.iter().any(|wanted| wanted.uid == uid && wanted.found_anew);
+            let written = read.date.filter(|_| found_anew);
             arrivals.push(Arrival {
                 location: folder.location(uid),
                 uid: Some(uid),
                 internal_date: mail.internal_date,
                 size,
-                mail: self.desk.ports().reader.read(&mail.raw, &context),
+                mail: read,
                 raw: self.desk.keep_here(&mail.raw)?,
                 oversized,
-                is_history: self.is_history(mail.internal_date),
+                is_history: self.is_history(mail.internal_date) || self.is_history(written),
                 asked_for: batch.iter().any(|wanted| wanted.uid == uid && wanted.asked_for),
             });
         }

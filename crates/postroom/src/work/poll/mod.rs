@@ -8,7 +8,7 @@ mod plan;
 use crate::login;
 use postroom_core::desk::Desk;
 use postroom_core::lease::Lease;
-use postroom_core::mailbox::{AUTO, AfterIngest, FolderRole, Mailbox, Source};
+use postroom_core::mailbox::{AUTO, AfterIngest, FolderRole, Mailbox, Source, folder_name};
 use postroom_core::operations::mailboxes::Connection;
 use postroom_core::store::mailboxes::PollEnd;
 use postroom_core::store::pending::Pending;
@@ -214,7 +214,7 @@ impl FolderPoll<'_> {
         let folder = self.plan(session, name, &state)?;
         self.reopen(&folder)?;
         let missed = self.fetch_all(session, &folder)?;
-        match self.act(session, &folder) {
+        match self.act(session, &folder, &state) {
             // The mail is here: what the server would not do with it must not slow down the polls.
             Err(error) if !error.drops_session() => Ok(missed.or(Some(error.to_string()))),
             done => done.map(|()| missed),
@@ -230,7 +230,7 @@ impl FolderPoll<'_> {
         };
         let found = session.special_folder(wanted)?.ok_or(Stopped::Unnamed(self.role))?;
         let source = watched(&self.mailbox.source);
-        if source.iter().any(|(name, role)| *name == found && *role != self.role) {
+        if source.iter().any(|(name, role)| *name == folder_name(&found) && *role != self.role) {
             return Err(Stopped::Twice(found));
         }
         Ok(Some(found))
@@ -241,7 +241,9 @@ impl FolderPoll<'_> {
 /// answered.
 fn watched(source: &Source) -> Vec<(&str, FolderRole)> {
     let Source::Imap { folders, sent_folder, junk_folder, .. } = source else { return Vec::new() };
-    let inboxes = folders.iter().map(|name| (name.as_str(), FolderRole::Inbox));
+    let inboxes = folders.iter().map(|name| (folder_name(name), FolderRole::Inbox));
     let special = [(sent_folder, FolderRole::Sent), (junk_folder, FolderRole::Junk)];
-    inboxes.chain(special.into_iter().filter_map(|(name, role)| Some((name.as_deref()?, role)))).collect()
+    inboxes
+        .chain(special.into_iter().filter_map(|(name, role)| Some((folder_name(name.as_deref()?), role))))
+        .collect()
 }
