@@ -2,7 +2,7 @@
 
 use super::NewMailbox;
 use crate::cx::Cx;
-use crate::mailbox::{AUTO, Mailbox, Source};
+use crate::mailbox::{AUTO, Mailbox, Source, folder_name};
 use crate::{Error, store};
 
 /// Fails where another mailbox that is not paused reads a folder that this one reads.
@@ -67,16 +67,12 @@ fn shared(one: &Source, two: &Source) -> Option<String> {
     }
 }
 
-/// The folders that are named. `auto` is the server's to say; INBOX is one in any case (RFC 3501
-/// section 5.1).
+/// The folders that are named. `auto` is the server's to say.
 fn folders(source: &Source) -> impl Iterator<Item = String> + '_ {
     let (folders, special): (&[String], _) = match source {
         Source::Imap { folders, sent_folder, junk_folder, .. } => (folders, [sent_folder, junk_folder]),
         _ => (&[], [&None, &None]),
     };
     let special = special.into_iter().flatten().filter(|name| name.as_str() != AUTO);
-    folders
-        .iter()
-        .chain(special)
-        .map(|name| if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name.clone() })
+    folders.iter().chain(special).map(|name| folder_name(name).to_owned())
 }
