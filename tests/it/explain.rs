@@ -12,6 +12,7 @@ use postroom_core::page::{PageRequest, Position};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::CustomerFilter;
 use postroom_core::store::{conversations, customers, events, messages, migrate, pending};
+use postroom_core::time::Timestamp;
 use std::collections::HashSet;
 use support::database;
 use support::desk::TestDesk;
@@ -304,8 +305,8 @@ fn mailboxes_with_mail_that_did_not_come_are_found_by_an_index() {
     };
     let columns = format!(
         "INSERT INTO pending_mails (mailbox_id, folder, uidvalidity, uid, size, attempts, breaks, last_error, \
-         asked_for, next_try_at, was_aside, unseen, found_anew) SELECT 1, 'INBOX', 1, id, 1, 0, 0, \
-         CASE WHEN id = 7 THEN 'no' END, {no}, 1, {no}, {no}, {no} FROM messages"
+         asked_for, next_try_at, was_aside, unseen, found_anew, was_there) SELECT 1, 'INBOX', 1, id, 1, 0, 0, \
+         CASE WHEN id = 7 THEN 'no' END, {no}, 1, {no}, {no}, {no}, {no} FROM messages"
     );
     execute(&mut conn, &columns);
     if database::kind() == database::Kind::Postgres {
@@ -314,6 +315,27 @@ fn mailboxes_with_mail_that_did_not_come_are_found_by_an_index() {
     assert_eq!(pending::stuck(&mut conn).expect("it can be asked"), [MailboxId(1)]);
     let plan = plan(&mut conn, pending::stuck_query()).join("\n");
     assert!(plan.contains("pending_mails_tried"), "{plan}");
+}
+
+/// A first import: what waits is read batch by batch, and each costs the same however much is left.
+#[test]
+fn what_waits_is_found_by_an_index_in_its_order() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    let no = if database::kind() == database::Kind::Sqlite { "0" } else { "false" };
+    execute(
+        &mut conn,
+        &format!(
+            "INSERT INTO pending_mails (mailbox_id, folder, uidvalidity, uid, size, attempts, breaks, asked_for, \
+             next_try_at, was_aside, unseen, found_anew, was_there) SELECT 1, 'INBOX', 1, id, 100, 0, 0, {no}, 1, {no}, {no}, {no}, {no} \
+             FROM conversations"
+        ),
+    );
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    let query = pending::in_turn(MailboxId(1), "INBOX", 1, Timestamp(2), 100);
+    walks_an_index("what waits", &plan(&mut conn, query), false);
 }
 
 /// A thousand conversations, page by page, while new ones keep coming in.

@@ -7,6 +7,7 @@ mod faults;
 mod glitches;
 mod numbers;
 mod odd;
+mod scripted;
 mod special;
 mod tries;
 

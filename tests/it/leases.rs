@@ -137,7 +137,7 @@ async fn whatever_a_daemon_writes_too_late_is_refused() {
         desk.write(move |cx| {
             let now = cx.now;
             fetching::begin_folder(cx, &folder, 0, None, now)?;
-            fetching::plan(cx, &folder, &[(1, 100)])?;
+            fetching::plan(cx, &folder, &[(1, 100)], false)?;
             fetching::begin_poll(cx, &lease)
         })
         .await
@@ -161,7 +161,7 @@ async fn whatever_a_daemon_writes_too_late_is_refused() {
         here.write_here(&Actor::system(), |cx| {
             fetching::renumber(cx, &folder, &cursor, 5, &[], Renumbered::Restored)
         }),
-        here.write_here(&Actor::system(), |cx| fetching::plan(cx, &folder, &[(2, 100)])),
+        here.write_here(&Actor::system(), |cx| fetching::plan(cx, &folder, &[(2, 100)], false)),
         here.write_here(&Actor::system(), |cx| {
             fetching::missed(cx, &folder, &waiting, "late", fetching::Fault::Mail)
         })

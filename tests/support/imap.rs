@@ -309,7 +309,7 @@ fn fetched(uid: usize, mail: &[u8], asked: &str, received: &str) -> Vec<u8> {
 }
 
 /// The numbers of a set (`1:3,7`, `4:*`) that there are. `*` is the last there is.
-fn set(text: &str, last: usize) -> Vec<usize> {
+pub(crate) fn set(text: &str, last: usize) -> Vec<usize> {
     let text = text.split(' ').next().unwrap_or_default();
     let number = |text: &str| if text == "*" { last } else { text.parse().unwrap_or(0) };
     let mut found: Vec<usize> = text

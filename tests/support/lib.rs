@@ -18,6 +18,7 @@ pub mod ports;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
+pub mod scripted;
 pub mod smtp;
 pub mod tls;
 pub mod workdir;

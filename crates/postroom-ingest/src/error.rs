@@ -131,6 +131,13 @@ impl SourceError {
         }
     }
 
+    /// The server said no for now, whatever it was asked. `SERVERBUG` is not taken for that: Dovecot says
+    /// it of a single mail that it can't read.
+    pub fn is_not_now(&self) -> bool {
+        matches!(self, Self::Refused { said, for_now: true, .. }
+            if !said.to_ascii_uppercase().contains("[SERVERBUG"))
+    }
+
     /// The server does not want this user with this secret: another secret may help, and trying the
     /// same one again will not.
     pub fn refuses_login(&self) -> bool {
@@ -200,7 +207,10 @@ mod tests {
         let refused =
             |for_now| SourceError::Refused { what: "fetch mail".into(), said: "no".into(), for_now };
         assert!(!refused(false).drops_session() && !refused(false).is_transient());
-        assert!(refused(true).is_transient());
+        assert!(refused(true).is_transient() && refused(true).is_not_now() && !refused(false).is_not_now());
+        let (what, said) = ("fetch".into(), "[SERVERBUG] Internal error occurred".into());
+        let bug = SourceError::Refused { what, said, for_now: true };
+        assert!(bug.is_transient() && !bug.is_not_now());
         let lost = SourceError::Lost { host: "h".into(), port: 1, why: "w".into(), source: None };
         assert!(lost.drops_session() && lost.is_transient());
         assert_eq!(refused(false).to_string(), "the server refused to fetch mail; it said: no");

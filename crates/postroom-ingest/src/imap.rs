@@ -41,6 +41,9 @@ const SEARCHED: u32 = 80_000;
 /// Bytes of a large mail that are asked for at once, and of a header that are read.
 const CHUNK: u32 = 1 << 20;
 
+/// A large mail may come in pieces that are this small on average.
+const CRUMB: u64 = 16 << 10;
+
 /// How long a server has to answer a goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -297,6 +300,20 @@ impl MailSource for ImapSession {
         Ok(listed)
     }
 
+    fn numbers_after(&mut self, last_uid: u32) -> Result<Vec<u32>, SourceError> {
+        let Some(from) = last_uid.checked_add(1) else { return Ok(Vec::new()) };
+        let mut uids = Vec::new();
+        self.in_pieces(from, SEARCHED, false, |this, set| {
+            uids.extend(this.ask("search for mails", |session| session.uid_search(format!("UID {set}")))?);
+            Ok(0)
+        })?;
+        // Here too `n:*` means the last mail where there is none above n.
+        uids.retain(|uid| *uid > last_uid);
+        uids.sort_unstable();
+        uids.dedup();
+        Ok(uids)
+    }
+
     fn marks(&mut self, uids: &[u32], with_ids: bool) -> Result<Vec<Mark>, SourceError> {
         let query = if with_ids {
             "(UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM)])"
@@ -371,27 +388,41 @@ impl MailSource for ImapSession {
         Ok(mails)
     }
 
-    fn fetch_large(&mut self, uid: u32, size: u64) -> Result<Option<Fetched>, SourceError> {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        // Sizes may be off, so the end is where a piece comes out short.
-        let most = size.saturating_add(size / 4).saturating_add(CHUNK as usize);
+    fn fetch_large(
+        &mut self,
+        uid: u32,
+        size: Option<u64>,
+        most: u64,
+    ) -> Result<Option<Fetched>, SourceError> {
+        // Sizes may be off by a little.
+        let expected = size.unwrap_or(most);
+        let most = expected.saturating_add(expected / 4).saturating_add(u64::from(CHUNK));
+        let nearly = size.map_or(0, |size| size - size / 16);
         let mut mail: Option<Fetched> = None;
-        loop {
-            let done = mail.as_ref().map_or(0, |mail| mail.raw.len());
+        for _ in 0..=most / CRUMB {
+            let done = mail.as_ref().map_or(0, |mail| mail.raw.len() as u64);
             let items = format!("BODY.PEEK[]<{done}.{CHUNK}>");
-            let Some(piece) = self.fetch_part(uid, &items)? else { return Ok(None) };
-            let got = piece.raw.len();
-            if got > CHUNK as usize || done + got > most {
+            let piece = match self.fetch_part(uid, &items) {
+                Ok(piece) => piece,
+                // Some servers refuse what begins behind the end.
+                Err(error) if size.is_some_and(|size| done >= size) && !error.drops_session() => None,
+                Err(error) => return Err(error),
+            };
+            // NIL where it ends is an end too; in the middle the mail went away.
+            let Some(piece) = piece else { return Ok(mail.filter(|_| done >= nearly)) };
+            let got = piece.raw.len() as u64;
+            if got > u64::from(CHUNK) || done + got > most {
                 return Err(Self::cannot("fetch a mail", "it sent far more than the size it had given"));
             }
             match &mut mail {
                 Some(mail) => mail.raw.extend_from_slice(&piece.raw),
                 None => mail = Some(piece),
             }
-            if got < CHUNK as usize {
+            if got == 0 || (got < u64::from(CHUNK) && size == Some(done + got)) {
                 return Ok(mail);
             }
         }
+        Err(Self::cannot("fetch a mail", "it sends it in far too many pieces"))
     }
 
     fn fetch_head(&mut self, uid: u32, text: u32) -> Result<Option<Fetched>, SourceError> {

@@ -82,6 +82,9 @@ pub trait MailSource {
     /// Every mail above a number, in the order of numbers.
     fn list_after(&mut self, last_uid: u32) -> Result<Vec<Listed>, SourceError>;
 
+    /// The numbers of all mails above a number, ascending: what a listing may leave out, a search finds.
+    fn numbers_after(&mut self, last_uid: u32) -> Result<Vec<u32>, SourceError>;
+
     /// What tells these mails from others; their Message-IDs only where `with_ids` asks for them.
     /// Those that are gone are left out.
     fn marks(&mut self, uids: &[u32], with_ids: bool) -> Result<Vec<Mark>, SourceError>;
@@ -101,9 +104,12 @@ pub trait MailSource {
     /// returned, and the mails should be asked for one by one.
     fn fetch(&mut self, uids: &[u32]) -> Result<Vec<Fetched>, SourceError>;
 
-    /// Fetches one mail of more than 16 MiB in pieces of 1 MiB, each with a time limit of its own.
-    /// `size` is the size it was listed with. `None` where it is not there.
-    fn fetch_large(&mut self, uid: u32, size: u64) -> Result<Option<Fetched>, SourceError>;
+    /// Fetches one mail in pieces of 1 MiB, each with a time limit of its own: for what has more than
+    /// 16 MiB. A server may send less at a time; the end is where it has no more. `size` is the size the
+    /// mail was listed with, and `most` the size it may have where that is not known. `None` where it is
+    /// not there, or no longer.
+    fn fetch_large(&mut self, uid: u32, size: Option<u64>, most: u64)
+    -> Result<Option<Fetched>, SourceError>;
 
     /// Fetches the header (at most 1 MiB) and the first `text` bytes behind it, for a mail that is
     /// too large to take in. `None` where it is not there.

@@ -142,8 +142,11 @@ CREATE TABLE pending_mails (
   was_aside BOOLEAN NOT NULL,
   unseen BOOLEAN NOT NULL,
   found_anew BOOLEAN NOT NULL,
+  was_there BOOLEAN NOT NULL,
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 );
+CREATE INDEX pending_mails_in_turn
+  ON pending_mails (mailbox_id, folder, uidvalidity, was_aside, attempts, breaks, uid);
 
 CREATE INDEX pending_mails_tried ON pending_mails (mailbox_id) WHERE last_error IS NOT NULL;
 

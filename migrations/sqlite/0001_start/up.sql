@@ -142,8 +142,11 @@ CREATE TABLE pending_mails (
   was_aside INTEGER NOT NULL CHECK (was_aside IN (0, 1)),
   unseen INTEGER NOT NULL CHECK (unseen IN (0, 1)),
   found_anew INTEGER NOT NULL CHECK (found_anew IN (0, 1)),
+  was_there INTEGER NOT NULL CHECK (was_there IN (0, 1)),
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 ) STRICT;
+CREATE INDEX pending_mails_in_turn
+  ON pending_mails (mailbox_id, folder, uidvalidity, was_aside, attempts, breaks, uid);
 
 CREATE INDEX pending_mails_tried ON pending_mails (mailbox_id) WHERE last_error IS NOT NULL;
 

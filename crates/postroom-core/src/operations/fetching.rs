@@ -64,6 +64,7 @@ impl Folder {
             was_aside: false,
             unseen: false,
             found_anew: false,
+            was_there: false,
         }
     }
 
@@ -233,8 +234,8 @@ fn forget_numbers(cx: &mut Cx<'_>, folder: &Folder) -> Result<(), Error> {
 }
 
 /// Notes mail that the server listed, and moves the cursor behind it: from now on every one of
-/// them is in the ledger or waiting.
-pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(), Error> {
+/// them is in the ledger or waiting. `was_there`: it is the first listing of the folder.
+pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)], was_there: bool) -> Result<(), Error> {
     leases::hold(cx, &folder.lease)?;
     let Some(last_uid) = listed.iter().map(|(uid, _)| *uid).max() else { return Ok(()) };
     let locations: Vec<String> = listed.iter().map(|(uid, _)| folder.location(*uid)).collect();
@@ -244,7 +245,7 @@ pub fn plan(cx: &mut Cx<'_>, folder: &Folder, listed: &[(i64, i64)]) -> Result<(
         .iter()
         .zip(&locations)
         .filter(|(_, location)| !known.contains(*location))
-        .map(|((uid, size), _)| folder.pending(*uid, *size, cx.now))
+        .map(|((uid, size), _)| Pending { was_there, ..folder.pending(*uid, *size, cx.now) })
         .collect();
     store::pending::insert(cx.conn, &waiting)?;
     let before = store::mailboxes::folder(cx.conn, folder.mailbox_id, &folder.name)?;

@@ -239,6 +239,7 @@ fn pending(entry: &Entry, mailbox_id: MailboxId, uidvalidity: i64, now: Timestam
         was_aside: false,
         unseen: false,
         found_anew: false,
+        was_there: false,
     })
 }
 

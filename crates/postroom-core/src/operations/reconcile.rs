@@ -269,6 +269,7 @@ fn plan(
             was_aside: false,
             unseen: false,
             found_anew: false,
+            was_there: false,
         })
         .collect();
     let uids: Vec<i64> = waiting.iter().map(|mail| mail.uid).collect();

@@ -390,7 +390,7 @@ pub fn seen(conn: &mut Conn, mailbox: MailboxId, folder: &str) -> Result<Vec<See
         .load(conn)?)
 }
 
-/// What was seen in these places of a folder, as far as it is a message.
+/// What was seen in these places of a folder, as far as it is a message, in the order of numbers.
 pub fn seen_at(
     conn: &mut Conn,
     mailbox: MailboxId,
@@ -402,6 +402,7 @@ pub fn seen_at(
         .filter(ledger::mailbox_id.eq(mailbox))
         .filter(ledger::folder.eq(folder))
         .filter(ledger::location.eq_any(locations))
+        .order(ledger::uid.asc())
         .select((
             ledger::location,
             ledger::uid,

@@ -66,6 +66,9 @@ pub struct Pending {
     pub unseen: bool,
     /// It was there when the server numbered its mail anew: when it came there means nothing.
     pub found_anew: bool,
+    /// It was there when the folder was listed for the first time under its present numbers: whether it
+    /// is wanted goes by its time. What came into the folder later is new, however old it is.
+    pub was_there: bool,
 }
 
 /// Notes mail that waits.
@@ -100,6 +103,29 @@ pub fn ask_for(conn: &mut Conn, new: &Pending) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// [`list`] as a query; a test asks EXPLAIN about it.
+pub fn in_turn(
+    mailbox: MailboxId,
+    folder: &str,
+    uidvalidity: i64,
+    until: Timestamp,
+    limit: i64,
+) -> pending_mails::BoxedQuery<'_, MultiBackend> {
+    pending_mails::table
+        .into_boxed()
+        .filter(pending_mails::mailbox_id.eq(mailbox))
+        .filter(pending_mails::folder.eq(folder))
+        .filter(pending_mails::uidvalidity.eq(uidvalidity))
+        .filter(pending_mails::next_try_at.le(until))
+        .order((
+            pending_mails::was_aside.asc(),
+            pending_mails::attempts.asc(),
+            pending_mails::breaks.asc(),
+            pending_mails::uid.asc(),
+        ))
+        .limit(limit)
+}
+
 /// What waits in a folder and may be tried by `until`: what was never tried first, what was put aside
 /// before last.
 pub fn list(
@@ -110,17 +136,7 @@ pub fn list(
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Pending>, StoreError> {
-    Ok(generation!(pending_mails, mailbox, folder, uidvalidity)
-        .filter(pending_mails::next_try_at.le(until))
-        .order((
-            pending_mails::was_aside.asc(),
-            pending_mails::attempts.asc(),
-            pending_mails::breaks.asc(),
-            pending_mails::uid.asc(),
-        ))
-        .limit(limit)
-        .select(Pending::as_select())
-        .load(conn)?)
+    Ok(in_turn(mailbox, folder, uidvalidity, until, limit).select(Pending::as_select()).load(conn)?)
 }
 
 /// What waits in a mailbox, in all its folders.

@@ -151,6 +151,7 @@ diesel::table! {
         was_aside -> Bool,
         unseen -> Bool,
         found_anew -> Bool,
+        was_there -> Bool,
     }
 }
 

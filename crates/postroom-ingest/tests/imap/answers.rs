@@ -131,7 +131,7 @@ fn mails_since_a_day_and_mails_that_are_still_there() {
 fn a_large_mail_comes_in_pieces_and_of_an_oversized_one_the_head() {
     const MIB: usize = 1 << 20;
     let server = Server::let_in(|peer| {
-        for (start, size) in [(0, MIB), (MIB, MIB), (2 * MIB, 3)] {
+        for (start, size) in [(0, MIB), (MIB, MIB), (2 * MIB, 3), (2 * MIB + 3, 0)] {
             peer.hear(&format!("UID FETCH 8 (UID FLAGS INTERNALDATE BODY.PEEK[]<{start}.{MIB}>)"));
             peer.say(&format!("* 1 FETCH (UID 8 FLAGS (\\Seen) BODY[]<{start}> {{{size}}}\r\n"));
             peer.send(&vec![b'0' + u8::try_from(start / MIB).unwrap(); size]).unwrap();
@@ -147,13 +147,52 @@ fn a_large_mail_comes_in_pieces_and_of_an_oversized_one_the_head() {
         peer.ok();
     });
     let mut session = server.session();
-    let mail = session.fetch_large(8, 2 << 20).unwrap().unwrap();
+    let mail = session.fetch_large(8, Some(2 << 20), 0).unwrap().unwrap();
     assert!(mail.seen);
     assert_eq!(mail.raw.len(), 2 * MIB + 3);
     assert_eq!((mail.raw[MIB - 1], mail.raw[MIB], &mail.raw[2 * MIB..]), (b'0', b'1', &b"222"[..]));
-    assert_eq!(session.fetch_large(8, 2 << 20).unwrap(), None);
+    assert_eq!(session.fetch_large(8, Some(2 << 20), 0).unwrap(), None);
     assert_eq!(session.fetch_head(8, 65_536).unwrap().unwrap().raw, b"A: 1\r\n\r\ntext");
     server.end();
+}
+
+/// Plays one mail of a given size in pieces: each as long as the script says, `None` is NIL.
+fn in_pieces(pieces: Vec<Option<usize>>, size: Option<u64>) -> Option<usize> {
+    let server = Server::let_in(move |peer| {
+        let mut start = 0;
+        for piece in pieces {
+            peer.hear(&format!("UID FETCH 8 (UID FLAGS INTERNALDATE BODY.PEEK[]<{start}.1048576>)"));
+            match piece {
+                Some(bytes) => {
+                    peer.say(&format!("* 1 FETCH (UID 8 BODY[]<{start}> {{{bytes}}}\r\n"));
+                    peer.send(&vec![b'x'; bytes]).expect("the client listens");
+                    peer.say(")\r\n");
+                    start += bytes;
+                }
+                None => peer.say(&format!("* 1 FETCH (UID 8 BODY[]<{start}> NIL)\r\n")),
+            }
+            peer.ok();
+        }
+    });
+    let mut session = server.session();
+    let mail = session.fetch_large(8, size, 1 << 26).expect("no piece is refused");
+    server.end();
+    mail.map(|mail| mail.raw.len())
+}
+
+#[test]
+fn the_end_of_a_large_mail_is_where_the_server_has_no_more() {
+    const MIB: usize = 1 << 20;
+    // Less at a time than was asked for.
+    assert_eq!(in_pieces(vec![Some(300_000), Some(300_000), Some(100_000)], Some(700_000)), Some(700_000));
+    assert_eq!(in_pieces(vec![Some(300_000), Some(300_000), Some(0)], None), Some(600_000));
+    // Exactly so many MiB, and nothing after that.
+    assert_eq!(in_pieces(vec![Some(MIB), None], Some(MIB as u64)), Some(MIB));
+    assert_eq!(in_pieces(vec![Some(MIB), Some(0)], Some(MIB as u64)), Some(MIB));
+    assert_eq!(in_pieces(vec![Some(MIB), None], None), Some(MIB));
+    // It went away in the middle, and was never there.
+    assert_eq!(in_pieces(vec![Some(MIB), None], Some(3 * MIB as u64)), None);
+    assert_eq!(in_pieces(vec![None], None), None);
 }
 
 #[test]

@@ -80,6 +80,7 @@ mod tests {
                 was_aside: false,
                 unseen: false,
                 found_anew: false,
+                was_there: false,
             })
             .collect()
     }

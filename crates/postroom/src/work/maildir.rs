@@ -11,7 +11,11 @@ use postroom_core::operations::fetching;
 use postroom_core::ports::ReadContext;
 use postroom_core::store::mailboxes::PollEnd;
 use postroom_ingest::maildir::{Entry, Maildir};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// A file's time may tell no more than the second.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Takes in what is new.
 pub fn poll(
@@ -98,7 +102,7 @@ fn take_in(
             mail: desk.ports().reader.read(&raw, &context),
             raw: desk.keep_here(&raw).map_err(|error| sentence(&error))?,
             oversized,
-            is_history: false,
+            is_history: entry.modified.plus(SECOND) <= mailbox.created_at,
             asked_for: false,
         });
     }

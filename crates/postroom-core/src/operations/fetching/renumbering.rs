@@ -142,7 +142,11 @@ pub fn renumber(
     let waiting: Vec<Pending> = described
         .iter()
         .filter(|mail| !known.contains_key(&mail.uid))
-        .map(|mail| Pending { found_anew: true, ..folder.pending(mail.uid, mail.size, cx.now) })
+        .map(|mail| Pending {
+            found_anew: true,
+            was_there: true,
+            ..folder.pending(mail.uid, mail.size, cx.now)
+        })
         .collect();
     store::ledger::write(cx.conn, &entries.collect::<Vec<_>>())?;
     store::mailboxes::count(cx.conn, folder.mailbox_id, 0, known.len() as i64, 0)?;

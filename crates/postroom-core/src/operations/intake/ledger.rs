@@ -48,7 +48,10 @@ impl Ledger {
     pub(super) fn accept(&mut self, arrival: &Arrival, message: MessageId, conversation: ConversationId) {
         self.accepted += 1;
         let (verdict, reason) = if arrival.oversized {
-            (Verdict::Oversized, Some("larger than what is taken in; its beginning is kept"))
+            (
+                Verdict::Oversized,
+                Some("larger than what is taken in, or never sent whole; its beginning is kept"),
+            )
         } else {
             (Verdict::Accepted, None)
         };
@@ -69,7 +72,7 @@ impl Ledger {
         message: MessageId,
         conversation: ConversationId,
     ) {
-        let reason = "larger than what is taken in; its beginning is kept";
+        let reason = "larger than what is taken in, or never sent whole; its beginning is kept";
         self.add(arrival, Verdict::Oversized, Some(reason), Some((message, conversation)));
     }
 

@@ -193,7 +193,7 @@ impl Reading<'_> {
                 Ok(self.session.fetch_head(one.uid, HEAD_BYTES)?.into_iter().collect())
             }
             [one] if one.size > LARGE_BYTES.unsigned_abs() => {
-                Ok(self.session.fetch_large(one.uid, one.size)?.into_iter().collect())
+                Ok(self.session.fetch_large(one.uid, Some(one.size), one.size)?.into_iter().collect())
             }
             several => self.session.fetch(&several.iter().map(|mail| mail.uid).collect::<Vec<_>>()),
         }

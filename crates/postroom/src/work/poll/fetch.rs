@@ -1,6 +1,6 @@
 //! What waits: fetched in batches, taken in, and looked for where it did not come.
 
-use super::{FolderPoll, Stopped};
+use super::{FolderPoll, HOPELESS, Stopped};
 use crate::work::batch::{self, BATCH_MAILS, HEAD_BYTES, LARGE_BYTES, next_batch};
 use postroom_core::actor::Actor;
 use postroom_core::intake::{Arrival, Batch};
@@ -49,7 +49,10 @@ impl FolderPoll<'_> {
                 }
             }
         }
-        Ok(fault)
+        match self.not_now.clone() {
+            Some(said) => Err(Stopped::NotNow(said)),
+            None => Ok(fault),
+        }
     }
 
     /// Gives what was put aside and is due for it another chance.
@@ -78,13 +81,14 @@ impl FolderPoll<'_> {
             Ok(fetched) => fetched,
             Err(error) => return self.fetch_failed(session, folder, batch, error),
         };
-        if !fetched.is_empty() {
+        let (short, fetched) = self.sort_out_short(batch, fetched);
+        if fetched.iter().any(|mail| !self.is_in_part(batch, mail)) {
             self.note_something_came(folder)?;
         }
         let came: HashSet<i64> = fetched.iter().map(|mail| i64::from(mail.uid)).collect();
         let (old, fetched): (Vec<Fetched>, _) = fetched.into_iter().partition(|mail| {
-            let asked_for = batch.iter().any(|wanted| wanted.uid == i64::from(mail.uid) && wanted.asked_for);
-            !asked_for && self.is_too_old(mail)
+            let wanted = batch.iter().find(|wanted| wanted.uid == i64::from(mail.uid));
+            !wanted.is_some_and(|wanted| wanted.asked_for || !wanted.was_there) && self.is_too_old(mail)
         });
         self.ignore(folder, batch, &old)?;
         self.take_in(session, folder, batch, fetched)?;
@@ -105,15 +109,52 @@ impl FolderPoll<'_> {
         }
         let missed: Vec<Pending> =
             missing.into_iter().filter(|mail| there.contains(&mail.uid)).cloned().collect();
-        let why = "the server lists the mail but did not send it".to_owned();
+        let why = short.unwrap_or_else(|| "the server lists the mail but did not send it".to_owned());
         // The line is well: the server left it out.
         self.desk.write_here(&system, |cx| fetching::missed(cx, folder, &missed, &why, Fault::Mail))?;
         Ok(Some(why))
     }
 
+    /// Takes out what has far fewer bytes than the server says, and tells of it: a server in trouble
+    /// answers so, and who takes that for the mail may then have the mail deleted. The last try keeps
+    /// what there is.
+    fn sort_out_short(&self, batch: &[Pending], fetched: Vec<Fetched>) -> (Option<String>, Vec<Fetched>) {
+        let mut why = None;
+        let mut kept = Vec::with_capacity(fetched.len());
+        for mail in fetched {
+            let of = batch.iter().find(|wanted| wanted.uid == i64::from(mail.uid));
+            let is_last = of.is_some_and(|wanted| {
+                let is_due = wanted.next_try_at <= self.desk.now();
+                is_due && (wanted.was_aside || wanted.attempts + 1 >= self.desk.settings().ingest_tries)
+            });
+            // Without a byte there is nothing to keep: it is put aside, and asked for again daily.
+            if mail.raw.is_empty() || (self.is_in_part(batch, &mail) && !is_last) {
+                let (got, size) = (mail.raw.len(), of.map_or(UNKNOWN_SIZE, |wanted| wanted.size));
+                why = Some(match size {
+                    UNKNOWN_SIZE => "the server sent nothing of the mail".to_owned(),
+                    size => format!("the server sent {got} bytes of the mail's {size}"),
+                });
+            } else {
+                kept.push(mail);
+            }
+        }
+        (why, kept)
+    }
+
+    /// Less than half of what its server says that it has; sizes are off, but not by so much.
+    fn is_in_part(&self, batch: &[Pending], mail: &Fetched) -> bool {
+        let of = batch.iter().find(|wanted| wanted.uid == i64::from(mail.uid));
+        let size = of.map_or(UNKNOWN_SIZE, |wanted| wanted.size);
+        size != UNKNOWN_SIZE
+            && size <= self.desk.settings().mail_bytes as i64
+            && (mail.raw.len() as i64) < size / 2
+    }
+
     /// The server sends mail: what did not come before in this poll is itself to blame.
     fn note_something_came(&mut self, folder: &Folder) -> Result<(), Stopped> {
         self.something_came = true;
+        self.refusals = 0;
+        self.not_now = None;
         if !self.suspects.is_empty() {
             let suspects = std::mem::take(&mut self.suspects);
             self.desk.write_here(&Actor::system(), |cx| fetching::blame(cx, folder, &suspects))?;
@@ -157,25 +198,34 @@ impl FolderPoll<'_> {
             self.doubtful.extend(batch.iter().map(|mail| mail.uid));
             return Err(error.into());
         }
+        if error.is_not_now() {
+            // No mail's fault either. Where it says so to one after the other, it means all of them.
+            self.refusals += 1;
+            self.not_now = (!self.something_came || self.refusals >= HOPELESS).then(|| why.clone());
+            return if self.refusals >= HOPELESS { Err(error.into()) } else { Ok(Some(why)) };
+        }
         let fault = if self.something_came { Fault::Mail } else { Fault::Line };
         let suspects =
             self.desk.write_here(&Actor::system(), |cx| fetching::missed(cx, folder, batch, &why, fault))?;
         self.suspects.extend(suspects);
-        if error.drops_session() { Err(error.into()) } else { Ok(Some(why)) }
+        self.refusals += usize::from(!error.drops_session());
+        let is_servers = !self.something_came && self.refusals >= HOPELESS;
+        if error.drops_session() || is_servers { Err(error.into()) } else { Ok(Some(why)) }
     }
 
     fn fetch(&self, session: &mut dyn MailSource, batch: &[Pending]) -> Result<Vec<Fetched>, SourceError> {
         let uid = |mail: &Pending| u32::try_from(mail.uid).unwrap_or(0);
+        let most = self.desk.settings().mail_bytes as u64;
         match batch {
             [one] if one.size == UNKNOWN_SIZE => {
-                let most = self.desk.settings().mail_bytes as u64;
-                Ok(session.fetch_large(uid(one), most)?.into_iter().collect())
+                Ok(session.fetch_large(uid(one), None, most)?.into_iter().collect())
             }
             [one] if self.is_oversized(one) => {
                 Ok(session.fetch_head(uid(one), HEAD_BYTES)?.into_iter().collect())
             }
             [one] if one.size > LARGE_BYTES => {
-                Ok(session.fetch_large(uid(one), one.size.unsigned_abs())?.into_iter().collect())
+                let size = Some(one.size.unsigned_abs());
+                Ok(session.fetch_large(uid(one), size, most)?.into_iter().collect())
             }
             several => session.fetch(&several.iter().map(uid).collect::<Vec<_>>()),
         }
@@ -200,16 +250,22 @@ impl FolderPoll<'_> {
         let mut arrivals = Vec::with_capacity(fetched.len());
         for mut mail in fetched {
             let uid = i64::from(mail.uid);
-            let size = if known_to_be { batch[0].size } else { mail.raw.len() as i64 };
-            let oversized = known_to_be || mail.raw.len() > self.desk.settings().mail_bytes;
-            if oversized && !known_to_be {
+            let wanted = batch.iter().find(|wanted| wanted.uid == uid);
+            let in_part = self.is_in_part(batch, &mail);
+            let is_large = mail.raw.len() > self.desk.settings().mail_bytes;
+            let size = match wanted {
+                Some(wanted) if known_to_be || in_part => wanted.size,
+                _ => mail.raw.len() as i64,
+            };
+            if is_large && !known_to_be {
                 mail.raw.truncate(HEAD_BYTES as usize);
             }
-            let read = self.desk.ports().reader.read(&mail.raw, &context);
+            let mut read = self.desk.ports().reader.read(&mail.raw, &context);
             // A server that was moved may have lost when its mail came; the mail itself says when it was
             // written.
             let found_anew = batch.iter().any(|wanted| wanted.uid == uid && wanted.found_anew);
             let written = read.date.filter(|_| found_anew);
+            read.is_shortened |= in_part;
             arrivals.push(Arrival {
                 location: folder.location(uid),
                 uid: Some(uid),
@@ -217,9 +273,10 @@ impl FolderPoll<'_> {
                 size,
                 mail: read,
                 raw: self.desk.keep_here(&mail.raw)?,
-                oversized,
+                // Of a mail that never came whole there is a beginning only, too.
+                oversized: known_to_be || is_large || in_part,
                 is_history: self.is_history(mail.internal_date) || self.is_history(written),
-                asked_for: batch.iter().any(|wanted| wanted.uid == uid && wanted.asked_for),
+                asked_for: wanted.is_some_and(|wanted| wanted.asked_for),
             });
         }
         let batch = Batch {

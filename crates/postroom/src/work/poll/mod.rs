@@ -21,8 +21,8 @@ use tokio::sync::watch;
 
 /// New connections in one poll after a mail broke one.
 const RECONNECTS: usize = 10;
-/// Mails in a row that each break a connection before anything came: then it is the line, or the whole
-/// server, and the next poll comes after a pause.
+/// Mails in a row that each break a connection, or are refused, before anything came: then it is the
+/// line, or the whole server, and the next poll comes after a pause.
 const HOPELESS: usize = 3;
 
 /// Why a poll could not go on.
@@ -33,6 +33,8 @@ enum Stopped {
     // With its cause: that the disk is full stands there.
     #[error("{}", crate::commands::sentence(.0))]
     Desk(#[from] postroom_core::Error),
+    #[error("{0}")]
+    NotNow(String),
     #[error("the mailbox's import date {0:?} is no date")]
     Date(String),
     #[error("the server names no {0} folder; give its name instead of auto")]
@@ -52,7 +54,7 @@ impl Stopped {
         match self {
             Self::Source(error) => error.drops_session(),
             Self::Desk(_) => true,
-            Self::Date(_) | Self::Unnamed(_) | Self::Twice(_) | Self::Unlisted(_) => false,
+            Self::NotNow(_) | Self::Date(_) | Self::Unnamed(_) | Self::Twice(_) | Self::Unlisted(_) => false,
         }
     }
 
@@ -118,6 +120,8 @@ pub fn imap(
             doubtful: HashSet::new(),
             suspects: Vec::new(),
             something_came: false,
+            refusals: 0,
+            not_now: None,
             broke_over_mail: false,
             broken_lists: 0,
             without_sizes: false,
@@ -136,6 +140,11 @@ pub fn imap(
             if !is_expired {
                 faults.push(format!("folder {name}: {error}"));
                 is_servers |= error.is_servers();
+            }
+            if poll.is_throttled() {
+                // It means the account: whoever goes on asking makes it worse (RFC 5530).
+                session.logout();
+                return PollEnd::Unreachable(error.to_string());
             }
             if !error.drops_session() {
                 break;
@@ -193,6 +202,10 @@ struct FolderPoll<'a> {
     suspects: Vec<Pending>,
     /// Mail came in this poll: the line is not to blame for what does not come.
     something_came: bool,
+    /// Mails in a row that the server refused.
+    refusals: usize,
+    /// What the server said that it can't give now, as long as nothing came after it.
+    not_now: Option<String>,
     /// The connection was lost over mail that is not asked for in the same way again.
     broke_over_mail: bool,
     /// How often the connection was lost over a list.
@@ -204,6 +217,11 @@ struct FolderPoll<'a> {
 impl FolderPoll<'_> {
     fn is_hopeless(&self) -> bool {
         !self.something_came && self.suspects.len() >= HOPELESS
+    }
+
+    /// The server says no, for now, to whatever it is asked for.
+    fn is_throttled(&self) -> bool {
+        self.not_now.is_some()
     }
 
     /// What kept single mails from coming in, if anything did.

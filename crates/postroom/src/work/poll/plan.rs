@@ -4,15 +4,14 @@ use super::{FolderPoll, Stopped};
 use postroom_core::actor::Actor;
 use postroom_core::mailbox::{FolderCursor, FolderRole, Import, Source};
 use postroom_core::operations::fetching::{self, Described, Folder, Renumbered};
+use postroom_core::store::ledger::Seen;
 use postroom_core::store::pending::UNKNOWN_SIZE;
 use postroom_core::time::Timestamp;
 use postroom_ingest::error::SourceError;
-use postroom_ingest::source::{Fetched, FolderState, MailSource, Mark};
-use std::collections::HashSet;
+use postroom_ingest::source::{Fetched, FolderState, Listed, MailSource, Mark};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-/// No mail is older: with it a search by day finds all.
-const BEGINNING: jiff::civil::Date = jiff::civil::date(1970, 1, 1);
 /// A mailbox that is not older than this was made just now.
 const BRAND_NEW: Duration = Duration::from_secs(60);
 /// So many of the last known mails are held against what is there.
@@ -51,7 +50,12 @@ impl FolderPoll<'_> {
             return Ok(folder);
         }
         let last = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
-        if state.uidnext.is_none_or(|next| next > last.saturating_add(1)) {
+        // Some servers reckon their next number by counting: it may say that there is nothing new where
+        // there is.
+        let is_read = state.uidnext == Some(last.saturating_add(1))
+            && !self.without_sizes
+            && self.search_after(session, last)?.is_empty();
+        if !is_read {
             let listed = self.list(session, last)?;
             self.note(&folder, listed)?;
         }
@@ -71,7 +75,9 @@ impl FolderPoll<'_> {
         let last = u32::try_from(cursor.last_uid).unwrap_or(u32::MAX);
         if last > 0 && state.uidnext.is_some_and(|next| next <= last) {
             // Where the last mail is still there, the server only reckons its next number badly.
-            return Ok(session.still_there(&[last])?.is_empty());
+            if session.still_there(&[last])?.is_empty() {
+                return Ok(true);
+            }
         }
         let last_uid = cursor.last_uid;
         let known = self.desk.read_here(&Actor::system(), |cx| fetching::sample(cx, folder, last_uid))?;
@@ -80,15 +86,26 @@ impl FolderPoll<'_> {
         if uids.is_empty() || self.without_sizes {
             return Ok(false);
         }
-        let there = session.marks(&uids, false)?;
-        // Some servers reckon sizes otherwise than by bytes, and some shift times: not both.
-        Ok(there.iter().any(|mark| {
-            known.iter().any(|mail| {
-                mail.uid == Some(i64::from(mark.uid))
-                    && i64::try_from(mark.size) != Ok(mail.size)
-                    && mail.internal_date.is_some()
-                    && mark.internal_date.is_some()
-                    && mail.internal_date != mark.internal_date
+        let by_uid = |uid: u32| known.iter().find(|mail| mail.uid == Some(i64::from(uid)));
+        let is_resized = |mark: &Mark, mail: &Seen| i64::try_from(mark.size) != Ok(mail.size);
+        let is_redated = |mark: &Mark, mail: &Seen| {
+            let dates = mail.internal_date.zip(mark.internal_date);
+            dates.is_some_and(|(before, now)| before != now)
+        };
+        let mut odd = session.marks(&uids, false)?;
+        odd.retain(|mark| {
+            by_uid(mark.uid).is_some_and(|mail| is_resized(mark, mail) || is_redated(mark, mail))
+        });
+        if odd.is_empty() {
+            return Ok(false);
+        }
+        // Some servers reckon sizes otherwise than by bytes, and some shift times: the mail's own name
+        // tells. Where there is none: not both.
+        let uids: Vec<u32> = odd.iter().map(|mark| mark.uid).collect();
+        Ok(session.marks(&uids, true)?.iter().any(|mark| {
+            by_uid(mark.uid).is_some_and(|mail| match (&mark.message_id, &mail.message_name) {
+                (Some(now), Some(before)) => now != before,
+                _ => is_resized(mark, mail) && is_redated(mark, mail),
             })
         }))
     }
@@ -98,18 +115,45 @@ impl FolderPoll<'_> {
     fn list(&mut self, session: &mut dyn MailSource, last: u32) -> Result<Vec<(i64, i64)>, Stopped> {
         if !self.without_sizes {
             let error = match session.list_after(last) {
-                Ok(listed) => {
-                    return Ok(listed
-                        .iter()
-                        .map(|mail| (i64::from(mail.uid), i64::try_from(mail.size).unwrap_or(i64::MAX)))
-                        .collect());
-                }
+                Ok(listed) => return self.with_unlisted(session, last, &listed),
                 Err(error) => error,
             };
             self.give_up_sizes(error)?;
         }
-        let all = session.list_since(BEGINNING)?;
-        Ok(all.into_iter().filter(|uid| *uid > last).map(|uid| (i64::from(uid), UNKNOWN_SIZE)).collect())
+        let all = session.numbers_after(last)?;
+        Ok(all.into_iter().map(|uid| (i64::from(uid), UNKNOWN_SIZE)).collect())
+    }
+
+    /// What was listed, and what a search finds besides: a listing may leave mails out that are there,
+    /// and whoever goes by it alone never comes back to them.
+    fn with_unlisted(
+        &self,
+        session: &mut dyn MailSource,
+        last: u32,
+        listed: &[Listed],
+    ) -> Result<Vec<(i64, i64)>, Stopped> {
+        let found = self.search_after(session, last)?;
+        let mut all: BTreeMap<i64, i64> =
+            found.into_iter().map(|uid| (i64::from(uid), UNKNOWN_SIZE)).collect();
+        all.extend(listed.iter().map(|mail| {
+            // No mail has no bytes: a server that says so does not know.
+            let size =
+                if mail.size == 0 { UNKNOWN_SIZE } else { i64::try_from(mail.size).unwrap_or(i64::MAX) };
+            (i64::from(mail.uid), size)
+        }));
+        Ok(all.into_iter().collect())
+    }
+
+    /// The numbers above one. A server that does not search is gone by for what it lists.
+    fn search_after(&self, session: &mut dyn MailSource, last: u32) -> Result<Vec<u32>, Stopped> {
+        match session.numbers_after(last) {
+            Err(error) if !error.drops_session() && !error.is_not_now() => {
+                let mailbox = self.mailbox.id;
+                tracing::warn!(%mailbox, %error, "what a listing leaves out can't be searched for");
+                Ok(Vec::new())
+            }
+            found => Ok(found?),
+        }
     }
 
     /// A folder that was never read.
@@ -123,7 +167,7 @@ impl FolderPoll<'_> {
         let (wanted_since, history_before) = (self.wanted_since, self.mailbox.created_at);
         self.desk.write_here(&Actor::system(), |cx| {
             fetching::begin_folder(cx, folder, last, wanted_since, history_before)?;
-            fetching::plan(cx, folder, &listed)
+            fetching::plan(cx, folder, &listed, true)
         })?;
         Ok(())
     }
@@ -176,7 +220,7 @@ impl FolderPoll<'_> {
     /// The server failed over a list. One that says no is not asked for sizes again; a connection that
     /// broke may be the line's fault the first time, and is tried once more.
     fn give_up_sizes(&mut self, error: SourceError) -> Result<(), Stopped> {
-        if error.is_token_expired() {
+        if error.is_token_expired() || error.is_not_now() {
             return Err(error.into());
         }
         let is_broken = error.drops_session();
@@ -249,7 +293,7 @@ impl FolderPoll<'_> {
 
     fn note(&self, folder: &Folder, listed: Vec<(i64, i64)>) -> Result<(), Stopped> {
         for listed in listed.chunks(5_000) {
-            self.desk.write_here(&Actor::system(), |cx| fetching::plan(cx, folder, listed))?;
+            self.desk.write_here(&Actor::system(), |cx| fetching::plan(cx, folder, listed, false))?;
         }
         Ok(())
     }
