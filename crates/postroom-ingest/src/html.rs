@@ -136,7 +136,8 @@ fn kept<'v>(
         }
         ("img", "src") => {
             let stays = how.remote_images && scheme(value) == "https";
-            if !stays {
+            // An empty one names no image.
+            if !stays && !value.trim().is_empty() {
                 dropped.lock().unwrap_or_else(PoisonError::into_inner).note(value.trim());
             }
             stays

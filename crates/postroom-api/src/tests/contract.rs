@@ -235,10 +235,11 @@ async fn configured_origins_may_call_and_others_not() {
 async fn readiness_tells_why_not() {
     let api = TestApi::start().await;
     assert_eq!(api.send(get("/api/v1/health/live")).await.ok(200), json!({"status": "ok"}));
-    let nothing = json!({"ok": 0, "degraded": 0, "failing": 0, "needs_authorization": 0, "paused": 0});
+    let nothing =
+        json!({"new": 0, "ok": 0, "degraded": 0, "failing": 0, "needs_authorization": 0, "paused": 0});
     assert_eq!(
         api.send(get("/api/v1/health/ready")).await.ok(200),
-        json!({"status": "ok", "mailboxes": nothing})
+        json!({"status": "ok", "storage": "ok", "mailboxes": nothing})
     );
     assert_eq!(
         api.send(get("/api/v1/version")).await.ok(200),
