@@ -110,7 +110,7 @@ fn events(caller: &Caller, kind: &str) -> usize {
 /// F-06: half of the mail comes in, then the disk fills, then it has room again.
 fn a_shortage(rig: &Rig, mails: &Path, plan: &Plan, shrink: impl Fn(), grow: impl Fn()) {
     let (first, second) = plan.mails.split_at(plan.mails.len() / 2);
-    place(mails, &Plan { mails: first.to_vec(), ..plan.clone() });
+    place(mails, first);
     let running = rig.start(&[]);
     let caller = running.caller().expect("it starts");
     caller.settle().expect("there is room for the first half");
@@ -181,7 +181,7 @@ fn a_disk_that_is_full_to_its_end_loses_nothing() {
     rig.set("POSTROOM__STORAGE__LOW_WATER_MIB", "0");
     // So much is left that some of it comes in.
     let left = if database::kind() == Kind::Sqlite { 256 * 1024 } else { 64 * 1024 };
-    place(mail.path(), &Plan { mails: plan.mails[..20].to_vec(), ..plan.clone() });
+    place(mail.path(), &plan.mails[..20]);
     let running = rig.start(&[]);
     let caller = running.caller().expect("it starts");
     caller.settle().expect("there is room for some");
@@ -221,7 +221,7 @@ fn a_read_only_data_folder_is_told() {
     let Some(disk) = Disk::mount(&folder.join("disk"), "24m") else { return };
     let mut rig = Rig::with_data(&maildir(mail.path()), |_| disk.path.join("data"));
     rig.set("POSTROOM__STORAGE__LOW_WATER_MIB", "0");
-    place(mail.path(), &plan);
+    place(mail.path(), &plan.mails);
     let running = rig.start(&[]);
     running.caller().expect("it starts").settle().expect("nothing is wrong yet");
     assert_eq!(running.stop(), Some(0));
@@ -259,7 +259,7 @@ fn a_write_that_finds_no_room_leaves_nothing_half() {
     for number in &points {
         let plan = Plan::new(seed + *number as u64, 30);
         let mail = WorkDir::new("maildir");
-        place(mail.path(), &plan);
+        place(mail.path(), &plan.mails);
         let rig = Rig::new(&maildir(mail.path()));
         // Files are written by this call alone, and nothing else is.
         let inject = format!("inject=pwrite64:error=ENOSPC:when={number}");
@@ -300,7 +300,7 @@ fn fsync_fails(
 ) {
     let plan = Plan::new(seed(case), 20);
     let mail = WorkDir::new("maildir");
-    place(mail.path(), &plan);
+    place(mail.path(), &plan.mails);
     let rig = Rig::new(&maildir(mail.path()));
     let running = rig.start(&[]);
     let caller = running.caller().expect("it starts");

@@ -28,13 +28,6 @@ fn clean(case: &str, findings: &Findings) {
     assert!(findings.is_clean(), "{case}: {findings:#?}");
 }
 
-fn deliver(post: &Post, mails: &[Placed]) {
-    let server = post.server();
-    for mail in mails {
-        server.deliver("support", "INBOX", &mail.raw);
-    }
-}
-
 #[track_caller]
 fn settle(running: &Running) {
     let settled = running.caller().expect("it starts").settle();
@@ -53,7 +46,7 @@ fn new_numbers_in_the_middle_of_a_fetch_lose_and_double_nothing() {
     let seed = seed("F-11");
     let plan = Plan::new(seed, usual_or_long(150, 600));
     let post = Arc::new(Post::start());
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let at_second = Arc::clone(&post);
     let proxy = Line::start(
         post.port,
@@ -87,7 +80,7 @@ fn a_server_that_stalls_in_mid_mail_is_given_up_and_asked_again() {
     let seed = seed("F-14");
     let plan = Plan::new(seed, 40);
     let post = Post::start();
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let below = shared(seed);
     let proxy = Line::start(
         post.port,
@@ -111,7 +104,7 @@ fn a_server_that_stalls_in_mid_mail_is_given_up_and_asked_again() {
 fn a_server_that_comes_byte_by_byte_is_heard_out() {
     let plan = Plan::new(seed("F-14"), 30);
     let post = Post::start();
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let proxy = Line::start(post.port, |_| Course::ByteByByte, |_| {});
     let rig = Rig::new(&imap(proxy.port, "support", LEAVE));
     clean("F-14 bytes", &rig.judge(&plan));
@@ -123,7 +116,7 @@ fn a_line_that_is_cut_anywhere_puts_no_mail_aside() {
     let seed = seed("cuts");
     let plan = Plan::new(seed, 60);
     let post = Post::start();
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let below = shared(seed);
     let proxy = Line::start(
         post.port,
@@ -148,7 +141,7 @@ fn a_line_that_is_cut_anywhere_puts_no_mail_aside() {
 fn a_line_that_brings_no_mail_at_all_puts_none_aside() {
     let plan = Plan::new(seed("dead line"), 20);
     let post = Arc::new(Post::start());
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let killer = Arc::clone(&post);
     let proxy = Line::start(
         post.port,
@@ -174,7 +167,7 @@ fn an_import_outlives_a_server_process_that_dies_again_and_again() {
     let plan = Plan::new(seed, usual_or_long(300, 2_000));
     let kills = usual_or_long(12, 60);
     let post = Arc::new(Post::start());
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let (killer, below) = (Arc::clone(&post), shared(seed));
     let killed = Arc::new(Mutex::new(0));
     let count = Arc::clone(&killed);
@@ -212,7 +205,7 @@ fn a_mail_that_can_not_be_taken_in_is_kept_and_holds_up_nobody() {
     let middle = plan.mails.len() / 2;
     plan.mails.insert(middle, Placed { raw: poison.clone(), thread: usize::MAX });
     let post = Post::start();
-    deliver(&post, &plan.mails);
+    post.deliver("support", &plan.mails);
     let rig = Rig::new(&imap(post.port, "support", LEAVE));
     let mut database = conn::open(rig.database()).expect("the template has a database");
     database.batch_execute(poisoned(rig.database())).expect("it is right");

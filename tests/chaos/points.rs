@@ -1,8 +1,10 @@
 //! F-01 and F-02: the daemon is killed at its N-th write, for every N of a run that takes fifty mails
-//! in, and started again. Nothing may be lost, doubled or misplaced, whichever N.
+//! in, and started again. Nothing may be lost, doubled or misplaced, whichever N. One more mail comes
+//! while nobody runs: in a folder that a daemon emptied before it died, nothing else would tell the next
+//! one that its work there is done.
 
 use crate::oracle::Findings;
-use crate::plan::{Plan, Random, say, seed};
+use crate::plan::{Placed, Plan, Random, say, seed};
 use crate::rig::{Post, Rig, imap, maildir};
 use std::collections::HashMap;
 use std::env;
@@ -32,7 +34,7 @@ pub struct Point {
 const AT_ONCE: usize = 2;
 /// After so many points the run says how far it is.
 const TOLD: usize = 20;
-/// Mails of one run.
+/// Mails of one run that are there before it.
 const MAILS: usize = 50;
 
 /// Where the mail is and what is done with it once it is here.
@@ -163,16 +165,17 @@ impl Series {
     }
 
     fn plan(&self, index: usize) -> Plan {
-        Plan::new(self.seed.wrapping_add(index as u64), MAILS)
+        Plan::new(self.seed.wrapping_add(index as u64), MAILS + 1)
     }
 
     fn rig(&self, name: &str, plan: &Plan, post: Option<&Post>) -> (Rig, Option<WorkDir>) {
+        let early = &plan.mails[..MAILS];
         let (mut rig, mail) = if let Some(post) = post {
-            post.user(name, plan);
+            post.user(name, early);
             (Rig::new(&imap(post.port, name, self.kind.after_ingest())), None)
         } else {
             let dir = WorkDir::new("maildir");
-            place(dir.path(), plan);
+            place(dir.path(), early);
             (Rig::new(&maildir(dir.path())), Some(dir))
         };
         if let Some(broken) = self.broken {
@@ -197,7 +200,7 @@ impl Series {
 
     fn point(&self, name: &str, index: usize, point: Point, post: Option<&Post>) -> (bool, Findings) {
         let plan = self.plan(index);
-        let (mut rig, _mail) = self.rig(name, &plan, post);
+        let (mut rig, mail) = self.rig(name, &plan, post);
         let Point { calls, number } = point;
         let inject = format!("inject={calls}:signal=KILL:when={number}");
         let only = format!("trace={calls}");
@@ -206,6 +209,12 @@ impl Series {
         let killed = running.is_ended_by_fault();
         running.kill();
         rig.unset_all();
+        let late = &plan.mails[MAILS..];
+        match (post, &mail) {
+            (Some(post), _) => post.deliver(name, late),
+            (None, Some(dir)) => deliver(dir.path(), late),
+            (None, None) => unreachable!("mail is on a server or in a folder"),
+        }
         let mut findings = rig.judge(&plan);
         if let Some(post) = post {
             self.judge_server(post, name, &plan, &mut findings);
@@ -244,10 +253,14 @@ fn busiest(trace: &str, calls: &str) -> usize {
     by_thread.into_values().max().unwrap_or(0)
 }
 
-/// Delivers into a Maildir.
-pub fn place(path: &Path, plan: &Plan) {
+/// Makes a Maildir and delivers into it.
+pub fn place(path: &Path, mails: &[Placed]) {
     support::maildir::make(path, None);
-    for mail in &plan.mails {
+    deliver(path, mails);
+}
+
+fn deliver(path: &Path, mails: &[Placed]) {
+    for mail in mails {
         support::maildir::deliver(path, &mail.raw, None);
     }
 }

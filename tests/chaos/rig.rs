@@ -1,7 +1,7 @@
 //! The daemon's program on data of its own, started as often as a case likes, with a fault or without.
 
 use crate::oracle::{self, Findings};
-use crate::plan::Plan;
+use crate::plan::{Placed, Plan};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use postroom_core::store::conn::DatabaseUrl;
@@ -493,12 +493,19 @@ impl Post {
         self.server.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A new user whose INBOX holds all that is planned, and whose folder `Done` is empty.
-    pub fn user(&self, name: &str, plan: &Plan) {
+    /// A new user whose INBOX holds these mails, and whose folder `Done` is empty.
+    pub fn user(&self, name: &str, mails: &[Placed]) {
         let server = self.server();
         server.add_user(name);
         server.make_folder(name, "Done");
-        for mail in &plan.mails {
+        drop(server);
+        self.deliver(name, mails);
+    }
+
+    /// More mail for a user.
+    pub fn deliver(&self, name: &str, mails: &[Placed]) {
+        let server = self.server();
+        for mail in mails {
             server.deliver(name, "INBOX", &mail.raw);
         }
     }

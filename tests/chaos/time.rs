@@ -1,7 +1,7 @@
 //! F-50: the wall clock jumps while there is work. Nothing storms, nothing stalls, nothing is lost. The
 //! clock is libfaketime's, which the whole program sees; that for waiting (monotonic) stays true.
 
-use crate::crashes::{clean, deliver, parts, usual_or_long};
+use crate::crashes::{clean, parts, usual_or_long};
 use crate::plan::{Plan, say, seed};
 use crate::rig::{Caller, PATIENCE, Post, Rig, imap};
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ fn the_clock_jumps_amid_the_work() {
     support::maildir::make(folder.path(), None);
     set(&clock, "+0");
     let parts: Vec<_> = parts(&plan, steps.len() + 1).into_iter().map(<[_]>::to_vec).collect();
-    deliver(&post, &parts[0]);
+    post.deliver("support", &parts[0]);
     let running = rig.start(&settable(&clock).each_ref().map(String::as_str));
     let caller = running.caller().expect("it starts");
     let distinct = |count: usize| {
@@ -123,7 +123,7 @@ fn the_clock_jumps_amid_the_work() {
             assert!(Instant::now() < deadline, "it is not tried: {}", state(&caller, message));
             thread::sleep(Duration::from_millis(20));
         }
-        deliver(&post, &parts[number + 1]);
+        post.deliver("support", &parts[number + 1]);
         let polls = post.server().logged("Login: user=<support>");
         set(&clock, step);
         loop {
