@@ -290,19 +290,21 @@ impl Running {
     }
 
     /// Waits until a fault has ended it (`true`) or it has taken everything in.
+    ///
+    /// # Panics
+    /// If neither comes.
     pub fn is_ended_by_fault(&self) -> bool {
         let Ok(caller) = self.caller() else { return true };
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if self.leash.has_ended() {
-                return true;
-            }
+        while !self.leash.has_ended() {
             if caller.is_at_rest() {
                 return false;
             }
+            let said = || caller.mailbox().and_then(|mailbox| caller.status(&mailbox));
+            assert!(Instant::now() < deadline, "it neither ends nor comes to rest: {:?}", said());
             thread::sleep(Duration::from_millis(50));
         }
-        false
+        true
     }
 
     /// The process that was started, or what it runs under.

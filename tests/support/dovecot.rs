@@ -1,5 +1,5 @@
 //! A real Dovecot for the tests: IMAP with STARTTLS on one port, with TLS from the first byte on
-//! another, users in a file, mail in Maildirs.
+//! another, users in files, mail in Maildirs.
 
 use crate::leash::{self, Leash, Owner, is_root};
 use crate::maildir::{self, Stored};
@@ -52,7 +52,7 @@ impl Dovecot {
         let owner = is_root().then(|| Owner::named("nobody").expect("every Linux has the user nobody"));
         let dir = WorkDir::new("imap");
         dir.folder("mail", owner);
-        dir.write("users", "");
+        dir.folder("users", None);
         let (imap, imaps, leash) = launch(&dir, options, None);
         let dovecot = Self { leash, imap, imaps, options, owner, dir };
         dovecot.add_user("support");
@@ -64,17 +64,15 @@ impl Dovecot {
     /// # Panics
     /// If there is such a user.
     pub fn add_user(&self, user: &str) {
-        let file = self.dir.join("users");
-        let mut users = fs::read_to_string(&file).expect("the user file is our own");
-        assert!(!users.lines().any(|line| line.starts_with(&format!("{user}:"))), "{user} is there already");
+        let users = self.dir.join("users");
+        assert!(!users.join(user).exists(), "{user} is there already");
         let Owner { uid, gid } = self.owner.unwrap_or_else(Owner::me);
         let home = self.dir.folder(Path::new("mail").join(user), self.owner);
         maildir::make(&home.join("Maildir"), self.owner);
         let line = format!("{user}:{{PLAIN}}{PASSWORD}:{uid}:{gid}::{}::\n", home.display());
-        users.push_str(&line);
-        // In one step: Dovecot reads the file whenever it has changed.
-        self.dir.write("users.new", users);
-        fs::rename(self.dir.join("users.new"), file).expect("the work folder can be written to");
+        // A file of each user's own: Dovecot looks once a second at the most whether a file changed, and
+        // refuses whoever came into it meanwhile.
+        self.dir.write(Path::new("users").join(user), line);
     }
 
     /// Makes a folder; `/` in the name separates levels.
@@ -236,11 +234,11 @@ last_valid_uid = 0
 first_valid_gid = 1
 {users}passdb {{
   driver = passwd-file
-  args = scheme=PLAIN {root}/users
+  args = scheme=PLAIN {root}/users/%u
 }}
 userdb {{
   driver = passwd-file
-  args = {root}/users
+  args = {root}/users/%u
 }}
 service anvil {{
   unix_listener anvil-auth-penalty {{
