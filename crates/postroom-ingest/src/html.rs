@@ -2,8 +2,9 @@
 //! the sanitiser hands out is never touched again, for a change afterwards can undo its work.
 
 use crate::cut::Cut;
+use crate::html_cost::Allowance;
+use crate::html_sets;
 use crate::limits::Limits;
-use crate::{html_cost, html_sets};
 use ammonia::{Builder, UrlRelative};
 use postroom_core::ports::ShowHtml;
 use std::borrow::Cow;
@@ -85,9 +86,14 @@ impl Dropped {
 }
 
 /// The safe form of one HTML text and the remote images that were taken out; `None` where it is
-/// too long or too deep to be sanitised in bearable time.
-pub(crate) fn sanitised(source: &str, how: &Arc<ShowHtml>, limits: &Limits) -> Option<(String, Dropped)> {
-    if source.len() > limits.html_bytes || !html_cost::is_bearable(source, limits.html_depth) {
+/// too long or too deep to be sanitised in what is left of bearable time.
+pub(crate) fn sanitised(
+    source: &str,
+    how: &Arc<ShowHtml>,
+    limits: &Limits,
+    left: &mut Allowance,
+) -> Option<(String, Dropped)> {
+    if !left.bears(source, limits.html_depth) {
         return None;
     }
     let dropped = Arc::new(Mutex::new(Dropped::default()));

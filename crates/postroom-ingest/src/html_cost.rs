@@ -5,10 +5,10 @@
 
 use crate::html_tokens::{Name, Token, Tokens};
 
-/// Tags, texts and entities: what stands in a table but in no cell is put before the table one
-/// by one, each after a search, so that their number counts by its square.
+/// Tags, texts and entities of a mail: what stands in a table but in no cell is put before the table
+/// one by one, each after a search, so that their number counts by its square.
 const NODES: usize = 20_000;
-/// Formatting elements that may be built again, all blocks together.
+/// Formatting elements that may be built again, all blocks of a mail together.
 const REBUILT: usize = 100_000;
 /// Attributes of one tag: each is compared with all before it.
 const ATTRIBUTES: usize = 200;
@@ -37,10 +37,40 @@ struct Open<'x> {
     is_rebuilt: bool,
 }
 
-/// Whether a tree of this HTML stays within `depth` elements inside one another and can be built
-/// in bearable time: about a fifth of a second at worst. What lies at the edge may be refused
-/// though a browser would bear it.
-pub(crate) fn is_bearable(html: &str, depth: usize) -> bool {
+/// What the HTML of one mail may still cost, all its parts together: a thousand small ones would
+/// otherwise cost a thousand times what one may.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowance {
+    /// Bytes that are looked at.
+    bytes: usize,
+    nodes: usize,
+    rebuilt: usize,
+}
+
+impl Allowance {
+    /// For a mail whose HTML may have so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { bytes, nodes: NODES, rebuilt: REBUILT }
+    }
+
+    /// Whether a tree of this HTML stays within `depth` elements inside one another and can be built
+    /// in bearable time: with all that was borne before it about a fifth of a second at worst. What
+    /// lies at the edge may be refused though a browser would bear it, and what is refused has cost
+    /// its bytes all the same.
+    pub(crate) fn bears(&mut self, html: &str, depth: usize) -> bool {
+        if html.len() > self.bytes {
+            return false;
+        }
+        self.bytes -= html.len();
+        let Some((nodes, rebuilt)) = cost(html, depth, self.nodes, self.rebuilt) else { return false };
+        self.nodes -= nodes;
+        self.rebuilt -= rebuilt;
+        true
+    }
+}
+
+/// The nodes and the formatting that is built again, where there are not more of each than this.
+fn cost(html: &str, depth: usize, most_nodes: usize, most_rebuilt: usize) -> Option<(usize, usize)> {
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut formatting = 0;
     let mut rebuilt = 0;
@@ -49,8 +79,8 @@ pub(crate) fn is_bearable(html: &str, depth: usize) -> bool {
     let mut tokens = Tokens::new(html);
     for token in tokens.by_ref() {
         rebuilt += formatting;
-        if nodes > NODES || rebuilt > REBUILT {
-            return false;
+        if nodes > most_nodes || rebuilt > most_rebuilt {
+            return None;
         }
         match token {
             Token::Text(_) => nodes += 1,
@@ -66,7 +96,7 @@ pub(crate) fn is_bearable(html: &str, depth: usize) -> bool {
                 formatting += usize::from(is_rebuilt);
                 open.push(Open { name, attributes, is_formatting, is_rebuilt });
                 if open.len() > depth {
-                    return false;
+                    return None;
                 }
             }
             Token::Close { name } => {
@@ -99,12 +129,43 @@ pub(crate) fn is_bearable(html: &str, depth: usize) -> bool {
             }
         }
     }
-    nodes <= NODES && tokens.most_attributes <= ATTRIBUTES
+    (nodes <= most_nodes && rebuilt <= most_rebuilt && tokens.most_attributes <= ATTRIBUTES)
+        .then_some((nodes, rebuilt))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_bearable(html: &str, depth: usize) -> bool {
+        Allowance::new(usize::MAX).bears(html, depth)
+    }
+
+    #[test]
+    fn what_was_borne_before_counts() {
+        let mut left = Allowance::new(usize::MAX);
+        let half = "x<br>".repeat(NODES / 4);
+        assert!(left.bears(&half, 256) && left.bears(&half, 256));
+        assert!(!left.bears("x", 256), "no node is left");
+        let open: String = (0..100).map(|i| format!("<font size={i}>")).collect::<Vec<_>>().concat();
+        let part = format!("{open}{}", "<p>x".repeat(240));
+        let mut left = Allowance::new(usize::MAX);
+        assert!(left.bears(&part, 256), "48,000 and those of the beginning are built again");
+        assert!(!left.bears(&part, 256), "more than half of what may be was built again before");
+    }
+
+    #[test]
+    fn bytes_count_whether_they_are_borne_or_not() {
+        let mut left = Allowance::new(20);
+        assert!(left.bears("<p>12345</p>", 256));
+        assert!(left.bears("12345678", 256));
+        assert!(!left.bears("x", 256), "all bytes are used");
+        assert!(!Allowance::new(20).bears(&"x".repeat(21), 256));
+        assert!(Allowance::new(20).bears(&"x".repeat(20), 256));
+        let mut left = Allowance::new(20);
+        assert!(!left.bears("<div><div>", 1), "too deep");
+        assert!(left.bears("0123456789", 1) && !left.bears("x", 1), "and paid for");
+    }
 
     #[test]
     fn ordinary_html_is_bearable() {

@@ -1,6 +1,7 @@
 //! HTML made to do harm, and text that looks like it: nothing of it may come through.
 
 use crate::html::{Dropped, from_text, sanitised};
+use crate::html_cost::Allowance;
 use crate::html_tokens::{Token, Tokens, attribute};
 use crate::limits::Limits;
 use postroom_core::ports::ShowHtml;
@@ -95,8 +96,13 @@ fn showing(remote_images: bool) -> Arc<ShowHtml> {
     Arc::new(ShowHtml { remote_images, pictures: HashMap::from(same) })
 }
 
+/// As the one part of a mail.
+fn alone(html: &str, how: &Arc<ShowHtml>, limits: &Limits) -> Option<(String, Dropped)> {
+    sanitised(html, how, limits, &mut Allowance::new(limits.html_bytes))
+}
+
 fn safe(html: &str, remote_images: bool) -> Option<(String, Dropped)> {
-    sanitised(html, &showing(remote_images), &Limits::default())
+    alone(html, &showing(remote_images), &Limits::default())
 }
 
 #[test]
@@ -219,7 +225,7 @@ fn pictures_of_the_mail_get_their_links() {
         remote_images: false,
         pictures: HashMap::from([("logo@x y".to_owned(), PICTURE.to_owned())]),
     });
-    let show = |html: &str| sanitised(html, &how, &Limits::default()).expect("short").0;
+    let show = |html: &str| alone(html, &how, &Limits::default()).expect("short").0;
     for src in ["cid:logo@x%20y", "CID:logo@x%20y", " cid:logo@x y "] {
         let shown = show(&format!("<img src=\"{src}\" alt=\"L\">"));
         assert_harmless(&shown, src, false);
@@ -296,8 +302,8 @@ fn text_becomes_paragraphs_and_links() {
 #[test]
 fn limits_of_html_hold_at_the_edge() {
     let limits = Limits { html_bytes: 10, html_depth: 2, ..Limits::default() };
-    assert!(sanitised("<b>aaaaaaa", &showing(false), &limits).is_some());
-    assert!(sanitised("<b>aaaaaaaa", &showing(false), &limits).is_none());
-    assert!(sanitised("<b><i>", &showing(false), &limits).is_some());
-    assert!(sanitised("<b><i><u>", &showing(false), &limits).is_none());
+    assert!(alone("<b>aaaaaaa", &showing(false), &limits).is_some());
+    assert!(alone("<b>aaaaaaaa", &showing(false), &limits).is_none());
+    assert!(alone("<b><i>", &showing(false), &limits).is_some());
+    assert!(alone("<b><i><u>", &showing(false), &limits).is_none());
 }

@@ -22,7 +22,8 @@ pub struct Limits {
     pub received: usize,
     /// Decoded bytes of one text part that are looked at.
     pub text_bytes: usize,
-    /// Bytes of HTML that are sanitised; longer HTML is shown as plain text.
+    /// Bytes of a mail's HTML that are sanitised, all its parts together; a part that goes beyond is
+    /// shown as plain text.
     pub html_bytes: usize,
     /// HTML elements inside one another; deeper HTML is shown as plain text.
     pub html_depth: usize,

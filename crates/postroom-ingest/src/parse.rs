@@ -179,6 +179,9 @@ fn thread_index(value: &str) -> Option<String> {
     bytes.get(..THREAD_INDEX_BYTES).map(|start| general_purpose::STANDARD.encode(start))
 }
 
+/// Pictures that the HTML of a mail is known to show, all its parts together.
+const PICTURES: usize = 1000;
+
 /// What only the HTML of a mail tells.
 #[derive(Default)]
 struct Shown {
@@ -206,7 +209,8 @@ fn read_texts(
         let decoded = node.text(limits);
         print.add_text(&decoded);
         if node.media.kind == "text/html" {
-            shown.pictures.extend(shown_pictures(&decoded));
+            let left = PICTURES - shown.pictures.len();
+            shown.pictures.extend(shown_pictures(&decoded).take(left));
             // Of several texts, or a long one, the end is not known to be the quote's.
             if roles.html.len() == 1 && roles.text.len() == 1 && decoded.len() <= limits.quote_bytes {
                 shown.fresh = quote_html::fresh(&decoded, limits.quote_bytes);
@@ -232,7 +236,7 @@ fn read_texts(
 
 /// The Content-IDs that HTML refers to (RFC 2392).
 fn shown_pictures(html: &str) -> impl Iterator<Item = String> + '_ {
-    html.match_indices("cid:").take(1000).filter_map(|(at, _)| {
+    html.match_indices("cid:").take(PICTURES).filter_map(|(at, _)| {
         let rest = html.tail(at + "cid:".len());
         // An id without an end within bounds is none.
         let is_end = |c: char| c.is_whitespace() || "\"'<>)".contains(c);
@@ -375,6 +379,22 @@ mod tests {
             --b\nContent-ID: <other>\nContent-Type: image/png\n\nx\n--b--\n";
         let inline: Vec<bool> = read(raw).parts.iter().map(|p| p.inline).collect();
         assert_eq!(inline, [true, false]);
+    }
+
+    #[test]
+    fn no_more_pictures_are_known_than_a_mail_may_show() {
+        let mail = |parts: usize| {
+            let part = |i: usize| {
+                let shown: String = (0..500).map(|n| format!("<img src=cid:{i}.{n}@x>")).collect();
+                format!("--b\nContent-Type: text/html\n\n{shown}\n")
+            };
+            let parts = (0..parts).map(part).collect::<Vec<_>>().concat();
+            let last = "--b\nContent-Type: text/html\n\n<img src=cid:last@x>\n";
+            let picture = "--b\nContent-ID: <last@x>\nContent-Type: image/png\n\nx\n";
+            read(&format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}{last}{picture}--b--\n"))
+        };
+        assert!(mail(1).parts[0].inline, "501");
+        assert!(!mail(2).parts[0].inline, "1,001");
     }
 
     #[test]

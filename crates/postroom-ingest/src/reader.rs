@@ -2,6 +2,7 @@
 //! without a way to fail.
 
 use crate::headers::Headers;
+use crate::html_cost::Allowance;
 use crate::limits::Limits;
 use crate::{body, html, html_links, mime, parse};
 use postroom_core::mail::Mail;
@@ -29,10 +30,11 @@ impl Reader {
         let tree = mime::read(&raw, &self.limits);
         let roles = body::roles(&tree, &self.limits);
         let mut safe = SafeHtml::default();
+        let mut left = Allowance::new(self.limits.html_bytes);
         for node in roles.html.iter().filter_map(|index| tree.nodes.get(*index)) {
             let decoded = node.text(&self.limits);
             let sanitised = (node.media.kind == "text/html")
-                .then(|| html::sanitised(&decoded, &how, &self.limits))
+                .then(|| html::sanitised(&decoded, &how, &self.limits, &mut left))
                 .flatten();
             let shown = match sanitised {
                 Some((shown, dropped)) => {
@@ -161,5 +163,20 @@ mod tests {
             reader.html(b"Content-Type: text/html\n\n<p><b>a</b> ", &ShowHtml::default()).html,
             "<p><b>a</b> </p>"
         );
+    }
+    #[test]
+    fn all_html_of_a_mail_has_one_allowance() {
+        let show = |parts: &[&str]| {
+            let parts = parts.iter().map(|html| format!("--b\nContent-Type: text/html\n\n{html}\n"));
+            let parts = parts.collect::<Vec<_>>().concat();
+            let raw = format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n");
+            Reader::new(Limits { html_bytes: 24, ..Limits::default() })
+                .html(raw.as_bytes(), &ShowHtml::default())
+                .html
+        };
+        assert_eq!(show(&["<p><b>a</b>", "<p><i>b</i> "]), "<p><b>a</b></p><hr>\n<p><i>b</i> </p>");
+        assert_eq!(show(&["<p><b>a</b> ", "<p><i>b</i> "]), "<p><b>a</b> </p><hr>\n<p><i>b</i> </p>");
+        // One byte more than the allowance: the part that goes beyond it is text.
+        assert_eq!(show(&["<p><b>a</b> ", "<p><i>b</i>  "]), "<p><b>a</b> </p><hr>\n<p>b</p>\n");
     }
 }
