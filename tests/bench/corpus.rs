@@ -1,10 +1,52 @@
-//! Mail like that of a small firm's desk: text and HTML, answers that quote, files now and then;
-//! 16 KB on the average. The same number of mails is always the same mails.
+//! Mail like that of a small firm's desk: text and HTML, answers that quote, files now and then.
+//! The first mails of a kind are always the same mails.
 
+use std::collections::VecDeque;
+use std::env;
 use support::mail::{TestMail, mail};
 
-/// Bytes of a mail on the average, as the benchmarks' targets have it.
-const MEAN_BYTES: usize = 16 * 1024;
+/// What mails are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text alone, as on a list.
+    Small,
+    /// Text and HTML, files now and then: 16 KiB on the average.
+    Usual,
+    /// The same with larger files: 64 KiB on the average.
+    Office,
+}
+
+impl Kind {
+    /// Those that `POSTROOM_BENCH_KINDS` names, as `small,office`; else all, the smallest first.
+    pub fn wanted() -> Vec<Self> {
+        let all = [Self::Small, Self::Usual, Self::Office];
+        let Ok(names) = env::var("POSTROOM_BENCH_KINDS") else { return all.to_vec() };
+        let named = |name: &str| all.into_iter().find(|kind| kind.name() == name);
+        let kinds = names.split(',').map(|name| named(name).unwrap_or_else(|| panic!("no kind {name:?}")));
+        kinds.collect()
+    }
+
+    /// Its word in settings and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Usual => "usual",
+            Self::Office => "office",
+        }
+    }
+
+    /// Bytes of a mail on the average, which files bring it to; `None` where there are no files.
+    fn mean_bytes(self) -> Option<usize> {
+        match self {
+            Self::Small => None,
+            Self::Usual => Some(16 * 1024),
+            Self::Office => Some(64 * 1024),
+        }
+    }
+}
+
+/// Answers go to one of so many mails before them.
+const RECENT: usize = 100;
 /// One mail in so many has a file.
 const WITH_FILE: u64 = 4;
 /// Customers who write; about one in six mails begins with a new one.
@@ -48,31 +90,51 @@ struct Sent {
     text: String,
 }
 
-/// Makes the mails, in the order in which they come.
-pub fn mails(count: usize) -> Vec<Vec<u8>> {
-    let words: Vec<&str> = WORDS.split_whitespace().collect();
-    let mut dice = Dice(20_261_122);
-    let mut sent: Vec<Sent> = Vec::new();
-    let mut made = Vec::with_capacity(count);
-    let mut bytes = 0;
-    for number in 0..count {
-        // Three in five carry a matter on; those before the last hundred are seldom taken up again.
-        let recent = sent.len().saturating_sub(100);
-        let answered = (!sent.is_empty() && dice.below(5) < 3)
-            .then(|| &sent[recent + dice.below((sent.len() - recent) as u64) as usize]);
-        let (draft, note) = one(&mut dice, &words, number, answered);
-        // A file brings the average to where it should be.
-        let lacking = ((number + 1) * MEAN_BYTES).saturating_sub(bytes);
-        let built = if dice.below(WITH_FILE) == 0 && lacking > 24 * 1024 {
-            with_file(&mut dice, draft, lacking.min(256 * 1024)).build()
-        } else {
-            draft.build()
-        };
-        bytes += built.len();
-        made.push(built);
-        sent.push(note);
+/// The mails, in the order in which they come, one at a time and without an end.
+pub struct Corpus {
+    kind: Kind,
+    words: Vec<&'static str>,
+    dice: Dice,
+    /// The last ones, which may be answered.
+    sent: VecDeque<Sent>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Corpus {
+    /// Those of a kind, from the first.
+    pub fn new(kind: Kind) -> Self {
+        let words = WORDS.split_whitespace().collect();
+        Self { kind, words, dice: Dice(20_261_122), sent: VecDeque::new(), count: 0, bytes: 0 }
     }
-    made
+}
+
+impl Iterator for Corpus {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let dice = &mut self.dice;
+        // Three in five carry a matter on.
+        let answered = (!self.sent.is_empty() && dice.below(5) < 3)
+            .then(|| &self.sent[dice.below(self.sent.len() as u64) as usize]);
+        let (mut draft, note) = one(dice, &self.words, self.count, answered);
+        self.count += 1;
+        if let Some(mean) = self.kind.mean_bytes() {
+            draft = draft.html(&html(&note.text));
+            // A file brings the average to where it should be.
+            let lacking = (self.count * mean).saturating_sub(self.bytes);
+            if dice.below(WITH_FILE) == 0 && lacking > mean + mean / 2 {
+                draft = with_file(dice, draft, lacking.min(16 * mean));
+            }
+        }
+        let built = draft.build();
+        self.bytes += built.len();
+        self.sent.push_back(note);
+        if self.sent.len() > RECENT {
+            self.sent.pop_front();
+        }
+        Some(built)
+    }
 }
 
 fn one(dice: &mut Dice, words: &[&str], number: usize, answered: Option<&Sent>) -> (TestMail, Sent) {
@@ -108,8 +170,7 @@ fn one(dice: &mut Dice, words: &[&str], number: usize, answered: Option<&Sent>) 
         .header("Received", "from mx.customer.example (mx.customer.example [192.0.2.25])\r\n\tby mail.example.org (Postfix) with ESMTPS id 4Xq2Wk3bQ1z9tR\r\n\tfor <support@example.org>; Mon,  2 Nov 2026 09:00:03 +0000 (UTC)")
         .header("DKIM-Signature", "v=1; a=rsa-sha256; c=relaxed/relaxed; d=customer.example; s=mail;\r\n\tt=1793610000; h=from:to:subject:date:message-id:mime-version; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n\tb=dzdVyOfAKCdLXdJOc9G2q8LoXSlEniSbav+yuU4zGeeruD00lszZVoG4ZHRNiYzR")
         .header("User-Agent", "Mozilla Thunderbird")
-        .text(&body)
-        .html(&html(&body));
+        .text(&body);
     if let Some(earlier) = answered {
         references.push(earlier.id.clone());
         let shown: Vec<&str> = references.iter().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! The least that taking mail in can cost on this machine: each of its three parts alone, by the
 //! same parts of the house or what they stand on, with nothing around them.
 
-use crate::process;
+use crate::usage;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
@@ -34,9 +34,9 @@ pub struct Took {
 }
 
 fn took(work: impl FnOnce()) -> Took {
-    let (cpu, began) = (process::cpu("self"), Instant::now());
+    let (cpu, began) = (usage::cpu("self"), Instant::now());
     work();
-    Took { cpu: process::cpu("self") - cpu, wall: began.elapsed().as_secs_f64() }
+    Took { cpu: usage::cpu("self") - cpu, wall: began.elapsed().as_secs_f64() }
 }
 
 /// Where each batch of mails begins and ends.

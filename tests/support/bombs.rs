@@ -1,4 +1,4 @@
-//! Mail that was made to do harm: forty shapes, each a few hundred kilobytes to a few megabytes. Public
+//! Mail that was made to do harm: fifty shapes, each a few kilobytes to thirty megabytes. Public
 //! knowledge about parsers that recurse, search again and again, or believe what a header says.
 
 use base64::Engine;
@@ -138,6 +138,41 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("a calendar of a million events", format!("Content-Type: text/calendar\n\n{calendar}")),
         ("JSON in JSON", format!("From: no-reply@x.example\n\n{}", "{\"Message\":".repeat(100_000))),
+        // What lies just within the limits costs the most.
+        ("text in a table but in no cell", html(&format!("<table>{}", "<i></i>x".repeat(6_600)))),
+        (
+            "formatting that goes on in each block",
+            html(&format!("{}{}", many(200, |i| format!("<font size={i}>")), "<p>x".repeat(190))),
+        ),
+        (
+            "as many elements in elements as may be",
+            html(&format!("{}{}", "<div>".repeat(250), "x<br>".repeat(9_000))),
+        ),
+        (
+            "300 parts of HTML that is never shown",
+            mixed(
+                &format!("--b\nContent-Type: text/html\n\n<select>{}\n", "<option>x".repeat(9_900))
+                    .repeat(300),
+            ),
+        ),
+        (
+            "300 parts of HTML, text in no cell",
+            mixed(
+                &format!("--b\nContent-Type: text/html\n\n<table>{}\n", "<i></i>".repeat(9_900)).repeat(300),
+            ),
+        ),
+        (
+            "300 parts of pictures",
+            mixed(&many(300, |i| {
+                let pictures = many(1_000, |n| format!("<img src=cid:{i}.{n}.{}>", "x".repeat(60)));
+                format!("--b\nContent-Type: text/html\n\n{pictures}\n")
+            })),
+        ),
+        (
+            "2,000 files",
+            mixed(&many(2_000, |i| format!("--b\nContent-Type: application/x; name=f{i}\n\nx{i}\n"))),
+        ),
+        ("a style of 100,000 declarations", html(&format!("<p style='{}'>x", "color:red;".repeat(100_000)))),
         ("pictures in the text", html(&format!("<img src=\"cid:{}\">", "cid:".repeat(60_000)))),
     ];
     shapes.retain(|(_, raw)| raw.len() <= 35 * 1024 * 1024);

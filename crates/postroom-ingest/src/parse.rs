@@ -385,7 +385,7 @@ mod tests {
     fn no_more_pictures_are_known_than_a_mail_may_show() {
         let mail = |parts: usize| {
             let part = |i: usize| {
-                let shown: String = (0..500).map(|n| format!("<img src=cid:{i}.{n}@x>")).collect();
+                let shown = (0..500).map(|n| format!("<img src=cid:{i}.{n}@x>")).collect::<Vec<_>>().concat();
                 format!("--b\nContent-Type: text/html\n\n{shown}\n")
             };
             let parts = (0..parts).map(part).collect::<Vec<_>>().concat();
