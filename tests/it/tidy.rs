@@ -1,6 +1,7 @@
 //! The house rules that no compiler checks: who may depend on whom, where the database's name may
 //! stand, who may read the clock and the environment, how long a file is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -227,6 +228,46 @@ fn fault_switches_are_in_no_usual_build() {
     assert_eq!(features(&["--features", "chaos"]), "[chaos]");
     let file = fs::read_to_string(root().join("crates/postroom/Cargo.toml")).expect("the crate is there");
     assert!(!file.contains("default ="), "no feature is on by itself");
+}
+
+/// The packages of a Cargo.lock: name and version, and the names of what each depends on.
+fn locked(file: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let text = fs::read_to_string(root().join(file)).expect("it is kept");
+    let packages = text.split("[[package]]").skip(1).map(|package| {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+            line.expect("every package has it").trim_matches('"').to_owned()
+        };
+        let listed = package.lines().filter_map(|line| line.strip_prefix(" \""));
+        let names = listed.filter_map(|line| line.split(['"', ' ']).next()).map(str::to_owned);
+        ((value("name"), value("version")), names.collect())
+    });
+    packages.collect()
+}
+
+#[test]
+fn fuzzers_try_what_is_shipped() {
+    let (ours, fuzzed) = (locked("Cargo.lock"), locked("tests/fuzz/Cargo.lock"));
+    let names: BTreeSet<&String> = ours.keys().map(|(name, _)| name).collect();
+    let others: Vec<_> =
+        fuzzed.keys().filter(|package| names.contains(&package.0) && !ours.contains_key(package)).collect();
+    assert!(others.is_empty(), "tests/fuzz/Cargo.lock has other versions: {others:?}");
+    for krate in ["postroom-core", "postroom-ingest"] {
+        let of = |lock: &BTreeMap<(String, String), BTreeSet<String>>| {
+            let found = lock.iter().find(|((name, _), _)| name == krate).map(|(_, names)| names.clone());
+            found.expect("the crate is in both")
+        };
+        // Only a workspace's own lock knows what its tests need.
+        let mut shipped = of(&ours);
+        for name in dependencies(krate, "[dev-dependencies]") {
+            shipped.remove(&name);
+        }
+        assert_eq!(
+            shipped,
+            of(&fuzzed),
+            "{krate}: cargo metadata --manifest-path tests/fuzz/Cargo.toml mends its lock"
+        );
+    }
 }
 
 #[test]
