@@ -6,6 +6,7 @@ mod crashes;
 mod database;
 mod disk;
 mod imap;
+mod nonsense;
 mod oracle;
 mod plan;
 mod points;

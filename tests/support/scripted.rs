@@ -23,9 +23,22 @@ pub struct Kept {
 /// the tagged line itself. `None`: as usual.
 pub type Script = Box<dyn FnMut(&str, &BTreeMap<usize, Kept>) -> Option<Result<Vec<u8>, String>> + Send>;
 
+/// An answer that no server should give, byte for byte, with nothing behind it.
+#[derive(Debug, Clone)]
+pub struct Odd {
+    /// What it is given to: a command as it begins, in capitals (`UID FETCH`); empty: the connection.
+    pub at: &'static str,
+    /// The answer; `TAG` in it stands for the command's tag.
+    pub said: Vec<u8>,
+    /// It is repeated until the client hangs up.
+    pub is_endless: bool,
+}
+
 #[derive(Default)]
 struct State {
     closed: bool,
+    odd: Option<Odd>,
+    odd_answers: usize,
     mails: BTreeMap<usize, Kept>,
     next: Option<usize>,
     commands: Vec<String>,
@@ -96,9 +109,21 @@ impl ScriptedImap {
         held(&self.state).script = Some(Box::new(script));
     }
 
+    /// Gives this answer from now on.
+    pub fn be_odd(&self, odd: Odd) {
+        held(&self.state).odd = Some(odd);
+    }
+
+    /// How often an odd answer was given.
+    pub fn odd_answers(&self) -> usize {
+        held(&self.state).odd_answers
+    }
+
     /// Is well from now on.
     pub fn heal(&self) {
-        held(&self.state).script = None;
+        let mut state = held(&self.state);
+        state.script = None;
+        state.odd = None;
     }
 
     /// What it was asked since the last time.
@@ -128,7 +153,11 @@ pub fn chosen(set: &str, mails: &BTreeMap<usize, Kept>) -> Vec<usize> {
 
 fn serve(state: &Mutex<State>, mut socket: &TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(socket.try_clone()?);
-    socket.write_all(b"* OK ready\r\n")?;
+    let greeting = odd(state, "", "*");
+    match greeting {
+        Some(said) => said.say(socket)?,
+        None => socket.write_all(b"* OK ready\r\n")?,
+    }
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -136,6 +165,10 @@ fn serve(state: &Mutex<State>, mut socket: &TcpStream) -> io::Result<()> {
         }
         let (tag, command) = line.trim_end().split_once(' ').unwrap_or(("*", ""));
         let command = command.to_ascii_uppercase();
+        if let Some(said) = odd(state, &command, tag) {
+            said.say(socket)?;
+            continue;
+        }
         let (answer, done) = {
             let mut state = held(state);
             state.commands.push(command.clone());
@@ -151,6 +184,28 @@ fn serve(state: &Mutex<State>, mut socket: &TcpStream) -> io::Result<()> {
         if command == "LOGOUT" {
             return Ok(());
         }
+    }
+}
+
+/// The odd answer to a command, or, where that is empty, to a new connection.
+fn odd(state: &Mutex<State>, command: &str, tag: &str) -> Option<Odd> {
+    let mut state = held(state);
+    let is_meant = |odd: &&Odd| command.starts_with(odd.at) && command.is_empty() == odd.at.is_empty();
+    let mut odd = state.odd.as_ref().filter(is_meant).cloned()?;
+    state.odd_answers += 1;
+    if let Some(at) = odd.said.windows(3).position(|three| three == b"TAG") {
+        odd.said.splice(at..at + 3, tag.bytes());
+    }
+    Some(odd)
+}
+
+impl Odd {
+    fn say(&self, mut socket: &TcpStream) -> io::Result<()> {
+        socket.write_all(&self.said)?;
+        while self.is_endless {
+            socket.write_all(&self.said)?;
+        }
+        Ok(())
     }
 }
 
