@@ -1,8 +1,12 @@
 //! Secrets of an authorization are in no answer, no event and no clear text of the database.
 
 use super::*;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use postroom_core::actor::Actor;
+use postroom_core::operations::doctor;
+use postroom_core::store::conn;
 use support::database;
 use support::oauth::CANARY;
 
@@ -77,5 +81,22 @@ async fn no_secret_is_ever_shown_or_kept_in_clear() {
         assert!(!text.contains(CANARY), "{text}");
     }
     assert!(!holds(&dump(&world.desk), CANARY));
+    world.desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_opens_tokens() {
+    let world = World::authorized().await;
+    let found = || {
+        let all = world.desk.desk().read_here(&Actor::system(), doctor::examine).expect("the database is whole");
+        let found = all.into_iter().find(|found| found.what == "mailboxes whose authorization does not open");
+        found.expect("it is looked for")
+    };
+    assert_eq!(found().count, 0);
+    // Sealed for another place, as a copied row would be.
+    let url = world.desk.config().database_url().expect("it has one");
+    let mut conn = conn::open(&url).expect("it is there");
+    conn.batch_execute("UPDATE mailbox_authorizations SET access_token = refresh_token").expect("well-formed");
+    assert_eq!((found().count, found().examples), (1, vec!["Support".to_owned()]));
     world.desk.stop().await;
 }

@@ -79,6 +79,23 @@ fn open(cx: &Cx<'_>, what: Sealed, id: MailboxId, kept: &[u8]) -> Result<String,
     opened.map_err(|wrong| Error::StateConflict(format!("mailbox {id}: {wrong}; authorize it again")))
 }
 
+/// Opens all that is sealed of a mailbox's authorization, and of one that is under way; shows nothing.
+///
+/// # Errors
+/// [`Error::StateConflict`] where something of it does not open.
+pub(super) fn open_all(cx: &mut Cx<'_>, id: MailboxId) -> Result<(), Error> {
+    if let Some(held) = store::authorizations::find(cx.conn, id)? {
+        open_some(cx, Sealed::ClientSecret, id, held.client_secret.as_ref())?;
+        open_some(cx, Sealed::RefreshToken, id, held.refresh_token.as_ref())?;
+        open_some(cx, Sealed::AccessToken, id, held.access_token.as_ref())?;
+    }
+    if let Some(flow) = store::authorizations::flow(cx.conn, id)? {
+        open_some(cx, Sealed::FlowClientSecret, id, flow.client_secret.as_ref())?;
+        open(cx, Sealed::FlowSecret, id, &flow.secret)?;
+    }
+    Ok(())
+}
+
 fn open_some(
     cx: &Cx<'_>,
     what: Sealed,

@@ -1,6 +1,6 @@
 //! Is everything whole that the desk remembers? Read only; what is found is told, not mended.
 
-use super::mailboxes;
+use super::{authorizations, mailboxes};
 use crate::actor::Actor;
 use crate::cx::Cx;
 use crate::desk::Desk;
@@ -17,14 +17,26 @@ const EXAMPLES: usize = 10;
 pub fn examine(cx: &mut Cx<'_>) -> Result<Vec<Found>, Error> {
     let mut all = store::doctor::faults(cx.conn)?;
     all.push(store::whole::integrity(cx.conn)?);
-    let mut sealed = Found { what: "mailboxes whose password does not open", count: 0, examples: Vec::new() };
+    let none = |what| Found { what, count: 0, examples: Vec::new() };
+    let mut passwords = none("mailboxes whose password does not open");
+    let mut tokens = none("mailboxes whose authorization does not open");
     for mailbox in store::mailboxes::list(cx.conn)? {
-        if mailboxes::connection(cx, mailbox.id).is_err() {
-            sealed.count += 1;
-            sealed.examples.push(mailbox.name);
+        let opened = [
+            (&mut passwords, mailboxes::connection(cx, mailbox.id).map(drop)),
+            (&mut tokens, authorizations::open_all(cx, mailbox.id)),
+        ];
+        for (found, opened) in opened {
+            match opened {
+                Ok(()) => {}
+                Err(Error::StateConflict(_)) => {
+                    found.count += 1;
+                    found.examples.push(mailbox.name.clone());
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
-    all.push(sealed);
+    all.extend([passwords, tokens]);
     Ok(all)
 }
 
