@@ -11,4 +11,5 @@ mod oracle;
 mod plan;
 mod points;
 mod rig;
+mod starved;
 mod time;

@@ -165,6 +165,19 @@ impl Rig {
         Running { leash, token: self.token.clone(), address: OnceLock::new() }
     }
 
+    /// Somebody who may ask everything, at an address that was agreed on, once it answers there.
+    pub fn caller_at(&self, address: SocketAddr) -> Result<Caller, String> {
+        let caller = Caller::new(address, &self.token);
+        let deadline = Instant::now() + PATIENCE;
+        while caller.mailbox().is_none() {
+            if Instant::now() > deadline {
+                return Err("nobody answers".to_owned());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(caller)
+    }
+
     /// The path of the configuration.
     pub fn config(&self) -> String {
         self.dir.join("postroom.toml").display().to_string()

@@ -88,7 +88,8 @@ async fn no_secret_is_ever_shown_or_kept_in_clear() {
 async fn the_doctor_opens_tokens() {
     let world = World::authorized().await;
     let found = || {
-        let all = world.desk.desk().read_here(&Actor::system(), doctor::examine).expect("the database is whole");
+        let all =
+            world.desk.desk().read_here(&Actor::system(), doctor::examine).expect("the database is whole");
         let found = all.into_iter().find(|found| found.what == "mailboxes whose authorization does not open");
         found.expect("it is looked for")
     };
@@ -96,7 +97,8 @@ async fn the_doctor_opens_tokens() {
     // Sealed for another place, as a copied row would be.
     let url = world.desk.config().database_url().expect("it has one");
     let mut conn = conn::open(&url).expect("it is there");
-    conn.batch_execute("UPDATE mailbox_authorizations SET access_token = refresh_token").expect("well-formed");
+    conn.batch_execute("UPDATE mailbox_authorizations SET access_token = refresh_token")
+        .expect("well-formed");
     assert_eq!((found().count, found().examples), (1, vec!["Support".to_owned()]));
     world.desk.stop().await;
 }

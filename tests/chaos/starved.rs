@@ -1,0 +1,66 @@
+//! F-60: the daemon gets less than it would like: nobody reads its log, or the log's disk is full, few
+//! files may be open, memory is short. It goes on.
+
+use crate::crashes::clean;
+use crate::plan::{Plan, seed};
+use crate::points::place;
+use crate::rig::{Rig, maildir};
+use serde_json::json;
+use std::net::SocketAddr;
+use support::ports;
+use support::workdir::WorkDir;
+
+/// Requests that each leave several lines in a log that keeps everything: far more than a pipe holds.
+const REQUESTS: usize = 300;
+
+/// Takes mail in under these circumstances, is asked a few hundred things, and is judged.
+fn goes_on(case: &str, settings: &[(&str, &str)], wrapper: &[&str]) {
+    let plan = Plan::new(seed(case), 30);
+    let mail = WorkDir::new("maildir");
+    place(mail.path(), &plan.mails);
+    let mut rig = Rig::new(&maildir(mail.path()));
+    for (name, value) in settings {
+        rig.set(name, value);
+    }
+    // Its log may be out of reach: it is asked at an address that was agreed on.
+    let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
+    rig.set("POSTROOM__SERVER__LISTEN", &address.to_string());
+    let running = rig.start(wrapper);
+    let caller = rig.caller_at(address).unwrap_or_else(|said| panic!("{case}: {said}: {:?}", running.log()));
+    caller.settle().unwrap_or_else(|said| panic!("{case}: {said}: {:?}", running.log()));
+    for _ in 0..REQUESTS {
+        let refused = caller.post("/api/v1/tags", &json!({"name": ""})).map(|answer| answer.status);
+        assert_eq!(refused, Some(422), "{case}: {:?}", running.log());
+    }
+    let log = running.log();
+    assert!(!log.iter().any(|line| line.contains("panicked")), "{case}: {log:?}");
+    running.kill();
+    rig.unset_all();
+    clean(case, &rig.judge(&plan));
+}
+
+const TALKATIVE: (&str, &str) = ("POSTROOM__LOG__LEVEL", "trace");
+
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    // The other end of the pipe is open, and nobody reads.
+    let unread = r#"mkfifo "$1"; exec 9<>"$1"; shift; exec "$@" 2>&9 >&9"#;
+    let folder = WorkDir::new("fifo");
+    let fifo = folder.join("log").display().to_string();
+    goes_on("F-60 unread", &[TALKATIVE], &["sh", "-c", unread, "sh", &fifo]);
+}
+
+#[test]
+fn a_log_on_a_full_disk_and_a_closed_output_hold_nothing_up() {
+    goes_on("F-60 full", &[TALKATIVE], &["sh", "-c", r#"exec "$@" >&- 2>/dev/full"#, "sh"]);
+}
+
+#[test]
+fn few_open_files_are_enough() {
+    goes_on("F-60 files", &[], &["sh", "-c", r#"ulimit -n 64; exec "$@""#, "sh"]);
+}
+
+#[test]
+fn little_memory_is_enough() {
+    goes_on("F-60 memory", &[], &["sh", "-c", r#"ulimit -v 2000000; exec "$@""#, "sh"]);
+}
