@@ -201,11 +201,12 @@ fn odd(state: &Mutex<State>, command: &str, tag: &str) -> Option<Odd> {
 
 impl Odd {
     fn say(&self, mut socket: &TcpStream) -> io::Result<()> {
-        socket.write_all(&self.said)?;
-        while self.is_endless {
+        loop {
             socket.write_all(&self.said)?;
+            if !self.is_endless {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 

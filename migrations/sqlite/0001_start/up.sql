@@ -146,7 +146,7 @@ CREATE TABLE pending_mails (
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 ) STRICT;
 CREATE INDEX pending_mails_in_turn
-  ON pending_mails (mailbox_id, folder, uidvalidity, was_aside, attempts, breaks, uid);
+  ON pending_mails (mailbox_id, folder, uidvalidity, was_aside, attempts, breaks, next_try_at, uid);
 
 CREATE INDEX pending_mails_tried ON pending_mails (mailbox_id) WHERE last_error IS NOT NULL;
 

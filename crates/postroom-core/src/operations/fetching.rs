@@ -19,7 +19,7 @@ use std::collections::HashSet;
 mod renumbering;
 mod tries;
 pub use renumbering::{Described, Renumbered, renumber, sample};
-pub use tries::{Fault, blame, due_again, gone, ignored, missed, reopen, waiting};
+pub use tries::{Fault, blame, due_again, gone, ignored, missed, put_off, reopen, waiting};
 
 /// A folder of a mailbox in one generation of its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -121,6 +121,7 @@ pub fn in_turn(
             pending_mails::was_aside.asc(),
             pending_mails::attempts.asc(),
             pending_mails::breaks.asc(),
+            pending_mails::next_try_at.asc(),
             pending_mails::uid.asc(),
         ))
         .limit(limit)

@@ -22,6 +22,8 @@ use std::time::Duration;
 /// tries take more than 14 hours.
 const PAUSES: [Duration; 4] =
     [Duration::from_mins(1), Duration::from_mins(15), Duration::from_hours(2), Duration::from_hours(12)];
+/// How long others go before a mail that its server would not give just now.
+const PUT_OFF: Duration = Duration::from_mins(15);
 /// So many tries in a row, over which nothing else came either, count as one against the mail.
 const BREAKS: i32 = 3;
 /// What was put aside is tried again daily for a week, and then weekly.
@@ -88,6 +90,20 @@ pub fn missed(
         noted.push((before, after));
     }
     note(cx, folder, noted)
+}
+
+/// Lets others go before mail that its server would not give just now. No try is counted: a server that
+/// is in trouble refuses any. But one that never gives some would otherwise keep all behind them back.
+pub fn put_off(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], why: &str) -> Result<(), Error> {
+    leases::hold(cx, &folder.lease)?;
+    let last_error = Some(crate::text::one_line(why, 500));
+    for before in mails {
+        let next_try_at = before.next_try_at.max(cx.now.plus(PUT_OFF));
+        let after = Pending { next_try_at, last_error: last_error.clone(), ..before.clone() };
+        // Where somebody had it begin anew meanwhile, it does.
+        store::pending::note_try(cx.conn, before, &after)?;
+    }
+    Ok(())
 }
 
 /// Something else came after these, which broke the line while nothing had: it was the mails after all.

@@ -199,7 +199,9 @@ impl FolderPoll<'_> {
             return Err(error.into());
         }
         if error.is_not_now() {
-            // No mail's fault either. Where it says so to one after the other, it means all of them.
+            // No mail's fault either. Where it says so to one after the other, it means all of them; or
+            // just these, so that the next poll begins with others.
+            self.desk.write_here(&Actor::system(), |cx| fetching::put_off(cx, folder, batch, &why))?;
             self.refusals += 1;
             self.not_now = (!self.something_came || self.refusals >= HOPELESS).then(|| why.clone());
             return if self.refusals >= HOPELESS { Err(error.into()) } else { Ok(Some(why)) };
