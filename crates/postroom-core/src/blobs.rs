@@ -5,12 +5,16 @@ use crate::actor::Actor;
 use crate::desk::{Broken, Desk};
 use crate::intake::RawMail;
 use crate::keys::sha256_hex;
+use crate::object_name::ObjectName;
 use crate::ports::PortError;
 use crate::store::blobs::Blob;
 use crate::time::Timestamp;
 use crate::{Error, store};
 use std::cell::RefCell;
 use zstd::bulk::Compressor;
+
+/// The fact of the installation that is its mark in the names of its large files.
+pub(crate) const OBJECTS_MARK: &str = "objects_mark";
 
 /// Fast, and within a few per cent of slower levels on mail.
 const ZSTD_LEVEL: i32 = 1;
@@ -76,6 +80,8 @@ pub(crate) fn row(raw: &RawMail, now: Timestamp) -> Blob {
         size: raw.size,
         encoding: "zstd".to_owned(),
         content: raw.compressed.clone(),
+        object: raw.object.as_ref().map(ToString::to_string),
+        unused_since: None,
         created_at: now,
     }
 }
@@ -83,7 +89,12 @@ pub(crate) fn row(raw: &RawMail, now: Timestamp) -> Blob {
 /// Makes bytes ready for the database, whatever their size: for what is made inside a
 /// transaction. A large one moves to the object store later ([`Desk::move_large_blobs`]).
 pub(crate) fn for_database(bytes: &[u8]) -> Result<RawMail, Error> {
-    Ok(RawMail { hash: sha256_hex(bytes), size: bytes.len() as i64, compressed: Some(compress(bytes)?) })
+    Ok(RawMail {
+        hash: sha256_hex(bytes),
+        size: bytes.len() as i64,
+        compressed: Some(compress(bytes)?),
+        object: None,
+    })
 }
 
 impl Desk {
@@ -95,22 +106,36 @@ impl Desk {
         if let Some(compressed) = &raw.compressed
             && compressed.len() > self.settings().inline_blob_bytes
         {
-            self.put_here(&raw.hash, compressed.clone())?;
+            raw.object = Some(self.put_here(&raw.hash, compressed.clone())?);
             raw.compressed = None;
         }
         Ok(raw)
     }
 
-    /// Hands bytes to the object store. Where that can't say that they are safe, the desk is broken.
-    fn put_here(&self, hash: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    /// A name in the object store that nobody has had yet, for the bytes under a hash.
+    pub fn name_object_here(&self, hash: &str) -> Result<ObjectName, Error> {
+        Ok(ObjectName::fresh(hash, &self.objects_mark_here()?))
+    }
+
+    /// What tells this desk's files in the object store from those of others.
+    pub(crate) fn objects_mark_here(&self) -> Result<String, Error> {
+        let mark =
+            self.read_here(&Actor::system(), |cx| Ok(store::settings::find(cx.conn, OBJECTS_MARK)?))?;
+        mark.ok_or_else(|| Error::Blob(PortError::new("the desk has no mark for its large files")))
+    }
+
+    /// Hands bytes to the object store, under a new name each time: one that was there before could be
+    /// about to be deleted. Where the store can't say that they are safe, the desk is broken.
+    fn put_here(&self, hash: &str, bytes: Vec<u8>) -> Result<ObjectName, Error> {
         self.require_whole(Broken::Files)?;
-        let kept = self.ports().keeper.put(hash, bytes).map_err(Error::from);
+        let name = self.name_object_here(hash)?;
+        let kept = self.ports().keeper.put(&name, bytes).map_err(Error::from);
         match &kept {
             Err(Error::Unsynced) => self.note_broken(Broken::Files),
             Err(Error::StorageFull(_)) => self.note_full(),
             _ => {}
         }
-        kept
+        kept.map(|()| name)
     }
 
     /// The bytes under a hash. Blocks.
@@ -122,9 +147,10 @@ impl Desk {
     pub(crate) fn find_here(&self, hash: &str) -> Result<Result<Vec<u8>, Loss>, Error> {
         let found = self.read_here(&Actor::system(), |cx| Ok(store::blobs::find(cx.conn, hash)?))?;
         let Some(blob) = found else { return Ok(Err(Loss::Missing)) };
-        let stored = match &blob.content {
-            Some(content) => Some(content.clone()),
-            None => self.ports().keeper.get(hash).map_err(Error::Blob)?,
+        let stored = match (&blob.content, blob.object_name()) {
+            (Some(content), _) => Some(content.clone()),
+            (None, Some(name)) => self.ports().keeper.get(&name).map_err(Error::Blob)?,
+            (None, None) => None,
         };
         let Some(stored) = stored else { return Ok(Err(Loss::Missing)) };
         Ok(unpack(&blob, stored).map_err(|_| Loss::Damaged))
@@ -151,8 +177,8 @@ impl Desk {
         let large = self.read_here(&system, |cx| Ok(store::blobs::large(cx.conn, limit as i64, 20)?))?;
         for blob in &large {
             if let Some(content) = &blob.content {
-                self.put_here(&blob.hash, content.clone())?;
-                self.write_here(&system, |cx| Ok(store::blobs::empty(cx.conn, &blob.hash)?))?;
+                let name = self.put_here(&blob.hash, content.clone())?;
+                self.write_here(&system, |cx| Ok(store::blobs::set_object(cx.conn, &blob.hash, &name)?))?;
             }
         }
         Ok(large.len())

@@ -2,8 +2,10 @@
 
 use crate::Error;
 use crate::actor::{Actor, ActorType};
+use crate::blobs::OBJECTS_MARK;
 use crate::cx::Cx;
 use crate::keys::Keys;
+use crate::object_name;
 use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
 use crate::store::{self, StoreError};
@@ -159,6 +161,7 @@ impl Desk {
         }));
         let fits = desk
             .write_here(&Actor::system(), |cx| {
+                store::settings::insert_or_read(cx.conn, OBJECTS_MARK, &object_name::fresh_mark())?;
                 Ok(store::settings::insert_or_read(cx.conn, "key_check", cx.keys.check_mark())?
                     == cx.keys.check_mark())
             })

@@ -4,6 +4,7 @@ use crate::id::{ConversationId, MailboxId, MessageId};
 use crate::lease::Lease;
 use crate::mail::Mail;
 use crate::mailbox::FolderRole;
+use crate::object_name::ObjectName;
 use crate::time::Timestamp;
 use crate::word::words;
 
@@ -36,6 +37,8 @@ pub struct RawMail {
     pub size: i64,
     /// Compressed, for the database; `None`: the object store has it already.
     pub compressed: Option<Vec<u8>>,
+    /// What the object store has it under.
+    pub object: Option<ObjectName>,
 }
 
 /// One mail as it was found.

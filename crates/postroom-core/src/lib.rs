@@ -22,6 +22,7 @@ pub mod lease;
 pub mod mail;
 pub mod mailbox;
 pub mod message;
+pub mod object_name;
 pub mod operations;
 pub mod own_id;
 pub mod page;

@@ -5,6 +5,7 @@
 use crate::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use crate::mail::{Composed, Mail, Outgoing, SignatureClaim};
 use crate::mailbox::{Credential, Delivery, Source};
+use crate::object_name::ObjectName;
 use crate::time::Timestamp;
 use crate::word::words;
 use serde::Serialize;
@@ -134,12 +135,29 @@ pub enum KeepError {
     Failed(PortError),
 }
 
-/// Keeps large blobs outside the database, by the hex SHA-256 of what they hold.
+/// A file that the object store holds under one of our names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptObject {
+    /// Its name, or the name that it was to get.
+    pub name: ObjectName,
+    /// It is the draft of that file with this number, left behind by a process that died.
+    pub draft: Option<u64>,
+    /// When it was written, by the store's clock.
+    pub written_at: Timestamp,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Keeps large blobs outside the database.
 pub trait KeepBlob: Send + Sync {
-    /// Keeps bytes durably; to keep the same twice is the same as once.
-    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), KeepError>;
-    /// The bytes; `None` where there are none under this hash.
-    fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError>;
+    /// Keeps bytes durably under a name that was never given before.
+    fn put(&self, name: &ObjectName, bytes: Vec<u8>) -> Result<(), KeepError>;
+    /// The bytes; `None` where there are none under this name.
+    fn get(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, PortError>;
+    /// What is there in a [group](ObjectName::group) of names. What bears no name of ours is left out.
+    fn list(&self, group: &str) -> Result<Vec<KeptObject>, PortError>;
+    /// Deletes a file, or the draft of it with this number. What is not there is no error.
+    fn delete(&self, name: &ObjectName, draft: Option<u64>) -> Result<(), PortError>;
 }
 
 /// How one of the two ends of a mailbox answered.

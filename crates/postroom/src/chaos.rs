@@ -5,6 +5,7 @@ use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::id::MailboxId;
 use postroom_core::intake::Batch;
+use postroom_core::object_name::ObjectName;
 use postroom_core::operations::fetching::{self, Folder};
 use postroom_ingest::source::MailSource;
 use postroom_ingest::transport::Timeouts;
@@ -53,13 +54,13 @@ pub(crate) fn free_bytes() -> Option<u64> {
 #[must_use]
 pub(crate) struct LateBlobs {
     desk: Desk,
-    blobs: Vec<(String, Vec<u8>)>,
+    blobs: Vec<(ObjectName, Vec<u8>)>,
 }
 
 impl Drop for LateBlobs {
     fn drop(&mut self) {
-        for (hash, bytes) in self.blobs.drain(..) {
-            if let Err(error) = self.desk.ports().keeper.put(&hash, bytes) {
+        for (name, bytes) in self.blobs.drain(..) {
+            if let Err(error) = self.desk.ports().keeper.put(&name, bytes) {
                 tracing::error!(error = ?error, "a late blob could not be kept");
             }
         }
@@ -84,8 +85,14 @@ pub(crate) fn before_commit(
     }
     if fault == Some(Fault::BlobLast) {
         for arrival in &mut batch.arrivals {
-            let bytes = arrival.raw.compressed.take();
-            late.blobs.extend(bytes.map(|bytes| (arrival.raw.hash.clone(), bytes)));
+            match desk.name_object_here(&arrival.raw.hash) {
+                Ok(name) => {
+                    let bytes = arrival.raw.compressed.take();
+                    late.blobs.extend(bytes.map(|bytes| (name.clone(), bytes)));
+                    arrival.raw.object.get_or_insert(name);
+                }
+                Err(error) => tracing::error!(error = ?error, "a fault could not be made"),
+            }
         }
     }
     (batch, late)

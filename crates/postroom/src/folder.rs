@@ -1,11 +1,14 @@
 //! Large files in a folder of this machine. A file is whole and safe on the disk before its name is
 //! there, and what the disk says about that is told apart: full, or not to be trusted any more.
 
-use postroom_core::ports::{KeepError, PortError};
-use std::fs::{DirBuilder, File, OpenOptions};
+use postroom_core::object_name::ObjectName;
+use postroom_core::ports::{KeepError, KeptObject, PortError};
+use postroom_core::time::Timestamp;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// The folder.
 pub struct Folder {
@@ -26,11 +29,14 @@ impl Folder {
         Self { root }
     }
 
-    /// Keeps bytes under a path of ours (`ab/abcd…`).
-    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), KeepError> {
-        let path = self.root.join(path);
-        // Two that keep the same bytes at once must not write into one draft.
-        let draft = path.with_extension(format!("draft-{:016x}", rand::random::<u64>()));
+    fn path(&self, name: &ObjectName) -> PathBuf {
+        self.root.join(name.group()).join(name.as_str())
+    }
+
+    /// Keeps bytes under a name.
+    pub fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), KeepError> {
+        let path = self.path(name);
+        let draft = draft_path(&path, rand::random());
         self.write(&draft, &path, bytes).map_err(|(step, error)| {
             // It is no use to anybody. Where it can't be removed the house-keeper will.
             drop(std::fs::remove_file(&draft));
@@ -57,14 +63,84 @@ impl Folder {
         File::open(folder).map_err(written)?.sync_all().map_err(synced)
     }
 
-    /// The bytes under a path of ours.
-    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, PortError> {
-        match std::fs::read(self.root.join(path)) {
+    /// The bytes under a name.
+    pub fn read(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, PortError> {
+        let path = self.path(name);
+        match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(PortError::because(format!("reading {path}"), error)),
+            Err(error) => Err(PortError::because(format!("reading {}", path.display()), error)),
         }
     }
+
+    /// What lies in a group under names of ours, drafts that nobody finished among it.
+    pub fn list(&self, group: &str) -> Result<Vec<KeptObject>, PortError> {
+        let folder = self.root.join(group);
+        let failed = |error| PortError::because(format!("listing {}", folder.display()), error);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let file_name = entry.file_name();
+            let Some((name, draft)) = file_name.to_str().and_then(ours) else { continue };
+            match entry.metadata() {
+                Ok(meta) if meta.is_file() && name.group() == group => found.push(KeptObject {
+                    name,
+                    draft,
+                    written_at: written_at(&meta).map_err(failed)?,
+                    bytes: meta.len(),
+                }),
+                Ok(_) => {}
+                // It was a draft a moment ago, or another daemon deleted it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes a file, or a draft of it.
+    pub fn delete(&self, name: &ObjectName, draft: Option<u64>) -> Result<(), PortError> {
+        let path = self.path(name);
+        let path = draft.map_or(path.clone(), |number| draft_path(&path, number));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(PortError::because(format!("deleting {}", path.display()), error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What stands between the name of a file and the number of a draft of it.
+const DRAFT: &str = ".draft-";
+
+fn draft_path(path: &Path, number: u64) -> PathBuf {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!("{DRAFT}{number:016x}"));
+    draft.into()
+}
+
+/// The name that a file in the folder has, or the name and the number that its draft has.
+fn ours(file: &str) -> Option<(ObjectName, Option<u64>)> {
+    match file.split_once(DRAFT) {
+        None => Some((ObjectName::parse(file)?, None)),
+        Some((name, number)) => {
+            let name = ObjectName::parse(name)?;
+            let read = u64::from_str_radix(number, 16).ok()?;
+            (number == format!("{read:016x}")).then_some((name, Some(read)))
+        }
+    }
+}
+
+fn written_at(meta: &Metadata) -> io::Result<Timestamp> {
+    // What is older than 1970 is old enough.
+    let since = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
 }
 
 fn draft_file(path: &Path) -> io::Result<File> {
@@ -94,19 +170,56 @@ mod tests {
         Folder::new(root)
     }
 
+    fn name(first: &str) -> ObjectName {
+        ObjectName::fresh(&format!("{first}{}", "0".repeat(62)), "0123456789abcdef")
+    }
+
     #[test]
     fn what_is_kept_is_read_again_and_nobody_else_may() {
         let folder = folder();
-        assert!(folder.read("ab/abc").unwrap().is_none());
-        folder.put("ab/abc", b"bytes").unwrap();
-        // The same again is the same.
-        folder.put("ab/abc", b"bytes").unwrap();
-        assert_eq!(folder.read("ab/abc").unwrap().unwrap(), b"bytes");
+        let name = name("ab");
+        assert!(folder.read(&name).unwrap().is_none());
+        folder.put(&name, b"bytes").unwrap();
+        assert_eq!(folder.read(&name).unwrap().unwrap(), b"bytes");
         let names: Vec<_> = std::fs::read_dir(folder.root.join("ab")).unwrap().flatten().collect();
         assert_eq!(names.len(), 1, "no draft is left: {names:?}");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder.root.join("ab")), 0o700);
-        assert_eq!(mode(&folder.root.join("ab/abc")), 0o600);
+        assert_eq!(mode(&folder.path(&name)), 0o600);
+        std::fs::remove_dir_all(&folder.root).unwrap();
+    }
+
+    #[test]
+    fn what_bears_a_name_of_ours_is_listed_and_deleted_and_nothing_else() {
+        let folder = folder();
+        let (one, other) = (name("ab"), name("ab"));
+        folder.put(&one, b"bytes").unwrap();
+        let draft = draft_path(&folder.path(&other), 0xfe);
+        std::fs::write(&draft, b"half").unwrap();
+        let foreign = [
+            format!("ab/{}", one.hash()),
+            format!("ab/{}", name("cd")),
+            format!("ab/{one}.draft-1"),
+            format!("ab/{one}.draft-00000000000000FE"),
+            format!("ab/{one}.bak"),
+            "ab/notes.txt".to_owned(),
+            "notes.txt".to_owned(),
+        ];
+        for path in &foreign {
+            std::fs::write(folder.root.join(path), b"mine").unwrap();
+        }
+        std::fs::create_dir(folder.path(&name("ab"))).unwrap();
+        let mut found = folder.list("ab").unwrap();
+        found.sort_by_key(|kept| kept.draft);
+        let told: Vec<_> = found.iter().map(|kept| (&kept.name, kept.draft, kept.bytes)).collect();
+        assert_eq!(told, [(&one, None, 5), (&other, Some(0xfe), 4)]);
+        assert_eq!(folder.list("cd").unwrap(), []);
+        for kept in &found {
+            folder.delete(&kept.name, kept.draft).unwrap();
+            folder.delete(&kept.name, kept.draft).unwrap();
+        }
+        assert_eq!(folder.list("ab").unwrap(), []);
+        assert!(foreign.iter().all(|path| folder.root.join(path).exists()));
         std::fs::remove_dir_all(&folder.root).unwrap();
     }
 

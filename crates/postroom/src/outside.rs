@@ -10,8 +10,12 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use postroom_core::mailbox::{Credential, Delivery, Source};
-use postroom_core::ports::{CheckSender, KeepBlob, KeepError, PortError, Ports, Probe, ProbeMailbox};
+use postroom_core::object_name::ObjectName;
+use postroom_core::ports::{
+    CheckSender, KeepBlob, KeepError, KeptObject, PortError, Ports, Probe, ProbeMailbox,
+};
 use postroom_core::store::conn::DatabaseUrl;
+use postroom_core::time::Timestamp;
 use postroom_ingest::sender_check::{AskNobody, DnsKeys};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -45,7 +49,7 @@ fn senders(config: &Config) -> Arc<dyn CheckSender> {
     }
 }
 
-/// Large files in a folder or a bucket, each under its hash.
+/// Large files in a folder or a bucket, each under its name.
 enum Keeper {
     Folder(Folder),
     Bucket { store: Box<dyn ObjectStore>, prefix: String, runtime: Handle },
@@ -95,47 +99,71 @@ fn bucket(s3: &S3) -> anyhow::Result<AmazonS3> {
 }
 
 /// Two letters of the hash make a folder: no folder grows without end.
-fn path(hash: &str) -> Result<String, PortError> {
-    let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    if is_hash {
-        Ok(format!("{}/{hash}", &hash[..2]))
+fn object(prefix: &str, name: &ObjectName) -> ObjectPath {
+    if prefix.is_empty() {
+        ObjectPath::from(format!("{}/{name}", name.group()))
     } else {
-        Err(PortError::new("a blob's name is not a hash"))
+        ObjectPath::from(format!("{prefix}/{}/{name}", name.group()))
     }
-}
-
-fn object(prefix: &str, path: &str) -> ObjectPath {
-    if prefix.is_empty() { ObjectPath::from(path) } else { ObjectPath::from(format!("{prefix}/{path}")) }
 }
 
 impl KeepBlob for Keeper {
-    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), KeepError> {
-        let path = path(hash).map_err(KeepError::Failed)?;
+    fn put(&self, name: &ObjectName, bytes: Vec<u8>) -> Result<(), KeepError> {
         match self {
-            Self::Folder(folder) => folder.put(&path, &bytes),
+            Self::Folder(folder) => folder.put(name, &bytes),
             Self::Bucket { store, prefix, runtime } => runtime
-                .block_on(store.put(&object(prefix, &path), PutPayload::from(bytes)))
+                .block_on(store.put(&object(prefix, name), PutPayload::from(bytes)))
                 .map(|_| ())
-                .map_err(|error| {
-                    KeepError::Failed(PortError::because(format!("keeping blob {hash}"), error))
-                }),
+                .map_err(|error| KeepError::Failed(PortError::because(format!("keeping {name}"), error))),
         }
     }
 
-    fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError> {
-        let path = path(hash)?;
+    fn get(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, PortError> {
         let (store, prefix, runtime) = match self {
-            Self::Folder(folder) => return folder.read(&path),
+            Self::Folder(folder) => return folder.read(name),
             Self::Bucket { store, prefix, runtime } => (store, prefix, runtime),
         };
         let read = async {
-            let found = store.get(&object(prefix, &path)).await?;
+            let found = store.get(&object(prefix, name)).await?;
             found.bytes().await
         };
         match runtime.block_on(read) {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(PortError::because(format!("reading blob {hash}"), error)),
+            Err(error) => Err(PortError::because(format!("reading {name}"), error)),
+        }
+    }
+
+    fn list(&self, group: &str) -> Result<Vec<KeptObject>, PortError> {
+        let (store, prefix, runtime) = match self {
+            Self::Folder(folder) => return folder.list(group),
+            Self::Bucket { store, prefix, runtime } => (store, prefix, runtime),
+        };
+        let path = if prefix.is_empty() { group.to_owned() } else { format!("{prefix}/{group}") };
+        let path = ObjectPath::from(path);
+        let listed = runtime
+            .block_on(store.list_with_delimiter(Some(&path)))
+            .map_err(|error| PortError::because(format!("listing {path} in the bucket"), error))?;
+        let ours = listed.objects.into_iter().filter_map(|meta| {
+            let name = ObjectName::parse(meta.location.filename()?).filter(|name| name.group() == group)?;
+            let written_at = Timestamp(meta.last_modified.timestamp_micros());
+            Some(KeptObject { name, draft: None, written_at, bytes: meta.size })
+        });
+        Ok(ours.collect())
+    }
+
+    fn delete(&self, name: &ObjectName, draft: Option<u64>) -> Result<(), PortError> {
+        let (store, prefix, runtime) = match self {
+            Self::Folder(folder) => return folder.delete(name, draft),
+            Self::Bucket { store, prefix, runtime } => (store, prefix, runtime),
+        };
+        // A bucket has no drafts: a file is there whole or not at all.
+        if draft.is_some() {
+            return Ok(());
+        }
+        match runtime.block_on(store.delete(&object(prefix, name))) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(PortError::because(format!("deleting {name}"), error)),
         }
     }
 }

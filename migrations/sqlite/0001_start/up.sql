@@ -5,14 +5,19 @@ CREATE TABLE settings (
 ) STRICT;
 
 -- Raw mail and uploads, once each, by the hex SHA-256 of what they hold.
--- `content` is NULL where the object store keeps it.
+-- Large ones lie in the object store, where `object` names them. `unused_since` is when it was first
+-- seen that nothing names the blob any more.
 CREATE TABLE blobs (
   hash TEXT NOT NULL PRIMARY KEY,
   size INTEGER NOT NULL,
   encoding TEXT NOT NULL CHECK (encoding IN ('plain', 'zstd')),
   content BLOB,
-  created_at INTEGER NOT NULL
+  object TEXT,
+  unused_since INTEGER,
+  created_at INTEGER NOT NULL,
+  CHECK ((content IS NULL) <> (object IS NULL))
 ) STRICT;
+CREATE INDEX blobs_unused ON blobs (unused_since, hash) WHERE unused_since IS NOT NULL;
 
 CREATE TABLE mailboxes (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -383,6 +388,7 @@ CREATE TABLE ledger (
 ) STRICT;
 CREATE INDEX ledger_message ON ledger (message_id);
 CREATE INDEX ledger_mailbox ON ledger (mailbox_id, id);
+CREATE INDEX ledger_raw ON ledger (raw_hash) WHERE raw_hash IS NOT NULL;
 CREATE INDEX ledger_next_try ON ledger (mailbox_id, next_try_at) WHERE next_try_at IS NOT NULL;
 
 -- Files. `part` says where in the message's raw mail; an upload has a blob of its own.
@@ -402,6 +408,7 @@ CREATE TABLE attachments (
   CHECK ((part IS NULL) <> (blob_hash IS NULL))
 ) STRICT;
 CREATE INDEX attachments_message ON attachments (message_id);
+CREATE INDEX attachments_blob ON attachments (blob_hash) WHERE blob_hash IS NOT NULL;
 
 CREATE TABLE tags (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -439,6 +446,7 @@ CREATE TABLE outbox (
   finished_at INTEGER
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (state, next_attempt_at);
+CREATE INDEX outbox_raw ON outbox (raw_hash);
 
 -- The event log: what happened, in the order it became true. Rows of a conversation stay as
 -- long as it does; what the feed serves begins behind the setting `events_floor`.

@@ -3,9 +3,11 @@
 use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use postroom_core::mail::{Address, Composed, Mail, Outgoing, SignatureClaim};
 use postroom_core::mailbox::{Credential, Delivery, Source};
+use postroom_core::object_name::ObjectName;
 use postroom_core::ports::{
     Authorize, AuthorizeError, CheckSender, ComposeMail, EnoughRoom, Inspect, InspectSource, KeepBlob,
-    KeepError, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile, ShowHtml,
+    KeepError, KeptObject, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile,
+    ShowHtml,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -86,16 +88,25 @@ impl ComposeMail for Composer {
 }
 
 #[derive(Default)]
-struct Keeper(Mutex<HashMap<String, Vec<u8>>>);
+struct Keeper(Mutex<HashMap<ObjectName, Vec<u8>>>);
 
 impl KeepBlob for Keeper {
-    fn put(&self, hash: &str, bytes: Vec<u8>) -> Result<(), KeepError> {
-        self.0.lock().unwrap().insert(hash.to_owned(), bytes);
+    fn put(&self, name: &ObjectName, bytes: Vec<u8>) -> Result<(), KeepError> {
+        self.0.lock().unwrap().insert(name.clone(), bytes);
         Ok(())
     }
 
-    fn get(&self, hash: &str) -> Result<Option<Vec<u8>>, PortError> {
-        Ok(self.0.lock().unwrap().get(hash).cloned())
+    fn get(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(self.0.lock().unwrap().get(name).cloned())
+    }
+
+    fn list(&self, _: &str) -> Result<Vec<KeptObject>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn delete(&self, name: &ObjectName, _: Option<u64>) -> Result<(), PortError> {
+        self.0.lock().unwrap().remove(name);
+        Ok(())
     }
 }
 

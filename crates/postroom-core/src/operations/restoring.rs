@@ -1,8 +1,10 @@
 //! What a desk that comes out of a backup must settle before it does anything else.
 
 use super::outbox::{self, Outcome};
+use crate::blobs::OBJECTS_MARK;
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
+use crate::object_name::ObjectName;
 use crate::time::Timestamp;
 use crate::{Error, store};
 
@@ -25,7 +27,8 @@ pub struct Settled {
 /// An answer that had not left then may have left since: it is uncertain, and not sent again. What
 /// was made after the backup is gone, but its numbers are out in the world: in Message-IDs that
 /// customers answer, in frontends, in cursors of the event log. They are never given out again.
-pub fn settle(cx: &mut Cx<'_>, taken_at: Timestamp) -> Result<Settled, Error> {
+/// Its large files were put under the names that its new mark gives them ([`ObjectName::restored`]).
+pub fn settle(cx: &mut Cx<'_>, taken_at: Timestamp, mark: &str) -> Result<Settled, Error> {
     let seconds = cx.now.0.saturating_sub(taken_at.0).max(0) / 1_000_000;
     let gap = GAP + GAP_A_SECOND * seconds;
     store::whole::skip_numbers(cx.conn, gap)?;
@@ -39,6 +42,8 @@ pub fn settle(cx: &mut Cx<'_>, taken_at: Timestamp) -> Result<Settled, Error> {
             .with("backup_taken_at", taken_at.to_string())
             .with("uncertain", unfinished.len()),
     );
+    store::settings::set(cx.conn, OBJECTS_MARK, mark)?;
+    store::blobs::rename_objects(cx.conn, &ObjectName::restored_end(mark))?;
     store::whole::end_restore(cx.conn)?;
     Ok(Settled { uncertain: unfinished.len(), numbers_left_out: gap })
 }

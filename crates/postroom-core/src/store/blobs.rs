@@ -1,14 +1,17 @@
 //! Raw mail and uploads by what they hold.
 
+use crate::object_name::ObjectName;
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::blobs;
 use crate::time::Timestamp;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use std::collections::BTreeMap;
 
 /// A blob as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = blobs, treat_none_as_default_value = false)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = blobs)]
 pub struct Blob {
     /// Hex SHA-256 of the content before compression.
     pub hash: String,
@@ -18,17 +21,63 @@ pub struct Blob {
     pub encoding: String,
     /// `None`: the object store has it.
     pub content: Option<Vec<u8>>,
+    /// What the object store has it under.
+    pub object: Option<String>,
+    /// When it was first seen that nothing names it any more.
+    pub unused_since: Option<Timestamp>,
     /// When it came.
     pub created_at: Timestamp,
 }
 
-/// Keeps blobs; those that are there already stay as they are.
-pub fn insert(conn: &mut Conn, new: &[Blob]) -> Result<(), StoreError> {
-    if new.is_empty() {
-        return Ok(());
+impl Blob {
+    /// What the object store has it under.
+    pub fn object_name(&self) -> Option<ObjectName> {
+        self.object.as_deref().and_then(ObjectName::parse)
     }
-    each_backend!(conn => diesel::insert_into(blobs::table).values(new).on_conflict_do_nothing().execute(conn))?;
+}
+
+/// Keeps blobs. Those that are there already stay as they are; one that waits to be collected waits no
+/// more and gets the new bytes, for its own may be gone (a backup need not have them).
+///
+/// On PostgreSQL a row that is there is locked until the transaction ends, also where nothing is
+/// written: from here on the collector sees what is about to name it. A row that the collector deletes
+/// meanwhile is inserted anew.
+pub fn insert(conn: &mut Conn, new: &[Blob]) -> Result<(), StoreError> {
+    // A statement must not meet one row twice, and who locks rows locks them in one order.
+    let by_hash: BTreeMap<&str, &Blob> = new.iter().rev().map(|blob| (blob.hash.as_str(), blob)).collect();
+    let rows: Vec<&Blob> = by_hash.into_values().collect();
+    for rows in rows.chunks(1_000) {
+        // diesel has no WHERE here for several rows of SQLite.
+        let sql = format!(
+            "INSERT INTO blobs (hash, size, encoding, content, object, created_at) VALUES {} \
+             ON CONFLICT (hash) DO UPDATE SET encoding = excluded.encoding, content = excluded.content, \
+             object = excluded.object, unused_since = NULL WHERE blobs.unused_since IS NOT NULL",
+            places(rows.len())
+        );
+        each_backend!(conn => {
+            let mut insert = diesel::sql_query(sql).into_boxed();
+            for row in rows {
+                insert = insert
+                    .bind::<Text, _>(&row.hash)
+                    .bind::<BigInt, _>(row.size)
+                    .bind::<Text, _>(&row.encoding)
+                    .bind::<Nullable<Binary>, _>(row.content.as_deref())
+                    .bind::<Nullable<Text>, _>(row.object.as_deref())
+                    .bind::<BigInt, _>(row.created_at);
+            }
+            insert.execute(conn)
+        })?;
+    }
     Ok(())
+}
+
+/// `($1, …, $6), ($7, …)`: the places of so many rows of six values.
+fn places(rows: usize) -> String {
+    let row = |index: usize| {
+        let values: Vec<String> = (1..=6).map(|value| format!("${}", index * 6 + value)).collect();
+        format!("({})", values.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// A blob by its hash.
@@ -40,7 +89,7 @@ pub fn find(conn: &mut Conn, hash: &str) -> Result<Option<Blob>, StoreError> {
 pub fn large(conn: &mut Conn, limit: i64, count: i64) -> Result<Vec<Blob>, StoreError> {
     diesel::define_sql_function! {
         /// Bytes of a value.
-        fn length(value: diesel::sql_types::Binary) -> diesel::sql_types::BigInt;
+        fn length(value: Binary) -> BigInt;
     }
     // `size` is before compression, so it can only be too cautious, and it needs no blob read.
     Ok(blobs::table
@@ -52,10 +101,20 @@ pub fn large(conn: &mut Conn, limit: i64, count: i64) -> Result<Vec<Blob>, Store
         .load(conn)?)
 }
 
-/// The object store has it now.
-pub fn empty(conn: &mut Conn, hash: &str) -> Result<(), StoreError> {
-    diesel::update(blobs::table.find(hash)).set(blobs::content.eq(None::<Vec<u8>>)).execute(conn)?;
-    Ok(())
+/// The object store has it now, under this name. `false`: it had it already, or nobody needs it any
+/// more; then nothing names that file.
+pub fn set_object(conn: &mut Conn, hash: &str, name: &ObjectName) -> Result<bool, StoreError> {
+    let here = blobs::table.find(hash).filter(blobs::content.is_not_null());
+    let changed = diesel::update(here)
+        .set((blobs::content.eq(None::<Vec<u8>>), blobs::object.eq(name.as_str())))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Names all large files as a restore has put them: the end behind their hashes.
+pub fn rename_objects(conn: &mut Conn, end: &str) -> Result<usize, StoreError> {
+    let large = blobs::table.filter(blobs::object.is_not_null());
+    Ok(diesel::update(large).set(blobs::object.eq(blobs::hash.concat(end).nullable())).execute(conn)?)
 }
 
 /// A blob without its content: its hash, and whether the object store keeps it.
@@ -75,7 +134,7 @@ pub fn list_after(conn: &mut Conn, after: &str, count: i64) -> Result<Vec<Kept>,
 pub fn objects_after(conn: &mut Conn, after: &str, count: i64) -> Result<Vec<Blob>, StoreError> {
     Ok(blobs::table
         .filter(blobs::hash.gt(after))
-        .filter(blobs::content.is_null())
+        .filter(blobs::object.is_not_null())
         .order(blobs::hash.asc())
         .limit(count)
         .select(Blob::as_select())

@@ -13,6 +13,8 @@ diesel::table! {
         size -> BigInt,
         encoding -> Text,
         content -> Nullable<Binary>,
+        object -> Nullable<Text>,
+        unused_since -> Nullable<BigInt>,
         created_at -> BigInt,
     }
 }

@@ -1,5 +1,8 @@
 //! The large files beside the backups: what each must be, and whether it is. All backups share them, so
 //! one that went bad is replaced in all of them at once.
+//!
+//! Here they are named by the hash of what they hold, whatever name the desk's object store has them
+//! under: a restored desk gives new names, and what it holds need not be copied again for that.
 
 use super::{digest, object_path, write_file};
 use crate::key_file;
@@ -113,7 +116,8 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Sees to it that files are there and whole. Returns them, and what is wrong with others.
+    /// Sees to it that files are there and whole. Returns them, and what is wrong with others. What
+    /// waits to be collected may be gone: nothing names it, and nobody will ask for it.
     pub(super) fn fill(
         &mut self,
         named: &[Blob],
@@ -127,6 +131,7 @@ impl Pool {
             };
             match found {
                 Ok(object) => objects.push(object),
+                Err(_) if blob.unused_since.is_some() => {}
                 Err(fault) => faults.push(fault),
             }
             progress(self.whole.len());
@@ -141,7 +146,11 @@ impl Pool {
         let object = if is_there && let Some(object) = self.here(blob, &path) {
             object
         } else {
-            let Some(stored) = self.keeper.get(&blob.hash)? else {
+            let stored = match blob.object_name() {
+                Some(name) => self.keeper.get(&name)?,
+                None => None,
+            };
+            let Some(stored) = stored else {
                 return Ok(Err(format!("blob {} is missing", blob.hash)));
             };
             if let Err(error) = unpack(blob, stored.clone()) {

@@ -7,6 +7,7 @@ use crate::{key_file, lock, open, outside};
 use anyhow::{Context, ensure};
 use postroom_core::actor::Actor;
 use postroom_core::keys::Keys;
+use postroom_core::object_name::{self, ObjectName};
 use postroom_core::operations::restoring::{self, Settled};
 use postroom_core::store::conn::{self, DatabaseUrl};
 use postroom_core::store::{self, migrate};
@@ -69,17 +70,40 @@ pub fn restore(
     check_key(config, &manifest)?;
     check_empty(config, &url)?;
     let keeper = outside::ports(config)?.keeper;
+    let (mark, mark_file) = mark(&config.storage.data_dir)?;
     for (done, object) in objects.iter().enumerate() {
-        keeper.put(&object.hash, object.read(&pool)?)?;
+        keeper.put(&ObjectName::restored(&object.hash, &mark), object.read(&pool)?)?;
         progress(done + 1);
     }
     let settled = match &url {
-        DatabaseUrl::Sqlite(path) => sqlite(config, &manifest, &file, path)?,
+        DatabaseUrl::Sqlite(path) => sqlite(config, &manifest, &file, path, &mark)?,
         DatabaseUrl::Postgres(address) => {
-            postgres(config, &manifest, &file, &url, address, postgres_programs)?
+            postgres(config, &manifest, &file, &url, address, postgres_programs, &mark)?
         }
     };
+    std::fs::remove_file(&mark_file)
+        .with_context(|| format!("the desk is restored, but {} can't be removed", mark_file.display()))?;
     Ok(Restored { manifest, settled: Some(settled) })
+}
+
+/// The mark that the desk's large files get, and the file that keeps it until all is settled: a restore
+/// that is begun anew gives the same names again, and leaves nothing behind that is nobody's.
+///
+/// The desk that the backup was taken of may live on and have the same bucket. With a mark of its own
+/// this one never deletes what that one names.
+fn mark(data_dir: &Path) -> anyhow::Result<(String, PathBuf)> {
+    let file = data_dir.join("restoring");
+    let begun = match std::fs::read_to_string(&file) {
+        Ok(text) => Some(text.trim().to_owned()).filter(|mark| object_name::is_mark(mark)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("{} can't be read", file.display())),
+    };
+    if let Some(mark) = begun {
+        return Ok((mark, file));
+    }
+    let mark = object_name::fresh_mark();
+    super::write_file(&file, mark.as_bytes())?;
+    Ok((mark, file))
 }
 
 /// The key must be there before: without it no password opens, and a new one would be made.
@@ -161,13 +185,19 @@ fn remove(database: &Path) -> anyhow::Result<()> {
 }
 
 /// Settles on a copy under another name; the database gets its own when it is done.
-fn sqlite(config: &Config, manifest: &Manifest, file: &Path, path: &Path) -> anyhow::Result<Settled> {
+fn sqlite(
+    config: &Config,
+    manifest: &Manifest,
+    file: &Path,
+    path: &Path,
+    mark: &str,
+) -> anyhow::Result<Settled> {
     let (settling, whole) = (beside(path, ".settling"), beside(path, ".restored"));
     remove(&settling)?;
     remove(&whole)?;
     open::make_database_file(&settling)?;
     std::fs::copy(file, &settling).with_context(|| format!("{} can't be copied", file.display()))?;
-    let settled = settle(config, manifest, DatabaseUrl::Sqlite(settling.clone()))?;
+    let settled = settle(config, manifest, DatabaseUrl::Sqlite(settling.clone()), mark)?;
     open::make_database_file(&whole)?;
     store::whole::copy_sqlite(&settling, &whole).context("the database can't be written")?;
     super::sync(&whole)?;
@@ -187,19 +217,20 @@ fn postgres(
     url: &DatabaseUrl,
     address: &str,
     programs: Option<&Path>,
+    mark: &str,
 ) -> anyhow::Result<Settled> {
     let mut conn =
         conn::open(url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
     store::whole::begin_restore(&mut conn)?;
     drop(conn);
     super::postgres::restore(address, programs, file)?;
-    settle(config, manifest, url.clone())
+    settle(config, manifest, url.clone(), mark)
 }
 
-fn settle(config: &Config, manifest: &Manifest, url: DatabaseUrl) -> anyhow::Result<Settled> {
+fn settle(config: &Config, manifest: &Manifest, url: DatabaseUrl, mark: &str) -> anyhow::Result<Settled> {
     let desk = open::desk(config, Clock::System, url)?;
     let taken_at = manifest.taken_at;
-    desk.write_here(&Actor::system(), |cx| restoring::settle(cx, taken_at))
+    desk.write_here(&Actor::system(), |cx| restoring::settle(cx, taken_at, mark))
         .map_err(|error| anyhow::Error::msg(crate::commands::sentence(&error)))
 }
 
