@@ -3,6 +3,8 @@
 
 use crate::mailing::*;
 use crate::program::Shell;
+use postroom_core::actor::Actor;
+use postroom_core::operations::collecting::Round;
 use postroom_core::store::conn::DatabaseUrl;
 use postroom_core::time::Clock;
 use serde_json::{Value, json};
@@ -357,6 +359,51 @@ async fn a_backup_has_the_large_files_that_its_database_names() {
     desk.stop().await;
     place.run(&["restore", folder(&taken).to_str().unwrap()]).well();
     place.run(&["doctor"]).well();
+}
+
+/// What waits to be collected may be gone before the backup comes to it, or may have gone bad.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_names_is_missed_by_no_backup_and_by_no_doctor() {
+    let desk = desk().await;
+    let mailbox = desk.mailbox("Support", "support@example.org").await;
+    let big = |seed: usize| mail().attachment("noise.bin", "application/octet-stream", &noise(20_000 + seed));
+    desk.receive(mailbox, &big(1)).await;
+    let shell = Shell::of(desk.config());
+    let objects = desk.config().storage.data_dir.join("objects");
+    let named = files(&objects);
+    for seed in [2, 3] {
+        let upload = desk.desk().upload(&Actor::system(), "a", "a/b", noise(20_000 + seed)).await;
+        upload.expect("it is kept");
+    }
+    let unused: Vec<PathBuf> = files(&objects).into_iter().filter(|file| !named.contains(file)).collect();
+    assert_eq!((named.len(), unused.len()), (1, 2));
+    sql(desk.config(), "DELETE FROM attachments WHERE message_id IS NULL");
+    let found = desk.desk().look_for_unused_here(&mut Round::begin(), 100).expect("all is looked at");
+    assert_eq!(found.marked, 2);
+    fs::remove_file(&unused[0]).expect("is ours");
+    fs::write(&unused[1], "bent").expect("is ours");
+
+    let doctor = |shell: &Shell| -> Value {
+        serde_json::from_str(&shell.run(&["doctor", "-o", "json"]).well().out).expect("JSON")
+    };
+    let told = doctor(&shell);
+    assert_eq!(told["unused"], json!({"count": 2, "bytes": 40_005, "waiting": 2}), "{told}");
+    let to = shell.dir.join("backups");
+    let taken = backup(&shell, &to);
+    assert_eq!(taken["objects"], 1, "{taken}");
+    let key = fs::read(desk.config().key_file()).expect("there is a key");
+    desk.stop().await;
+    let place = empty_place();
+    put_key(&place, &key);
+    place.run(&["restore", folder(&taken).to_str().unwrap()]).well();
+    assert_eq!(doctor(&place)["unused"]["waiting"], 2);
+    // The same bytes under a name of the restored desk's own: it may have the bucket of the other.
+    let restored = files(&place.data().join("objects"));
+    assert_eq!(restored.len(), 1, "{restored:?}");
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    assert_eq!(name(&restored[0])[..64], name(&named[0])[..64]);
+    assert_ne!(name(&restored[0])[65..81], name(&named[0])[65..81]);
+    assert!(!place.data().join("restoring").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
 use postroom_core::page::{PageRequest, Position};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::CustomerFilter;
-use postroom_core::store::{conversations, customers, events, messages, migrate, pending};
+use postroom_core::store::{collecting, conversations, customers, events, messages, migrate, pending};
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
 use support::database;
@@ -336,6 +336,53 @@ fn what_waits_is_found_by_an_index_in_its_order() {
     }
     let query = pending::in_turn(MailboxId(1), "INBOX", 1, Timestamp(2), 100);
     walks_an_index("what waits", &plan(&mut conn, query), false);
+}
+
+/// The collector asks of each blob whether anything names it, of half a million a day.
+#[test]
+fn what_nothing_names_is_found_by_indexes() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    let inline = if database::kind() == database::Kind::Sqlite { "0" } else { "false" };
+    let hash = "lpad(CAST(id AS TEXT), 64, '0')";
+    let hash = if database::kind() == database::Kind::Sqlite { "printf('%064d', id)" } else { hash };
+    for statement in [
+        format!(
+            "INSERT INTO blobs (hash, size, encoding, object, unused_since, created_at) \
+             SELECT {hash}, 1, 'zstd', 'o', CASE WHEN id % 100 = 0 THEN id END, 1 FROM messages"
+        ),
+        format!("UPDATE messages SET raw_hash = {hash} WHERE id % 4 = 0"),
+        format!(
+            "INSERT INTO attachments (id, blob_hash, filename, content_type, size, inline, created_at) \
+             SELECT CAST(id AS TEXT), {hash}, 'a', 'a/b', 1, {inline}, 1 FROM messages WHERE id % 4 = 1"
+        ),
+        format!(
+            "INSERT INTO outbox (message_id, mailbox_id, state, raw_hash, envelope_from, recipients, attempts, \
+             next_attempt_at, captured, version, created_at) \
+             SELECT id, 1, 'sent', {hash}, '', '[]', 1, 1, {inline}, 1, 1 FROM messages WHERE id % 4 = 2"
+        ),
+        format!(
+            "INSERT INTO ledger (mailbox_id, folder, location, verdict, raw_hash, size, created_at) \
+             SELECT 1, 'INBOX', CAST(id AS TEXT), 'accepted', {hash}, 1, 1 FROM messages"
+        ),
+    ] {
+        execute(&mut conn, &statement);
+    }
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    let middle = "0".repeat(60) + "5000";
+    walks_an_index("a page of a round", &plan(&mut conn, collecting::page_query(&middle, 1_000)), false);
+    let some: Vec<String> = (5_000..5_020).map(|id| format!("{id:064}")).collect();
+    let some: Vec<&str> = some.iter().map(String::as_str).collect();
+    let whose = plan(&mut conn, collecting::unnamed_query(&some));
+    walks_an_index("whether they are named", &whose, false);
+    for index in ["messages_raw", "attachments_blob", "outbox_raw", "ledger_raw"] {
+        assert!(whose.join("\n").contains(index), "{index}\n{}", whose.join("\n"));
+    }
+    let due = plan(&mut conn, collecting::due_query(Timestamp(5_000), 100));
+    walks_an_index("what is due", &due, false);
+    assert!(due.join("\n").contains("blobs_unused"), "{due:?}");
 }
 
 /// A thousand conversations, page by page, while new ones keep coming in.

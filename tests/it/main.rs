@@ -6,6 +6,7 @@ mod attacks;
 mod backup;
 mod bombs;
 mod browser;
+mod collecting;
 mod commands;
 mod concurrency;
 mod configuration;

@@ -4,7 +4,7 @@ use super::{authorizations, mailboxes};
 use crate::actor::Actor;
 use crate::cx::Cx;
 use crate::desk::Desk;
-use crate::store::doctor::Found;
+use crate::store::doctor::{Found, Unused};
 use crate::{Error, store};
 
 /// Blobs that are looked up together.
@@ -40,13 +40,14 @@ pub fn examine(cx: &mut Cx<'_>) -> Result<Vec<Found>, Error> {
     Ok(all)
 }
 
-/// Blobs that nothing names any more: no fault, only space.
-pub fn orphans(cx: &mut Cx<'_>) -> Result<Found, Error> {
-    Ok(store::doctor::orphans(cx.conn)?)
+/// Blobs that nothing names any more: no fault, only space, until they are collected.
+pub fn unused(cx: &mut Cx<'_>) -> Result<Unused, Error> {
+    Ok(store::doctor::unused(cx.conn)?)
 }
 
 impl Desk {
-    /// Reads every blob and reckons its hash anew. `progress` is told how many were read. Blocks.
+    /// Reads every blob and reckons its hash anew. One that nothing names is no fault, whatever it is: it
+    /// may be on its way out, and a backup need not have had it. `progress` is told how many were read. Blocks.
     pub fn examine_blobs_here(&self, mut progress: impl FnMut(usize)) -> Result<(usize, Found), Error> {
         let mut found = Found { what: "blobs that are missing or damaged", count: 0, examples: Vec::new() };
         let mut read = 0;
@@ -59,6 +60,7 @@ impl Desk {
             for (hash, _) in &page {
                 match self.load_here(hash) {
                     Ok(_) => {}
+                    Err(Error::Blob(_)) if self.is_unnamed_here(hash)? => {}
                     Err(Error::Blob(why)) => {
                         found.count += 1;
                         if found.examples.len() < EXAMPLES {
@@ -74,6 +76,14 @@ impl Desk {
             }
             progress(read);
         }
+    }
+
+    /// Whether nothing names a blob, or it is not there any more.
+    fn is_unnamed_here(&self, hash: &str) -> Result<bool, Error> {
+        self.read_here(&Actor::system(), |cx| {
+            let is_there = store::blobs::find(cx.conn, hash)?.is_some();
+            Ok(!is_there || store::collecting::unnamed(cx.conn, &[hash])?.contains(hash))
+        })
     }
 }
 

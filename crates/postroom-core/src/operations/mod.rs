@@ -10,6 +10,7 @@ pub mod agents;
 pub mod attachments;
 pub mod authorizations;
 pub mod categories;
+pub mod collecting;
 pub mod conversations;
 pub mod customers;
 pub mod doctor;

@@ -54,8 +54,9 @@ const QUERIES: [(&str, &str); 8] = [
     ),
 ];
 
-/// Blobs that nothing names: bytes that could be freed.
-const ORPHANS: &str = "SELECT b.hash AS name FROM blobs b \
+/// Blobs that nothing names: bytes that will be freed.
+const UNUSED: &str = "SELECT COUNT(*) AS count, CAST(COALESCE(SUM(b.size), 0) AS BIGINT) AS bytes, \
+     COUNT(b.unused_since) AS waiting FROM blobs b \
      WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.raw_hash = b.hash) \
      AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.blob_hash = b.hash) \
      AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.raw_hash = b.hash) \
@@ -65,6 +66,20 @@ const ORPHANS: &str = "SELECT b.hash AS name FROM blobs b \
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+/// Blobs that nothing names any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct Unused {
+    /// So many.
+    #[diesel(sql_type = BigInt)]
+    pub count: i64,
+    /// Their bytes before compression.
+    #[diesel(sql_type = BigInt)]
+    pub bytes: i64,
+    /// For so many of them the day runs after which they are deleted; the others are yet to be noticed.
+    #[diesel(sql_type = BigInt)]
+    pub waiting: i64,
 }
 
 #[derive(QueryableByName)]
@@ -90,8 +105,8 @@ pub fn faults(conn: &mut Conn) -> Result<Vec<Found>, StoreError> {
 }
 
 /// Looks for blobs that nothing names.
-pub fn orphans(conn: &mut Conn) -> Result<Found, StoreError> {
-    look(conn, "blobs that nothing names", ORPHANS)
+pub fn unused(conn: &mut Conn) -> Result<Unused, StoreError> {
+    Ok(each_backend!(conn => diesel::sql_query(UNUSED).get_result(conn))?)
 }
 
 /// The messages that a blob belongs to: their raw mail, a file of theirs, or what went out. The first few.

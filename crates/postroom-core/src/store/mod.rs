@@ -6,6 +6,7 @@
 pub mod authorizations;
 pub mod blobs;
 pub mod bursts;
+pub mod collecting;
 pub mod conn;
 pub mod conversations;
 pub mod customers;

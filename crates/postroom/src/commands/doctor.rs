@@ -29,7 +29,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
         progress.end();
         found.push(blobs);
         found.push(modes(config)?);
-        let orphans = desk.read_here(&Actor::system(), doctor::orphans).map_err(failed)?;
+        let unused = desk.read_here(&Actor::system(), doctor::unused).map_err(failed)?;
         let well = found.iter().all(|found| found.count == 0);
         match arguments.output {
             Output::Json => {
@@ -37,7 +37,10 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                 let all: Vec<_> = found.iter().map(entry).collect();
                 println!(
                     "{}",
-                    serde_json::json!({"well": well, "checks": all, "blobs_read": read, "orphans": entry(&orphans)})
+                    serde_json::json!({
+                        "well": well, "checks": all, "blobs_read": read,
+                        "unused": {"count": unused.count, "bytes": unused.bytes, "waiting": unused.waiting},
+                    })
                 );
             }
             Output::Table => {
@@ -52,7 +55,11 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                         println!("  and {more} more");
                     }
                 }
-                println!("{read} blobs were read; {} of them are named by nothing", orphans.count);
+                println!(
+                    "{read} blobs were read; {} of them, of {} bytes, are named by nothing, and for {} the day \
+                     runs after which they are deleted",
+                    unused.count, unused.bytes, unused.waiting
+                );
                 println!("{}", if well { "everything is whole" } else { "not everything is whole" });
             }
         }
