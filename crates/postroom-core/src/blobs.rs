@@ -6,6 +6,7 @@ use crate::desk::{Broken, Desk};
 use crate::intake::RawMail;
 use crate::keys::sha256_hex;
 use crate::object_name::ObjectName;
+use crate::operations::collecting::KEEP_UNUSED;
 use crate::ports::PortError;
 use crate::store::blobs::Blob;
 use crate::time::Timestamp;
@@ -73,6 +74,14 @@ impl std::fmt::Display for Loss {
     }
 }
 
+/// Fails where the bytes were put into the object store too long ago to be named now: the process stood
+/// still since, and their file may have been taken for one that nobody needs. They are kept anew by whoever
+/// tries again.
+pub(crate) fn require_recent(raw: &RawMail, now: Timestamp) -> Result<(), Error> {
+    let is_old = raw.put_at.is_some_and(|put_at| now.since(put_at) > KEEP_UNUSED / 2);
+    if is_old { Err(Error::Busy) } else { Ok(()) }
+}
+
 /// The row for a raw mail.
 pub(crate) fn row(raw: &RawMail, now: Timestamp) -> Blob {
     Blob {
@@ -94,6 +103,7 @@ pub(crate) fn for_database(bytes: &[u8]) -> Result<RawMail, Error> {
         size: bytes.len() as i64,
         compressed: Some(compress(bytes)?),
         object: None,
+        put_at: None,
     })
 }
 
@@ -106,6 +116,7 @@ impl Desk {
         if let Some(compressed) = &raw.compressed
             && compressed.len() > self.settings().inline_blob_bytes
         {
+            raw.put_at = Some(self.now());
             raw.object = Some(self.put_here(&raw.hash, compressed.clone())?);
             raw.compressed = None;
         }

@@ -39,6 +39,8 @@ pub struct RawMail {
     pub compressed: Option<Vec<u8>>,
     /// What the object store has it under.
     pub object: Option<ObjectName>,
+    /// When it was put there.
+    pub put_at: Option<Timestamp>,
 }
 
 /// One mail as it was found.

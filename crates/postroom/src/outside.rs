@@ -6,7 +6,7 @@ use crate::config::{Config, Objects, S3};
 use crate::folder::Folder;
 use crate::room::Disks;
 use anyhow::Context;
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use postroom_core::mailbox::{Credential, Delivery, Source};
@@ -85,7 +85,9 @@ fn bucket(s3: &S3) -> anyhow::Result<AmazonS3> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&s3.bucket)
         .with_access_key_id(&s3.access_key_id)
-        .with_secret_access_key(s3.secret()?);
+        .with_secret_access_key(s3.secret()?)
+        // Files are deleted one by one, and not every server that speaks like S3 deletes several.
+        .with_config(AmazonS3ConfigKey::DisableBulkDelete, "true");
     if let Some(region) = &s3.region {
         builder = builder.with_region(region);
     }
@@ -178,5 +180,46 @@ impl ProbeMailbox for Prober {
 
     fn delivery(&self, delivery: &Delivery, credential: Option<&Credential>) -> Probe {
         postroom_outbound::probe_delivery(delivery, credential)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    /// A bucket as one speaks to it, without the server.
+    #[test]
+    fn a_bucket_lists_and_deletes_what_bears_a_name_of_ours() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        for prefix in ["", "desk/one"] {
+            let keeper = Keeper::Bucket {
+                store: Box::new(InMemory::new()),
+                prefix: prefix.to_owned(),
+                runtime: runtime.handle().clone(),
+            };
+            let Keeper::Bucket { store, .. } = &keeper else { panic!("made above") };
+            let name = ObjectName::fresh(&"ab".repeat(32), "0123456789abcdef");
+            keeper.put(&name, b"bytes".to_vec()).unwrap();
+            let foreign =
+                ["ab/notes.txt".to_owned(), format!("ab/{}", name.hash()), format!("ab/deep/{name}")];
+            for path in &foreign {
+                let path = ObjectPath::from(format!("{prefix}/{path}"));
+                runtime.block_on(store.put(&path, PutPayload::from_static(b"mine"))).unwrap();
+            }
+            assert_eq!(keeper.get(&name).unwrap().unwrap(), b"bytes");
+            let listed = keeper.list("ab").unwrap();
+            let told: Vec<_> = listed.iter().map(|kept| (&kept.name, kept.draft, kept.bytes)).collect();
+            assert_eq!(told, [(&name, None, 5)]);
+            assert!(listed[0].written_at > Timestamp::from_seconds(1_700_000_000));
+            assert_eq!(keeper.list("cd").unwrap(), []);
+            keeper.delete(&name, None).unwrap();
+            keeper.delete(&name, None).unwrap();
+            assert_eq!((keeper.list("ab").unwrap(), keeper.get(&name).unwrap()), (Vec::new(), None));
+            for path in &foreign {
+                let path = ObjectPath::from(format!("{prefix}/{path}"));
+                assert!(runtime.block_on(store.get(&path)).is_ok(), "{path}");
+            }
+        }
     }
 }

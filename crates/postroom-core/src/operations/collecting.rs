@@ -19,7 +19,8 @@
 //!   that nobody else knows, so that the deletion of an older file of the same bytes does not touch them.
 //!   A file without a blob must be a day old by the store's clock, and be found without one again after
 //!   an hour of waiting, which no clock that was set can shorten: what was put and not committed by then
-//!   is not on its way.
+//!   is not on its way. Should it be (a process that was stopped), it is refused half a day after it was
+//!   put ([`crate::blobs::require_recent`]), and comes again.
 //! - A deletion that fails, or that a crash cuts off behind the commit, leaves such a file.
 //! - Files of other desks bear other marks and are never touched.
 

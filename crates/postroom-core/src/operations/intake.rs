@@ -116,8 +116,9 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
     ledger.write(cx, &here.mailbox)
 }
 
-/// What a poll fetched counts only as long as the mailbox is its daemon's.
+/// What a poll fetched counts only as long as the mailbox is its daemon's, and what is kept of it is safe.
 fn hold(cx: &mut Cx<'_>, batch: &Batch) -> Result<(), Error> {
+    batch.arrivals.iter().try_for_each(|arrival| crate::blobs::require_recent(&arrival.raw, cx.now))?;
     batch.lease.as_ref().map_or(Ok(()), |lease| leases::hold(cx, lease))
 }
 
