@@ -80,8 +80,9 @@ pub fn fold_address(address: &str) -> String {
     let address = address.trim();
     match address.rsplit_once('@') {
         Some((local, domain)) => {
-            let domain = domain.strip_suffix('.').unwrap_or(domain);
             let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase());
+            // After the A-labels, for other dots become dots only there (UTS 46: `。`).
+            let domain = domain.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
             format!("{}@{domain}", unquoted(local).to_lowercase())
         }
         None => address.to_lowercase(),
@@ -163,6 +164,12 @@ mod tests {
         assert_eq!(fold_address(" Ada@EXAMPLE.org "), "ada@example.org");
         assert_eq!(fold_address("ada@bücher.example"), "ada@xn--bcher-kva.example");
         assert_eq!(domain_of("ada@example.org"), "example.org");
+        // The root's dot says nothing, however it is written, and what is folded stays as it is.
+        for written in
+            ["ada@x.example.", "ada@x.example。", "Ada@X.example...", "ada@x.example .", "ada@x.example"]
+        {
+            assert_eq!(fold_address(written), "ada@x.example", "{written}");
+        }
     }
 
     #[test]
