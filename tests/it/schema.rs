@@ -10,6 +10,8 @@ use postroom_core::store::migrate;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
 use support::database;
 use support::workdir::WorkDir;
 
@@ -186,6 +188,29 @@ fn down_leaves_nothing_and_up_again_the_same() {
     assert_eq!(dump(&mut conn), Vec::<String>::new(), "left behind");
     assert_eq!(migrate::up(&mut conn).unwrap(), applied);
     assert_eq!(dump(&mut conn), first);
+}
+
+/// A daemon, and a command for its first token, on a new installation.
+#[test]
+fn several_that_come_first_bring_it_up_to_date_once() {
+    for _ in 0..5 {
+        let dir = WorkDir::new("schema");
+        let url = DatabaseUrl::parse(&database::fresh(&dir)).expect("the test's URL is one");
+        let together = Barrier::new(6);
+        let applied: Vec<Vec<String>> = thread::scope(|scope| {
+            let all: Vec<_> = (0..6)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut conn = conn::open(&url).expect("the database can be opened");
+                        together.wait();
+                        migrate::up(&mut conn).expect("it is brought up to date")
+                    })
+                })
+                .collect();
+            all.into_iter().map(|one| one.join().expect("none panics")).collect()
+        });
+        assert_eq!(applied.iter().filter(|names| !names.is_empty()).count(), 1, "{applied:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Brings either database to the schema this build knows, or back.
 
-use crate::store::conn::{Conn, each_backend};
+use crate::store::StoreError;
+use crate::store::conn::{self, Conn, Mode, each_backend};
+use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -18,26 +20,32 @@ pub enum MigrateError {
     Failed(String),
 }
 
+impl From<StoreError> for MigrateError {
+    fn from(error: StoreError) -> Self {
+        failed(error)
+    }
+}
+
 fn failed(error: impl std::fmt::Display) -> MigrateError {
     MigrateError::Failed(error.to_string())
 }
 
-/// Applies what is missing. Returns the names of what was applied.
+/// Applies what is missing, all of it or nothing. Returns the names of what was applied.
+///
+/// What is missing is looked up by one at a time: a daemon and a command that both come first would
+/// make the same tables twice.
 pub fn up(conn: &mut Conn) -> Result<Vec<String>, MigrateError> {
-    refuse_newer(conn)?;
-    match conn {
-        Conn::Postgres(conn) => {
-            // Two daemons that start at once would run the same migration twice.
-            use diesel::connection::SimpleConnection;
-            conn.batch_execute("SELECT pg_advisory_lock(7061797375)").map_err(failed)?;
-            let applied = conn.run_pending_migrations(POSTGRES).map(|versions| names(&versions));
-            conn.batch_execute("SELECT pg_advisory_unlock(7061797375)").map_err(failed)?;
-            applied.map_err(failed)
+    conn::transaction(conn, Mode::Write, |conn| {
+        if let Conn::Postgres(conn) = conn {
+            conn.batch_execute("SELECT pg_advisory_xact_lock(7061797375)").map_err(failed)?;
         }
-        Conn::Sqlite(conn) => {
-            conn.run_pending_migrations(SQLITE).map(|versions| names(&versions)).map_err(failed)
-        }
-    }
+        refuse_newer(conn)?;
+        let applied = match conn {
+            Conn::Postgres(conn) => conn.run_pending_migrations(POSTGRES),
+            Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE),
+        };
+        applied.map(|versions| names(&versions)).map_err(failed)
+    })
 }
 
 /// Takes the newest migration back. Returns its name, `None` where there is none.
