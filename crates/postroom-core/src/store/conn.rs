@@ -6,6 +6,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// A connection to one of the two databases.
@@ -69,7 +70,7 @@ impl DatabaseUrl {
 pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
     match url {
         DatabaseUrl::Postgres(url) => {
-            let mut conn = PgConnection::establish(url).map_err(without_url)?;
+            let mut conn = PgConnection::establish(&with_limits(url)).map_err(without_url)?;
             // A daemon that stands still in the midst of a transaction lets go of its locks before its
             // leases run out (30 s), so that another can take them.
             conn.batch_execute(
@@ -93,6 +94,31 @@ pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
             Ok(Conn::Sqlite(conn))
         }
     }
+}
+
+/// What libpq is told besides: how long it waits for a server that can't be reached, or whose network
+/// is gone without a word (<https://www.postgresql.org/docs/15/libpq-connect.html>, 34.1.2). What it waits
+/// for by itself is a quarter of an hour and more.
+const LIMITS: [(&str, &str); 5] = [
+    ("connect_timeout", "10"),
+    ("tcp_user_timeout", "20000"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "2"),
+];
+
+/// The URL with the limits that it does not set itself.
+fn with_limits(url: &str) -> String {
+    let mut all = url.to_owned();
+    for (name, value) in LIMITS {
+        let query = all.split_once('?').map_or("", |(_, query)| query);
+        if !query.split('&').any(|pair| pair.split('=').next() == Some(name)) {
+            let mark = if all.contains('?') { '&' } else { '?' };
+            // Writing to a String can't fail.
+            let _ = write!(all, "{mark}{name}={value}");
+        }
+    }
+    all
 }
 
 /// A URL that it can't read libpq repeats in its error, password and all. What went wrong on the
@@ -232,6 +258,15 @@ impl r2d2::ManageConnection for Manager {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_added_where_the_url_sets_none() {
+        let added = "tcp_user_timeout=20000&keepalives_idle=10&keepalives_interval=5&keepalives_count=2";
+        let plain = with_limits("postgres://u:p@h/d");
+        assert_eq!(plain, format!("postgres://u:p@h/d?connect_timeout=10&{added}"));
+        let own = with_limits("postgres://u:p@h/d?sslmode=require&connect_timeout=3");
+        assert_eq!(own, format!("postgres://u:p@h/d?sslmode=require&connect_timeout=3&{added}"));
+    }
 
     #[test]
     fn the_scheme_decides_and_the_url_is_not_repeated() {
