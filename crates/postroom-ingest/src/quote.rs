@@ -3,8 +3,9 @@
 //! cut, and an answer between the quoted lines, a forward, or an answer that would vanish never is.
 
 use crate::cut::Cut;
-use crate::quote_words::{FORWARD_PREFIXES, FORWARDED, LABELS, Label, ON, ORIGINAL, WROTE};
+use crate::quote_words::{FORWARDED, LABELS, Label, ON, ORIGINAL, WROTE};
 use crate::signature;
+use postroom_core::threading::subject::FORWARD;
 use std::ops::Range;
 
 /// Lines of `On Monday …, Ada … wrote:` at most: programs wrap them.
@@ -170,8 +171,11 @@ pub(crate) fn is_forward(subject: &str) -> bool {
     while let Some(behind) = rest.strip_prefix('[').and_then(|tag| tag.split_once(']')) {
         rest = behind.1.trim_start();
     }
-    rest.split_once([':', '：'])
-        .is_some_and(|(prefix, _)| FORWARD_PREFIXES.contains(&prefix.trim().to_lowercase().as_str()))
+    rest.split_once([':', '：']).is_some_and(|(prefix, _)| {
+        let prefix = prefix.trim().to_lowercase();
+        // `vs` is an answer in Finnish: uncut, it shows too much, but a forward cut shows nothing.
+        prefix == "vs" || FORWARD.contains(&prefix.as_str())
+    })
 }
 
 /// Something a person would see: a letter, a digit, an emoji; not only dashes and marks.

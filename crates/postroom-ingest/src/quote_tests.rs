@@ -143,7 +143,16 @@ fn the_html_beside_it_may_tell() {
 #[test]
 fn forwards_are_kept() {
     let quote = "FYI\n\nOn 5 Jan 2026 Ada wrote:\n> Shall we?\n";
-    for subject in ["Fwd: Order", "WG: Auftrag", "[EXT] FW: Order", "İLT: Sipariş", "转发：订单"] {
+    for subject in [
+        "Fwd: Order",
+        "WG: Auftrag",
+        "[EXT] FW: Order",
+        "İLT: Sipariş",
+        "转发：订单",
+        "轉發: 訂單",
+        "Переслано: x",
+        "إعادة توجيه: طلب",
+    ] {
         assert_eq!(reply(quote, subject, MAX), None, "{subject}");
     }
     assert!(reply(quote, "Re: Fwd: Order", MAX).is_some());

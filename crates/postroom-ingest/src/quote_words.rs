@@ -206,31 +206,6 @@ pub(crate) const FORWARDED: [&str; 53] = [
     "vidarebefordrat brev",
 ];
 
-/// Prefixes of a subject that say the mail is a forward. Lower case, without the colon.
-pub(crate) const FORWARD_PREFIXES: [&str; 21] = [
-    "fwd",
-    "fw",
-    "wg",
-    "tr",
-    "rv",
-    "enc",
-    "i",
-    "fs",
-    "vb",
-    "vl",
-    "vs",
-    "ilt",
-    "i̇lt",
-    "doorst",
-    "pd",
-    "пересл",
-    "转发",
-    "轉寄",
-    "転送",
-    "전달",
-    "továbbítás",
-];
-
 /// What a line of a quoted header block is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Label {

@@ -50,7 +50,7 @@ const REPLY: &[&str] = &[
 ];
 
 /// Words before a colon that say "forward". `tr` is French alone: Turkish writes `ynt` and `ilt`.
-const FORWARD: &[&str] = &[
+pub const FORWARD: &[&str] = &[
     "fwd",
     "fw",
     "wg",
