@@ -20,7 +20,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// `Received` headers a mail may have before it counts as going round in circles.
     pub received: usize,
-    /// Decoded bytes of one text part that are looked at.
+    /// Decoded bytes of one text part that are looked at; parts behind so many of all together are not
+    /// looked at.
     pub text_bytes: usize,
     /// Bytes of a mail's HTML that are sanitised, all its parts together; a part that goes beyond is
     /// shown as plain text.

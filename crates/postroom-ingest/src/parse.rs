@@ -201,6 +201,7 @@ fn read_texts(
 ) -> Shown {
     let mut shown = Shown::default();
     let mut whole = String::new();
+    let (mut looked, mut is_left_out) = (0, false);
     let mut seen: Vec<usize> = roles.text.iter().chain(&roles.html).copied().collect();
     seen.sort_unstable();
     seen.dedup();
@@ -219,6 +220,12 @@ fn read_texts(
         if !roles.text.contains(&index) || whole.len() > TEXT_BYTES {
             continue;
         }
+        // What gives no text costs as much to look at as what does.
+        if looked >= limits.text_bytes {
+            is_left_out = true;
+            continue;
+        }
+        looked += decoded.len();
         let plain = body::plain(node, &decoded, TEXT_BYTES + 1);
         if !plain.trim().is_empty() {
             if !whole.is_empty() {
@@ -230,7 +237,7 @@ fn read_texts(
     let (kept, is_cut) = text::many_lines(&whole, TEXT_BYTES);
     mail.text = kept;
     mail.has_html = roles.has_html;
-    mail.is_shortened = is_cut;
+    mail.is_shortened = is_cut || is_left_out;
     shown
 }
 

@@ -31,6 +31,7 @@ impl Reader {
         let roles = body::roles(&tree, &self.limits);
         let mut safe = SafeHtml::default();
         let mut left = Allowance::new(self.limits.html_bytes);
+        let mut looked = 0;
         for node in roles.html.iter().filter_map(|index| tree.nodes.get(*index)) {
             let decoded = node.text(&self.limits);
             let sanitised = (node.media.kind == "text/html")
@@ -49,7 +50,8 @@ impl Reader {
                 safe.html.push_str("<hr>\n");
             }
             safe.html.push_str(&shown);
-            if safe.html.len() > TEXT_BYTES {
+            looked += decoded.len();
+            if safe.html.len() > TEXT_BYTES || looked >= self.limits.text_bytes {
                 break;
             }
         }
@@ -178,5 +180,18 @@ mod tests {
         assert_eq!(show(&["<p><b>a</b> ", "<p><i>b</i> "]), "<p><b>a</b> </p><hr>\n<p><i>b</i> </p>");
         // One byte more than the allowance: the part that goes beyond it is text.
         assert_eq!(show(&["<p><b>a</b> ", "<p><i>b</i>  "]), "<p><b>a</b> </p><hr>\n<p>b</p>\n");
+    }
+    #[test]
+    fn parts_are_looked_at_until_there_were_enough_bytes() {
+        let shown = |first: &str| {
+            let parts = [first, "b"].map(|html| format!("--b\nContent-Type: text/html\n\n{html}\n")).concat();
+            let raw = format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n");
+            let reader = Reader::new(Limits { text_bytes: 9, ..Limits::default() });
+            let mail = reader.read(raw.as_bytes(), &ReadContext::default());
+            let html = reader.html(raw.as_bytes(), &ShowHtml::default()).html;
+            (mail.text.trim().to_owned(), mail.is_shortened, html.contains('b'))
+        };
+        assert_eq!(shown("<i></i>a"), ("a\n\nb".to_owned(), false, true), "8 bytes of 9");
+        assert_eq!(shown("<i></i> a"), ("a".to_owned(), true, false), "9 of 9");
     }
 }
