@@ -24,6 +24,7 @@ mod import;
 mod intake;
 mod leases;
 mod ledger;
+mod lost;
 mod maildir;
 mod mailing;
 mod nets;

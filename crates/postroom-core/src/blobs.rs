@@ -167,6 +167,20 @@ impl Desk {
         Ok(unpack(&blob, stored).map_err(|_| Loss::Damaged))
     }
 
+    /// Puts bytes that came again in the place of the kept ones, where those are lost. Whether they were.
+    /// Blocks.
+    pub(crate) fn mend_here(&self, raw: &RawMail) -> Result<bool, Error> {
+        let Err(loss) = self.find_here(&raw.hash)? else { return Ok(false) };
+        let mended = self.write_here(&Actor::system(), |cx| {
+            require_recent(raw, cx.now)?;
+            Ok(store::blobs::replace(cx.conn, &row(raw, cx.now))?)
+        })?;
+        if mended {
+            tracing::warn!(hash = raw.hash, %loss, "lost bytes of a mail came again and are kept");
+        }
+        Ok(mended)
+    }
+
     /// [`Desk::load_here`] off the caller's thread.
     pub async fn load(&self, hash: String) -> Result<Vec<u8>, Error> {
         let desk = self.clone();

@@ -155,13 +155,14 @@ async fn get_ingest_raw(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: 
 /// answer has its new verdict. What is still at its source is fetched by the next poll: the row says
 /// `failed` until then, also where the mailbox's import rule or the server had left it out. A mail
 /// that was put aside since it goes round in circles comes in, too: nothing automatic follows. A mail
-/// that is here is left as it is, so that this can be asked twice. Needs `conversations:write` and the
+/// that is here is left as it is, so that this can be asked twice; only where its bytes were lost (a disk
+/// went bad: `postroom doctor` tells) they are fetched again. Needs `conversations:write` and the
 /// right to answer in the whole mailbox.
 #[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>),
     responses(
         (status = OK, body = LedgerEntry, description = "The row as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
-         description = "`state_conflict`: its place is not there any more, or it is still larger than what is taken in.")))]
+         description = "`state_conflict`: its place is not there any more, or it is still larger than what is taken in; or its bytes are lost and its source can't give them again.")))]
 #[post("/mailboxes/{id}/ingest/{row}/retry")]
 async fn retry_ingest(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: Row<LedgerId>) -> Answer {
     let card = api.desk.retry_mail(&caller, id.0, row.0).await?;

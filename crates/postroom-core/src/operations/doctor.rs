@@ -9,8 +9,21 @@ use crate::{Error, store};
 
 /// Blobs that are looked up together.
 const PAGE: i64 = 500;
+/// Mailboxes of one group in which a lost mail is looked for.
+const ROWS: i64 = 20;
 /// How many damaged blobs are named.
 const EXAMPLES: usize = 10;
+
+/// What reading all blobs showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blobs {
+    /// So many were read.
+    pub read: usize,
+    /// Those that are missing or damaged.
+    pub found: Found,
+    /// Their hashes.
+    pub lost: Vec<String>,
+}
 
 /// Rows that name what is not there, wrong counters, secrets that don't open, and what the
 /// database says of itself. One entry for each check, found or not.
@@ -48,14 +61,14 @@ pub fn unused(cx: &mut Cx<'_>) -> Result<Unused, Error> {
 impl Desk {
     /// Reads every blob and reckons its hash anew. One that nothing names is no fault, whatever it is: it
     /// may be on its way out, and a backup need not have had it. `progress` is told how many were read. Blocks.
-    pub fn examine_blobs_here(&self, mut progress: impl FnMut(usize)) -> Result<(usize, Found), Error> {
+    pub fn examine_blobs_here(&self, mut progress: impl FnMut(usize)) -> Result<Blobs, Error> {
         let mut found = Found { what: "blobs that are missing or damaged", count: 0, examples: Vec::new() };
-        let mut read = 0;
+        let (mut read, mut lost) = (0, Vec::new());
         let mut after = String::new();
         loop {
             let page =
                 self.read_here(&Actor::system(), |cx| Ok(store::blobs::list_after(cx.conn, &after, PAGE)?))?;
-            let Some((last, _)) = page.last() else { return Ok((read, found)) };
+            let Some((last, _)) = page.last() else { return Ok(Blobs { read, found, lost }) };
             after.clone_from(last);
             for (hash, _) in &page {
                 match self.load_here(hash) {
@@ -69,6 +82,7 @@ impl Desk {
                             })?;
                             found.examples.push(format!("{why}{}", of_messages(&whose)));
                         }
+                        lost.push(hash.clone());
                     }
                     Err(error) => return Err(error),
                 }
@@ -76,6 +90,30 @@ impl Desk {
             }
             progress(read);
         }
+    }
+
+    /// Has the mails of lost blobs fetched again by the next polls, where their servers still have them.
+    /// Returns how many were asked for, and how many blobs nothing can be asked for. Blocks.
+    pub fn fetch_lost_here(&self, lost: &[String]) -> Result<(usize, usize), Error> {
+        let (mut asked, mut left) = (0, 0);
+        for hash in lost {
+            let rows = self
+                .read_here(&Actor::system(), |cx| Ok(store::ledger::taken_in_with(cx.conn, hash, ROWS)?))?;
+            let mut is_asked = false;
+            for (mailbox, row) in rows {
+                match self.retry_here(&Actor::system(), mailbox, row) {
+                    Ok(_) => {
+                        is_asked = true;
+                        break;
+                    }
+                    // Its source has it no more, or not under this row.
+                    Err(Error::StateConflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            *(if is_asked { &mut asked } else { &mut left }) += 1;
+        }
+        Ok((asked, left))
     }
 
     /// Whether nothing names a blob, or it is not there any more.

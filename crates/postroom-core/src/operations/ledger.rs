@@ -129,7 +129,7 @@ fn reopen(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, E
     let mailbox = feedable(cx, id)?;
     let before = entry(cx, id, row)?;
     match before.verdict {
-        Verdict::Accepted | Verdict::Duplicate => return find(cx, id, row),
+        verdict if is_in(verdict) => return find(cx, id, row),
         Verdict::Oversized if before.size > cx.settings.mail_bytes as i64 => {
             return Err(Error::StateConflict(format!(
                 "this mail has {} bytes, and {} is the most that is taken in; raise limits.mail_mib first",
@@ -169,6 +169,25 @@ fn reopen(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, E
     find(cx, id, row)
 }
 
+/// Has a mail fetched again that came in and whose bytes were lost here since. They take their place when
+/// they come; nothing else changes.
+fn fetch_again(cx: &mut Cx<'_>, id: MailboxId, row: LedgerId) -> Result<LedgerCard, Error> {
+    let mailbox = feedable(cx, id)?;
+    let before = entry(cx, id, row)?;
+    let Some(uidvalidity) = generation(cx, &mailbox, &before)? else {
+        return Err(Error::StateConflict(
+            "the bytes of this mail are lost, and its source can't be asked for them again; push, deliver or \
+             import it once more, and they take their place"
+                .to_owned(),
+        ));
+    };
+    store::pending::ask_for(cx.conn, &pending(&before, id, uidvalidity, cx.now)?)?;
+    store::mailboxes::request_sync(cx.conn, id, cx.now)?;
+    tell_retried(cx, id, &before);
+    cx.wake();
+    find(cx, id, row)
+}
+
 /// Notes that a mail is being tried again, and tells who wanted it.
 fn again(
     cx: &mut Cx<'_>,
@@ -183,6 +202,11 @@ fn again(
     if before.verdict == Verdict::Quarantined {
         store::mailboxes::count(cx.conn, id, 0, 0, -1)?;
     }
+    tell_retried(cx, id, before);
+    Ok(())
+}
+
+fn tell_retried(cx: &mut Cx<'_>, id: MailboxId, before: &Entry) {
     let about = About { mailbox_id: Some(id), message_id: before.message_id, ..About::default() };
     let event = NewEvent::new(EventType::MailRetried, about)
         .with("ledger_id", before.id.0)
@@ -190,7 +214,6 @@ fn again(
         .with("location", before.location.clone())
         .with("verdict", before.verdict.as_str());
     cx.tell(event);
-    Ok(())
 }
 
 /// The generation of numbers under which a mail can be fetched again: that of its folder now.
@@ -243,6 +266,10 @@ fn pending(entry: &Entry, mailbox_id: MailboxId, uidvalidity: i64, now: Timestam
     })
 }
 
+fn is_in(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Accepted | Verdict::Duplicate)
+}
+
 /// A mail that was put aside with its bytes, and what is known of it besides.
 struct Retaken {
     mailbox: Mailbox,
@@ -275,8 +302,9 @@ impl Desk {
         }
     }
 
-    /// Tries a mail again that did not come in, or not whole. What was put aside with its bytes is
-    /// taken in here and now; what is still at its source is fetched by the next poll.
+    /// Tries a mail again that did not come in, or not whole, or whose bytes were lost here since. What was
+    /// put aside with its bytes is taken in here and now; what is still at its source is fetched by the next
+    /// poll.
     ///
     /// Fails with [`Error::StateConflict`] where there is nothing left to try. A mail that fails again
     /// is no error: its row says why.
@@ -299,6 +327,9 @@ impl Desk {
         match (&found.before.raw_hash, role) {
             (Some(hash), Some(role)) if found.before.verdict == Verdict::Quarantined => {
                 self.retake(actor, &found, role, hash)
+            }
+            (Some(hash), _) if is_in(found.before.verdict) && self.find_here(hash)?.is_err() => {
+                self.write_here(actor, |cx| fetch_again(cx, id, row))
             }
             _ => self.write_here(actor, |cx| reopen(cx, id, row)),
         }

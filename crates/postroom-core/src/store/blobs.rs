@@ -85,6 +85,19 @@ pub fn find(conn: &mut Conn, hash: &str) -> Result<Option<Blob>, StoreError> {
     Ok(blobs::table.find(hash).select(Blob::as_select()).first(conn).optional()?)
 }
 
+/// Puts other bytes of the same hash in the place of those that are kept. `false`: there is no such blob.
+pub fn replace(conn: &mut Conn, with: &Blob) -> Result<bool, StoreError> {
+    let changed = diesel::update(blobs::table.find(&with.hash))
+        .set((
+            blobs::size.eq(with.size),
+            blobs::encoding.eq(&with.encoding),
+            blobs::content.eq(with.content.as_deref()),
+            blobs::object.eq(with.object.as_deref()),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
 /// Blobs in the database that are larger than they should be there, compressed.
 pub fn large(conn: &mut Conn, limit: i64, count: i64) -> Result<Vec<Blob>, StoreError> {
     diesel::define_sql_function! {

@@ -170,6 +170,21 @@ pub fn find(conn: &mut Conn, mailbox: MailboxId, id: LedgerId) -> Result<Option<
     Ok(row.select(Entry::as_select()).first(conn).optional()?)
 }
 
+/// The rows of mail that came in with these bytes, the newest first.
+pub fn taken_in_with(
+    conn: &mut Conn,
+    hash: &str,
+    count: i64,
+) -> Result<Vec<(MailboxId, LedgerId)>, StoreError> {
+    Ok(ledger::table
+        .filter(ledger::raw_hash.eq(hash))
+        .filter(ledger::verdict.eq_any([Verdict::Accepted, Verdict::Duplicate]))
+        .order(ledger::id.desc())
+        .limit(count)
+        .select((ledger::mailbox_id, ledger::id))
+        .load(conn)?)
+}
+
 /// The entries at these places, but for those whose mail is being tried again.
 pub fn at(
     conn: &mut Conn,

@@ -1,5 +1,5 @@
 //! `postroom doctor`: is everything whole that the desk remembers? It reads all of it, while the
-//! daemon runs or not, and changes nothing.
+//! daemon runs or not, and changes nothing; it may be told to have lost mail fetched again.
 
 use super::{Output, failed, progress::Progress, table};
 use crate::config::Config;
@@ -18,6 +18,10 @@ pub(super) struct Arguments {
     /// How to answer.
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
+    /// Have mail whose bytes are missing or damaged fetched again where its IMAP server still has it: the
+    /// daemon does so with its next polls.
+    #[arg(long)]
+    refetch: bool,
 }
 
 pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -25,9 +29,12 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
     super::with_desk(config, |desk| {
         let mut found = desk.read_here(&Actor::system(), doctor::examine).map_err(failed)?;
         let mut progress = Progress::new("blobs");
-        let (read, blobs) = desk.examine_blobs_here(|read| progress.at(read)).map_err(failed)?;
+        let blobs = desk.examine_blobs_here(|read| progress.at(read)).map_err(failed)?;
         progress.end();
-        found.push(blobs);
+        let read = blobs.read;
+        found.push(blobs.found);
+        let refetch =
+            if arguments.refetch { Some(desk.fetch_lost_here(&blobs.lost).map_err(failed)?) } else { None };
         found.push(modes(config)?);
         let unused = desk.read_here(&Actor::system(), doctor::unused).map_err(failed)?;
         let well = found.iter().all(|found| found.count == 0);
@@ -39,6 +46,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                     "{}",
                     serde_json::json!({
                         "well": well, "checks": all, "blobs_read": read,
+                        "refetch": refetch.map(|(asked, left)| serde_json::json!({"asked": asked, "left": left})),
                         "unused": {"count": unused.count, "bytes": unused.bytes, "waiting": unused.waiting},
                     })
                 );
@@ -60,6 +68,11 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                      runs after which they are deleted",
                     unused.count, unused.bytes, unused.waiting
                 );
+                if let Some((asked, left)) = refetch {
+                    println!(
+                        "{asked} of what was lost is fetched again by the next polls; for {left} no server can be asked"
+                    );
+                }
                 println!("{}", if well { "everything is whole" } else { "not everything is whole" });
             }
         }

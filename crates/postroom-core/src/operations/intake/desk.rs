@@ -10,6 +10,7 @@ use crate::operations::ledger::feedable;
 use crate::operations::sight;
 use crate::ports::ReadContext;
 use crate::{Error, store};
+use std::collections::HashSet;
 
 impl Desk {
     /// Takes a batch in; if that fails, its mails one by one, so that one bad mail never holds
@@ -25,6 +26,7 @@ impl Desk {
         let failed = match self.receive_once(batch) {
             Ok(receipts) => {
                 note(batch, &receipts);
+                self.mend_what_came_again(batch, &receipts);
                 return Ok(receipts);
             }
             Err(error) => error,
@@ -54,7 +56,20 @@ impl Desk {
             }
         }
         note(batch, &receipts);
+        self.mend_what_came_again(batch, &receipts);
         Ok(receipts)
+    }
+
+    /// What was here already may be lost here: a disk that went bad. It came again, so it can be mended.
+    fn mend_what_came_again(&self, batch: &Batch, receipts: &[Receipt]) {
+        let new = receipts.iter().filter(|receipt| receipt.verdict != Verdict::Duplicate);
+        let new: HashSet<&str> = new.map(|receipt| receipt.location.as_str()).collect();
+        for arrival in batch.arrivals.iter().filter(|arrival| !new.contains(arrival.location.as_str())) {
+            if let Err(error) = self.mend_here(&arrival.raw) {
+                // The mail is in; the doctor tells what is lost still.
+                tracing::error!(error = ?error, "lost bytes that came again could not be put in their place");
+            }
+        }
     }
 
     /// One transaction. A panic over a mail counts as that mail's failure.
