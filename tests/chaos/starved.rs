@@ -4,17 +4,22 @@
 use crate::crashes::clean;
 use crate::plan::{Plan, seed};
 use crate::points::place;
-use crate::rig::{Rig, maildir};
+use crate::rig::{Rig, Running, maildir};
 use serde_json::json;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use support::ports;
 use support::workdir::WorkDir;
 
+/// What a pipe of Linux holds (pipe(7)).
+const PIPE: usize = 65_536;
 /// Requests that each leave several lines in a log that keeps everything: far more than a pipe holds.
 const REQUESTS: usize = 300;
 
-/// Takes mail in under these circumstances, is asked a few hundred things, and is judged.
-fn goes_on(case: &str, settings: &[(&str, &str)], wrapper: &[&str]) {
+/// Takes mail in under these circumstances, is asked a few hundred things, is looked at, and is judged.
+fn goes_on(case: &str, settings: &[(&str, &str)], wrapper: &[&str], amid: impl FnOnce(&Running)) {
     let plan = Plan::new(seed(case), 30);
     let mail = WorkDir::new("maildir");
     place(mail.path(), &plan.mails);
@@ -32,11 +37,24 @@ fn goes_on(case: &str, settings: &[(&str, &str)], wrapper: &[&str]) {
         let refused = caller.post("/api/v1/tags", &json!({"name": ""})).map(|answer| answer.status);
         assert_eq!(refused, Some(422), "{case}: {:?}", running.log());
     }
-    let log = running.log();
-    assert!(!log.iter().any(|line| line.contains("panicked")), "{case}: {log:?}");
+    amid(&running);
     running.kill();
     rig.unset_all();
     clean(case, &rig.judge(&plan));
+}
+
+fn has_not_panicked(running: &Running) {
+    let log = running.log();
+    assert!(!log.is_empty() && !log.iter().any(|line| line.contains("panicked")), "{log:?}");
+}
+
+/// Takes out what lies in a pipe, and says how much that is.
+fn drain(fifo: &str) -> usize {
+    /// `O_NONBLOCK` of Linux: an empty pipe is told instead of waited for.
+    const NONBLOCK: i32 = 0o4000;
+    let mut pipe = File::options().read(true).custom_flags(NONBLOCK).open(fifo).expect("it is there");
+    let mut all = vec![0; 1 << 20];
+    pipe.read(&mut all).expect("it holds something")
 }
 
 const TALKATIVE: (&str, &str) = ("POSTROOM__LOG__LEVEL", "trace");
@@ -47,20 +65,23 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
     let unread = r#"mkfifo "$1"; exec 9<>"$1"; shift; exec "$@" 2>&9 >&9"#;
     let folder = WorkDir::new("fifo");
     let fifo = folder.join("log").display().to_string();
-    goes_on("F-60 unread", &[TALKATIVE], &["sh", "-c", unread, "sh", &fifo]);
+    goes_on("F-60 unread", &[TALKATIVE], &["sh", "-c", unread, "sh", &fifo], |_| {
+        let held = drain(&fifo);
+        assert!(held > PIPE - 4096, "the pipe was never full: {held}");
+    });
 }
 
 #[test]
 fn a_log_on_a_full_disk_and_a_closed_output_hold_nothing_up() {
-    goes_on("F-60 full", &[TALKATIVE], &["sh", "-c", r#"exec "$@" >&- 2>/dev/full"#, "sh"]);
+    goes_on("F-60 full", &[TALKATIVE], &["sh", "-c", r#"exec "$@" >&- 2>/dev/full"#, "sh"], |_| {});
 }
 
 #[test]
 fn few_open_files_are_enough() {
-    goes_on("F-60 files", &[], &["sh", "-c", r#"ulimit -n 64; exec "$@""#, "sh"]);
+    goes_on("F-60 files", &[], &["sh", "-c", r#"ulimit -n 64; exec "$@""#, "sh"], has_not_panicked);
 }
 
 #[test]
 fn little_memory_is_enough() {
-    goes_on("F-60 memory", &[], &["sh", "-c", r#"ulimit -v 2000000; exec "$@""#, "sh"]);
+    goes_on("F-60 memory", &[], &["sh", "-c", r#"ulimit -v 2000000; exec "$@""#, "sh"], has_not_panicked);
 }

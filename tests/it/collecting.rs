@@ -571,7 +571,7 @@ fn in_runtime(make: impl FnOnce() -> Rig) -> Rig {
 #[tokio::test]
 async fn nothing_that_is_named_is_ever_lost() {
     const STEPS: usize = 150;
-    let mut collected = 0;
+    let (mut collected, mut files, mut late) = (0, 0, 0);
     for seed in 1..=4 {
         let rig = rig();
         let mut numbers = Numbers(seed * 7_919);
@@ -601,7 +601,7 @@ async fn nothing_that_is_named_is_ever_lost() {
                         match rig.desk.receive_here(&batch) {
                             Ok(_) => mails.push(bytes),
                             // It was on its way for too long, and comes again.
-                            Err(Error::Busy) => {}
+                            Err(Error::Busy) => late += 1,
                             Err(error) => panic!("{error:?}"),
                         }
                     }
@@ -615,7 +615,8 @@ async fn nothing_that_is_named_is_ever_lost() {
                 }
                 7 => collected += rig.collect().count,
                 _ => {
-                    rig.desk.sweep_objects_here(std::mem::take(&mut suspects)).expect("it is swept");
+                    let swept = rig.desk.sweep_objects_here(std::mem::take(&mut suspects));
+                    files += swept.expect("it is swept").count;
                     suspects = rig.desk.suspect_objects_here().expect("it is listed");
                 }
             }
@@ -630,5 +631,6 @@ async fn nothing_that_is_named_is_ever_lost() {
             }
         }
     }
-    assert!(collected > 4, "next to nothing was ever collected: {collected}");
+    let all = (collected, files, late);
+    assert!(collected > 4 && files > 4 && late > 0, "something hardly ever happened: {all:?}");
 }

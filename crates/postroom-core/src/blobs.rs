@@ -77,8 +77,8 @@ impl std::fmt::Display for Loss {
 /// Fails where the bytes were put into the object store too long ago to be named now: the process stood
 /// still since, and their file may have been taken for one that nobody needs. They are kept anew by whoever
 /// tries again.
-pub(crate) fn require_recent(raw: &RawMail, now: Timestamp) -> Result<(), Error> {
-    let is_old = raw.put_at.is_some_and(|put_at| now.since(put_at) > KEEP_UNUSED / 2);
+pub(crate) fn require_recent(put_at: Option<Timestamp>, now: Timestamp) -> Result<(), Error> {
+    let is_old = put_at.is_some_and(|put_at| now.since(put_at) > KEEP_UNUSED / 2);
     if is_old { Err(Error::Busy) } else { Ok(()) }
 }
 
@@ -172,7 +172,7 @@ impl Desk {
     pub(crate) fn mend_here(&self, raw: &RawMail) -> Result<bool, Error> {
         let Err(loss) = self.find_here(&raw.hash)? else { return Ok(false) };
         let mended = self.write_here(&Actor::system(), |cx| {
-            require_recent(raw, cx.now)?;
+            require_recent(raw.put_at, cx.now)?;
             Ok(store::blobs::replace(cx.conn, &row(raw, cx.now))?)
         })?;
         if mended {
@@ -202,8 +202,12 @@ impl Desk {
         let large = self.read_here(&system, |cx| Ok(store::blobs::large(cx.conn, limit as i64, 20)?))?;
         for blob in &large {
             if let Some(content) = &blob.content {
+                let put_at = self.now();
                 let name = self.put_here(&blob.hash, content.clone())?;
-                self.write_here(&system, |cx| Ok(store::blobs::set_object(cx.conn, &blob.hash, &name)?))?;
+                self.write_here(&system, |cx| {
+                    require_recent(Some(put_at), cx.now)?;
+                    Ok(store::blobs::set_object(cx.conn, &blob.hash, &name)?)
+                })?;
             }
         }
         Ok(large.len())

@@ -101,12 +101,12 @@ fn bucket(s3: &S3) -> anyhow::Result<AmazonS3> {
 }
 
 /// Two letters of the hash make a folder: no folder grows without end.
+fn group_path(prefix: &str, group: &str) -> String {
+    if prefix.is_empty() { group.to_owned() } else { format!("{prefix}/{group}") }
+}
+
 fn object(prefix: &str, name: &ObjectName) -> ObjectPath {
-    if prefix.is_empty() {
-        ObjectPath::from(format!("{}/{name}", name.group()))
-    } else {
-        ObjectPath::from(format!("{prefix}/{}/{name}", name.group()))
-    }
+    ObjectPath::from(format!("{}/{name}", group_path(prefix, name.group())))
 }
 
 impl KeepBlob for Keeper {
@@ -141,8 +141,7 @@ impl KeepBlob for Keeper {
             Self::Folder(folder) => return folder.list(group),
             Self::Bucket { store, prefix, runtime } => (store, prefix, runtime),
         };
-        let path = if prefix.is_empty() { group.to_owned() } else { format!("{prefix}/{group}") };
-        let path = ObjectPath::from(path);
+        let path = ObjectPath::from(group_path(prefix, group));
         let listed = runtime
             .block_on(store.list_with_delimiter(Some(&path)))
             .map_err(|error| PortError::because(format!("listing {path} in the bucket"), error))?;

@@ -39,7 +39,7 @@ pub fn check(said: &[u8]) {
     });
 }
 
-/// What is told of a failure is one line, and never the password.
+/// What is told of a failure is one line, and of a refused login never the password, which servers repeat.
 fn is_clean(error: &SourceError) {
     let told = error.to_string();
     assert!(told.chars().count() <= 1000 && !told.contains(char::is_control), "{told:?}");

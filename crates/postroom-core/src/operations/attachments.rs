@@ -58,7 +58,7 @@ impl Desk {
         let filename = crate::text::file_name(filename);
         let content_type = media_type(content_type);
         self.write(actor, move |cx| {
-            crate::blobs::require_recent(&raw, cx.now)?;
+            crate::blobs::require_recent(raw.put_at, cx.now)?;
             store::blobs::insert(cx.conn, &[crate::blobs::row(&raw, cx.now)])?;
             let attachment = Attachment {
                 id: AttachmentId::fresh(),

@@ -25,7 +25,6 @@
 //! - Files of other desks bear other marks and are never touched.
 
 use crate::actor::Actor;
-use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::object_name::{self, ObjectName};
 use crate::ports::KeptObject;
@@ -37,7 +36,7 @@ use std::time::Duration;
 pub const KEEP_UNUSED: Duration = Duration::from_hours(24);
 
 /// Blobs that are looked at, or deleted, in one transaction.
-const PAGE: i64 = 1_000;
+const PAGE: i64 = 200;
 
 /// How far a round through all blobs has come. It goes on with the next process at another place: what is
 /// often restarted must get everywhere, too.
@@ -75,12 +74,6 @@ pub struct Collected {
     pub left: usize,
 }
 
-/// Notes of those of the blobs that nothing names any more that they may be collected a day from now.
-/// For whoever has just taken references away and does not want to wait until a round comes by.
-pub fn mark(cx: &mut Cx<'_>, hashes: &[&str]) -> Result<usize, Error> {
-    Ok(store::collecting::mark(cx.conn, hashes, cx.now)?)
-}
-
 impl Desk {
     /// Looks at the next blobs of a round, at the most so many, and marks those that nothing names. Blocks.
     pub fn look_for_unused_here(&self, round: &mut Round, count: usize) -> Result<Looked, Error> {
@@ -105,7 +98,8 @@ impl Desk {
             let (unused, used_again) = (of(false, false), of(true, true));
             if !unused.is_empty() || !used_again.is_empty() {
                 let (marked, unmarked) = self.write_here(&Actor::system(), |cx| {
-                    Ok((mark(cx, &unused)?, store::collecting::unmark_named(cx.conn, &used_again)?))
+                    let marked = store::collecting::mark(cx.conn, &unused, cx.now)?;
+                    Ok((marked, store::collecting::unmark_named(cx.conn, &used_again)?))
                 })?;
                 looked.marked += marked;
                 looked.unmarked += unmarked;

@@ -118,7 +118,7 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
 
 /// What a poll fetched counts only as long as the mailbox is its daemon's, and what is kept of it is safe.
 fn hold(cx: &mut Cx<'_>, batch: &Batch) -> Result<(), Error> {
-    batch.arrivals.iter().try_for_each(|arrival| crate::blobs::require_recent(&arrival.raw, cx.now))?;
+    batch.arrivals.iter().try_for_each(|arrival| crate::blobs::require_recent(arrival.raw.put_at, cx.now))?;
     batch.lease.as_ref().map_or(Ok(()), |lease| leases::hold(cx, lease))
 }
 

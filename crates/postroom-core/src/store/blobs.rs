@@ -43,7 +43,7 @@ impl Blob {
 /// written: from here on the collector sees what is about to name it. A row that the collector deletes
 /// meanwhile is inserted anew.
 pub fn insert(conn: &mut Conn, new: &[Blob]) -> Result<(), StoreError> {
-    // A statement must not meet one row twice, and who locks rows locks them in one order.
+    // A statement must not meet one row twice, and those who insert lock rows in one order.
     let by_hash: BTreeMap<&str, &Blob> = new.iter().rev().map(|blob| (blob.hash.as_str(), blob)).collect();
     let rows: Vec<&Blob> = by_hash.into_values().collect();
     for rows in rows.chunks(1_000) {

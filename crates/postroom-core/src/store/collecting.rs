@@ -18,16 +18,8 @@ macro_rules! named_by {
     };
 }
 
-macro_rules! is_named {
-    () => {
-        named_by!(messages, raw_hash)
-            .or(named_by!(attachments, blob_hash))
-            .or(named_by!(ledger, raw_hash))
-            .or(exists(outbox::table.filter(outbox::raw_hash.eq(blobs::hash))))
-    };
-}
-
-/// The contrary, one by one: what stands within an `OR` PostgreSQL may look up by reading all of a table.
+/// That none names it, one by one: what stands within an `OR` PostgreSQL may look up by reading all of a
+/// table. `store/doctor.rs` says the same in its own words.
 macro_rules! is_unnamed {
     () => {
         not(named_by!(messages, raw_hash))
@@ -119,10 +111,9 @@ pub fn mark(conn: &mut Conn, hashes: &[&str], now: Timestamp) -> Result<usize, S
 
 /// Takes the mark from those blobs that something names after all. Returns from how many.
 pub fn unmark_named(conn: &mut Conn, hashes: &[&str]) -> Result<usize, StoreError> {
-    let named = blobs::table
-        .filter(blobs::hash.eq_any(hashes))
-        .filter(blobs::unused_since.is_not_null())
-        .filter(is_named!());
+    let unnamed = unnamed(conn, hashes)?;
+    let named: Vec<&str> = hashes.iter().copied().filter(|hash| !unnamed.contains(*hash)).collect();
+    let named = blobs::table.filter(blobs::hash.eq_any(named)).filter(blobs::unused_since.is_not_null());
     Ok(diesel::update(named).set(blobs::unused_since.eq(None::<Timestamp>)).execute(conn)?)
 }
 

@@ -109,11 +109,16 @@ const LIMITS: [(&str, &str); 5] = [
 
 /// The URL with the limits that it does not set itself.
 fn with_limits(url: &str) -> String {
+    // libpq takes what stands before the first @ for a name and a password, whatever else is in it.
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    let (_, place) = place.split_once('@').filter(|(who, _)| !who.contains('/')).unwrap_or(("", place));
+    let mut query = place.split_once('?').map(|(_, query)| query.to_owned());
     let mut all = url.to_owned();
     for (name, value) in LIMITS {
-        let query = all.split_once('?').map_or("", |(_, query)| query);
-        if !query.split('&').any(|pair| pair.split('=').next() == Some(name)) {
-            let mark = if all.contains('?') { '&' } else { '?' };
+        let is_set = |query: &String| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+        if !query.as_ref().is_some_and(is_set) {
+            let mark = if query.is_some() { '&' } else { '?' };
+            query.get_or_insert_default();
             // Writing to a String can't fail.
             let _ = write!(all, "{mark}{name}={value}");
         }
@@ -266,6 +271,10 @@ mod tests {
         assert_eq!(plain, format!("postgres://u:p@h/d?connect_timeout=10&{added}"));
         let own = with_limits("postgres://u:p@h/d?sslmode=require&connect_timeout=3");
         assert_eq!(own, format!("postgres://u:p@h/d?sslmode=require&connect_timeout=3&{added}"));
+        let odd = with_limits("postgres://u:p?w@h/d");
+        assert_eq!(odd, format!("postgres://u:p?w@h/d?connect_timeout=10&{added}"));
+        let socket = with_limits("postgres:///d?host=/tmp&user=a@b");
+        assert_eq!(socket, format!("postgres:///d?host=/tmp&user=a@b&connect_timeout=10&{added}"));
     }
 
     #[test]

@@ -18,12 +18,9 @@ pub enum MigrateError {
     /// A migration failed; what it did was rolled back.
     #[error("a migration failed: {0}")]
     Failed(String),
-}
-
-impl From<StoreError> for MigrateError {
-    fn from(error: StoreError) -> Self {
-        failed(error)
-    }
+    /// The database could not be asked.
+    #[error("{0}")]
+    Store(#[from] StoreError),
 }
 
 fn failed(error: impl std::fmt::Display) -> MigrateError {

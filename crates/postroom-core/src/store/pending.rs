@@ -128,7 +128,7 @@ pub fn in_turn(
 }
 
 /// What waits in a folder and may be tried by `until`: what was never tried first, what was put aside
-/// before last.
+/// before last; of equals what may be tried for the longest time.
 pub fn list(
     conn: &mut Conn,
     mailbox: MailboxId,

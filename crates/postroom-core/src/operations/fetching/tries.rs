@@ -4,7 +4,8 @@
 //! A connection that breaks over a mail may break for any reason. A try counts against the mail only
 //! where something else came in the same poll; where nothing did, so many such tries count as one.
 //! Tries have growing pauses between them and one that somebody asks for ahead of its time counts for
-//! nothing, so that a line that is bad for hours puts no good mail aside. What is put aside without its
+//! nothing, so that a line that is bad for hours puts no good mail aside. What a server would not give just
+//! now counts for nothing either; others go before it for a while. What is put aside without its
 //! bytes is tried again all the same: daily at first, then weekly, without an end.
 
 use super::super::leases;
@@ -53,7 +54,7 @@ fn again_at(first_aside: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 /// What waits in a folder and whose time has come, or all that waits where somebody asked for a poll:
-/// untried first, then in the order of numbers.
+/// what was tried least first, and of that what may be tried for the longest time.
 pub fn waiting(
     cx: &mut Cx<'_>,
     folder: &Folder,
@@ -101,7 +102,10 @@ pub fn put_off(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], why: &str) -
         let next_try_at = before.next_try_at.max(cx.now.plus(PUT_OFF));
         let after = Pending { next_try_at, last_error: last_error.clone(), ..before.clone() };
         // Where somebody had it begin anew meanwhile, it does.
-        store::pending::note_try(cx.conn, before, &after)?;
+        if store::pending::note_try(cx.conn, before, &after)? {
+            let (id, name, location) = (folder.mailbox_id, &folder.name, folder.location(before.uid));
+            store::ledger::set_next_try(cx.conn, id, name, &location, next_try_at)?;
+        }
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub(super) fn complete(
         return Ok(false);
     };
     if read.arrival.oversized {
+        // Its beginning may be another one this time.
+        known.keep_bytes(read.arrival, cx.now);
         ledger.still_oversized(read.arrival, id, before.conversation_id);
         return Ok(true);
     }
