@@ -22,7 +22,7 @@ use support::workdir::WorkDir;
 const LEAVE: &str = "{ type = \"leave\" }";
 
 /// Whether this run is for the other database.
-fn is_not_for(kind: Kind) -> bool {
+pub fn is_not_for(kind: Kind) -> bool {
     let is_other = database::kind() != kind;
     if is_other {
         println!("skipped: this is about {kind:?}");

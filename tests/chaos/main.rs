@@ -5,11 +5,14 @@
 mod crashes;
 mod database;
 mod disk;
+mod disk_model;
 mod imap;
 mod nonsense;
 mod oracle;
 mod plan;
 mod points;
+mod power;
+mod record;
 mod rig;
 mod starved;
 mod time;
