@@ -48,6 +48,7 @@ async fn a_frame_shows_a_message_by_its_link() {
     assert_eq!(link["expires_at"], "2026-11-22T08:05:00.000000Z");
     assert_eq!(link["dropped_images"], 1);
     assert_eq!(link["dropped_image_urls"], json!(["https://spy.example/p"]));
+    assert_eq!(link["shortened"], false);
     assert_eq!(
         link["misleading_links"],
         json!([{"href": "https://evil.example.com/", "text": "https://bank.com/", "reason": "other_place"}])

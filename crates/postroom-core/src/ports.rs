@@ -57,6 +57,8 @@ pub struct SafeHtml {
     pub remote_urls: Vec<String>,
     /// Links that may lead elsewhere than they seem to, the first hundred.
     pub misleading_links: Vec<MisleadingLink>,
+    /// Parts of the mail are left out, since there is too much of it.
+    pub is_shortened: bool,
 }
 
 words! {

@@ -33,6 +33,11 @@ impl Reader {
         let mut left = Allowance::new(self.limits.html_bytes);
         let mut looked = 0;
         for node in roles.html.iter().filter_map(|index| tree.nodes.get(*index)) {
+            // Like the text, which says so itself (`is_shortened` of the mail) where it is not all.
+            if safe.html.len() > TEXT_BYTES || looked >= self.limits.text_bytes {
+                safe.is_shortened = true;
+                break;
+            }
             let decoded = node.text(&self.limits);
             let sanitised = (node.media.kind == "text/html")
                 .then(|| html::sanitised(&decoded, &how, &self.limits, &mut left))
@@ -51,9 +56,6 @@ impl Reader {
             }
             safe.html.push_str(&shown);
             looked += decoded.len();
-            if safe.html.len() > TEXT_BYTES || looked >= self.limits.text_bytes {
-                break;
-            }
         }
         safe.remote_urls.truncate(html::URLS);
         safe.misleading_links = html_links::misleading(&safe.html);
@@ -181,6 +183,7 @@ mod tests {
         // One byte more than the allowance: the part that goes beyond it is text.
         assert_eq!(show(&["<p><b>a</b> ", "<p><i>b</i>  "]), "<p><b>a</b> </p><hr>\n<p>b</p>\n");
     }
+
     #[test]
     fn parts_are_looked_at_until_there_were_enough_bytes() {
         let shown = |first: &str| {
@@ -188,10 +191,11 @@ mod tests {
             let raw = format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n");
             let reader = Reader::new(Limits { text_bytes: 9, ..Limits::default() });
             let mail = reader.read(raw.as_bytes(), &ReadContext::default());
-            let html = reader.html(raw.as_bytes(), &ShowHtml::default()).html;
-            (mail.text.trim().to_owned(), mail.is_shortened, html.contains('b'))
+            let safe = reader.html(raw.as_bytes(), &ShowHtml::default());
+            let shortened = (mail.is_shortened, safe.is_shortened);
+            (mail.text.trim().to_owned(), shortened, safe.html.contains('b'))
         };
-        assert_eq!(shown("<i></i>a"), ("a\n\nb".to_owned(), false, true), "8 bytes of 9");
-        assert_eq!(shown("<i></i> a"), ("a".to_owned(), true, false), "9 of 9");
+        assert_eq!(shown("<i></i>a"), ("a\n\nb".to_owned(), (false, false), true), "8 bytes of 9");
+        assert_eq!(shown("<i></i> a"), ("a".to_owned(), (true, true), false), "9 of 9");
     }
 }

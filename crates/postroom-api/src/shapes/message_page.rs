@@ -38,6 +38,8 @@ pub struct HtmlLinkView {
     pub dropped_image_urls: Vec<String>,
     /// Links in the page that may lead elsewhere than they seem to, the first hundred.
     pub misleading_links: Vec<MisleadingLink>,
+    /// Parts of the mail are not in the page, since there is too much of it; its raw mail has all.
+    pub shortened: bool,
 }
 
 impl HtmlLinkView {
@@ -49,6 +51,7 @@ impl HtmlLinkView {
             dropped_images: safe.remote_images as u64,
             dropped_image_urls: safe.remote_urls,
             misleading_links: safe.misleading_links,
+            shortened: safe.is_shortened,
         }
     }
 }
