@@ -221,7 +221,10 @@ fn migrations_are_shown_taken_back_and_applied() {
     let status = shell.run(&["migrate", "--status", "-o", "json"]).well();
     assert_eq!(json(&status)["missing"], serde_json::json!([]));
     assert_eq!(shell.run(&["migrate"]).well().out, "the database is up to date\n");
-    assert!(shell.run(&["migrate", "--down"]).well().out.starts_with("taken back: "));
+    let told = shell.run(&["migrate", "--down"]);
+    assert!(told.code == Some(2) && told.err.contains("--yes"), "{told:?}");
+    assert_eq!(shell.run(&["migrate"]).well().out, "the database is up to date\n");
+    assert!(shell.run(&["migrate", "--down", "--yes"]).well().out.starts_with("taken back: "));
     let status = shell.run(&["migrate", "--status", "-o", "json"]);
     assert_eq!(status.code, Some(1), "something is missing: {status:?}");
     assert_eq!(json(&status)["missing"].as_array().unwrap().last(), applied.as_array().unwrap().last());

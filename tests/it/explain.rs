@@ -334,7 +334,7 @@ fn what_waits_is_found_by_an_index_in_its_order() {
     if database::kind() == database::Kind::Postgres {
         execute(&mut conn, "ANALYZE");
     }
-    let query = pending::in_turn(MailboxId(1), "INBOX", 1, Timestamp(2), 100);
+    let query = pending::in_turn(MailboxId(1), "INBOX", 1, Timestamp(2), Timestamp(9), 100);
     walks_an_index("what waits", &plan(&mut conn, query), false);
 }
 

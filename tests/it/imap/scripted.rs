@@ -65,25 +65,33 @@ async fn a_server_that_says_not_now_costs_no_mail_a_try() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_that_is_never_given_holds_up_none_behind_it() {
     let server = ScriptedImap::start();
-    put(&server, 1..=10);
+    put(&server, 1..=40);
+    // What is deleted takes no number back.
+    server.claim_next(43);
     let desk = desk(5).await;
-    // Each with as many tries as a whole server that says so is asked for, and more.
     server.script(|command, mails| {
         let asked = command.strip_prefix("UID FETCH ").filter(|asked| asked.contains("BODY.PEEK[]"))?;
-        let is_refused = chosen(asked, mails).iter().any(|uid| *uid <= 4);
+        let is_refused = chosen(asked, mails).iter().any(|uid| *uid <= 30);
         is_refused.then(|| Err("NO [UNAVAILABLE] the mail store is down, try again".to_owned()))
     });
-    let mailbox = add(&desk, server.source(), sink()).await;
-    sync(&desk, mailbox).await;
-    let status = sync(&desk, mailbox).await;
-    assert_eq!((figures(&status), &status["retrying"]), ((6, 4, 0), &json!(4)), "{status}");
-    put(&server, 11..=12);
-    let status = sync(&desk, mailbox).await;
-    assert_eq!((figures(&status), &status["retrying"]), ((8, 4, 0), &json!(4)), "{status}");
+    let mut source = server.source();
+    source["after_ingest"] = json!({"type": "delete", "after_days": 0});
+    let mailbox = add(&desk, source, sink()).await;
+    // Each poll begins with others.
+    for _ in 0..11 {
+        sync(&desk, mailbox).await;
+    }
+    let now = status(&desk, mailbox).await;
+    assert_eq!((figures(&now), &now["retrying"]), ((10, 30, 0), &json!(30)), "{now}");
+    // What is new does not wait for them, and what is here is done with.
+    put(&server, 41..=42);
+    let now = sync(&desk, mailbox).await;
+    assert_eq!(figures(&now), (12, 30, 0), "{now}");
+    assert_ne!(now["state"], "ok", "{now}");
+    assert_eq!(server.uids(), (1..=30).collect::<Vec<_>>());
     server.heal();
-    desk.desk().advance_clock(Duration::from_mins(15));
     let status = sync(&desk, mailbox).await;
-    assert_eq!((figures(&status), &status["state"]), ((12, 0, 0), &json!("ok")), "{status}");
+    assert_eq!((figures(&status), &status["state"]), ((42, 0, 0), &json!("ok")), "{status}");
     desk.stop().await;
 }
 

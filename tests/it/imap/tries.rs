@@ -84,6 +84,24 @@ async fn what_was_put_aside_is_tried_daily_and_comes_in_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_ran_ahead_keeps_no_mail_waiting() {
+    let dovecot = Dovecot::start();
+    deliver(&dovecot, 0..1);
+    let locked = poison(&dovecot, true);
+    deliver(&dovecot, 1..2);
+    let desk = desk(1).await;
+    let mailbox = add(&desk, imap(&dovecot), sink()).await;
+    assert_eq!(sync(&desk, mailbox).await["failed"], 1);
+    fs::set_permissions(&locked, Permissions::from_mode(0o644)).expect("the mail is our own");
+    let year = format!("{}", HOUR.as_micros() * 24 * 365);
+    let later = format!("UPDATE ledger SET next_try_at = next_try_at + {year} WHERE next_try_at IS NOT NULL");
+    crate::poison::run(&crate::poison::of(&desk), &later);
+    let status = sync(&desk, mailbox).await;
+    assert_eq!((&status["failed"], &status["accepted"]), (&json!(0), &json!(2)), "{status}");
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn new_numbers_end_the_tries_under_the_old_ones() {
     let dovecot = Dovecot::start();
     deliver(&dovecot, 0..1);

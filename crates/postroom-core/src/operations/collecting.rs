@@ -28,6 +28,7 @@ use crate::actor::Actor;
 use crate::desk::Desk;
 use crate::object_name::{self, ObjectName};
 use crate::ports::KeptObject;
+use crate::store::collecting::Seen;
 use crate::{Error, store};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -90,12 +91,12 @@ impl Desk {
                 page.retain(|seen| seen.hash <= begun_at);
             }
             let is_through = is_round && (page.len() as i64) < most;
-            let of = |is_named: bool, is_marked: bool| -> Vec<&str> {
-                let alike =
-                    page.iter().filter(|seen| (seen.is_named, seen.is_marked) == (is_named, is_marked));
-                alike.map(|seen| seen.hash.as_str()).collect()
-            };
-            let (unused, used_again) = (of(false, false), of(true, true));
+            let now = self.now();
+            let to_mark = |seen: &&Seen| !seen.is_named && seen.unused_since.is_none_or(|since| since > now);
+            let to_unmark = |seen: &&Seen| seen.is_named && seen.unused_since.is_some();
+            let unused: Vec<&str> = page.iter().filter(to_mark).map(|seen| seen.hash.as_str()).collect();
+            let used_again: Vec<&str> =
+                page.iter().filter(to_unmark).map(|seen| seen.hash.as_str()).collect();
             if !unused.is_empty() || !used_again.is_empty() {
                 let (marked, unmarked) = self.write_here(&Actor::system(), |cx| {
                     let marked = store::collecting::mark(cx.conn, &unused, cx.now)?;

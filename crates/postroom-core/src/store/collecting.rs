@@ -35,7 +35,7 @@ macro_rules! page_of {
             .filter(blobs::hash.gt($after))
             .order(blobs::hash.asc())
             .limit($count)
-            .select((blobs::hash, blobs::unused_since.is_not_null()))
+            .select((blobs::hash, blobs::unused_since))
     };
 }
 
@@ -62,8 +62,8 @@ pub struct Seen {
     pub hash: String,
     /// Something names it.
     pub is_named: bool,
-    /// It waits to be collected.
-    pub is_marked: bool,
+    /// Since when it waits to be collected.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A blob that is gone.
@@ -84,10 +84,10 @@ impl Gone {
 
 /// The blobs behind a hash, in the order of hashes.
 pub fn page(conn: &mut Conn, after: &str, count: i64) -> Result<Vec<Seen>, StoreError> {
-    let page: Vec<(String, bool)> = page_of!(after, count).load(conn)?;
+    let page: Vec<(String, Option<Timestamp>)> = page_of!(after, count).load(conn)?;
     let hashes: Vec<&str> = page.iter().map(|(hash, _)| hash.as_str()).collect();
     let unnamed = unnamed(conn, &hashes)?;
-    let seen = |(hash, is_marked)| Seen { is_named: !unnamed.contains(&hash), hash, is_marked };
+    let seen = |(hash, unused_since)| Seen { is_named: !unnamed.contains(&hash), hash, unused_since };
     Ok(page.into_iter().map(seen).collect())
 }
 
@@ -100,7 +100,9 @@ pub fn page_query(after: &str, count: i64) -> impl QueryFragment<MultiBackend> {
 /// how many.
 pub fn mark(conn: &mut Conn, hashes: &[&str], now: Timestamp) -> Result<usize, StoreError> {
     let of = || blobs::table.filter(blobs::hash.eq_any(hashes));
-    let marked = diesel::update(of().filter(blobs::unused_since.is_null()).filter(is_unnamed!()))
+    // A later time was noted by a clock that ran ahead.
+    let unmarked = blobs::unused_since.is_null().or(blobs::unused_since.gt(now).assume_not_null());
+    let marked = diesel::update(of().filter(unmarked).filter(is_unnamed!()))
         .set(blobs::unused_since.eq(now))
         .execute(conn)?;
     // Now the rows are locked. On PostgreSQL a statement sees what was committed before it began: one

@@ -117,7 +117,14 @@ fn with_limits(url: &str) -> String {
     for (name, value) in LIMITS {
         let is_set = |query: &String| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         if !query.as_ref().is_some_and(is_set) {
-            let mark = if query.is_some() { '&' } else { '?' };
+            let is_open = query.is_some() && all.ends_with(['?', '&']);
+            let mark = if is_open {
+                ""
+            } else if query.is_some() {
+                "&"
+            } else {
+                "?"
+            };
             query.get_or_insert_default();
             // Writing to a String can't fail.
             let _ = write!(all, "{mark}{name}={value}");
@@ -273,6 +280,10 @@ mod tests {
         assert_eq!(own, format!("postgres://u:p@h/d?sslmode=require&connect_timeout=3&{added}"));
         let odd = with_limits("postgres://u:p?w@h/d");
         assert_eq!(odd, format!("postgres://u:p?w@h/d?connect_timeout=10&{added}"));
+        let open = with_limits("postgres://h/d?sslmode=prefer&");
+        assert_eq!(open, format!("postgres://h/d?sslmode=prefer&connect_timeout=10&{added}"));
+        let empty = with_limits("postgres://h/d?");
+        assert_eq!(empty, format!("postgres://h/d?connect_timeout=10&{added}"));
         let socket = with_limits("postgres:///d?host=/tmp&user=a@b");
         assert_eq!(socket, format!("postgres:///d?host=/tmp&user=a@b&connect_timeout=10&{added}"));
     }

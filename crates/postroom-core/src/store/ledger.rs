@@ -246,11 +246,12 @@ pub fn due_again(
     folder: &str,
     place: &str,
     now: Timestamp,
+    beyond: Timestamp,
     limit: i64,
 ) -> Result<Vec<Entry>, StoreError> {
     Ok(ledger::table
         .filter(ledger::mailbox_id.eq(mailbox))
-        .filter(ledger::next_try_at.le(now))
+        .filter(ledger::next_try_at.le(now).or(ledger::next_try_at.gt(beyond)))
         .filter(ledger::folder.eq(folder))
         .filter(ledger::location.like(format!("{place}%")))
         .filter(ledger::verdict.eq(Verdict::Quarantined))

@@ -109,6 +109,7 @@ pub fn in_turn(
     folder: &str,
     uidvalidity: i64,
     until: Timestamp,
+    beyond: Timestamp,
     limit: i64,
 ) -> pending_mails::BoxedQuery<'_, MultiBackend> {
     pending_mails::table
@@ -116,7 +117,7 @@ pub fn in_turn(
         .filter(pending_mails::mailbox_id.eq(mailbox))
         .filter(pending_mails::folder.eq(folder))
         .filter(pending_mails::uidvalidity.eq(uidvalidity))
-        .filter(pending_mails::next_try_at.le(until))
+        .filter(pending_mails::next_try_at.le(until).or(pending_mails::next_try_at.gt(beyond)))
         .order((
             pending_mails::was_aside.asc(),
             pending_mails::attempts.asc(),
@@ -127,7 +128,8 @@ pub fn in_turn(
         .limit(limit)
 }
 
-/// What waits in a folder and may be tried by `until`: what was never tried first, what was put aside
+/// What waits in a folder and may be tried by `until`, or not before `beyond`, which nothing waits for but
+/// by a clock that ran ahead: what was never tried first, what was put aside
 /// before last; of equals what may be tried for the longest time.
 pub fn list(
     conn: &mut Conn,
@@ -135,9 +137,10 @@ pub fn list(
     folder: &str,
     uidvalidity: i64,
     until: Timestamp,
+    beyond: Timestamp,
     limit: i64,
 ) -> Result<Vec<Pending>, StoreError> {
-    Ok(in_turn(mailbox, folder, uidvalidity, until, limit).select(Pending::as_select()).load(conn)?)
+    Ok(in_turn(mailbox, folder, uidvalidity, until, beyond, limit).select(Pending::as_select()).load(conn)?)
 }
 
 /// What waits in a mailbox, in all its folders.

@@ -130,10 +130,14 @@ fn check_empty(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
         DatabaseUrl::Postgres(_) => {
             let mut conn =
                 conn::open(url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
-            ensure!(
-                store::whole::is_empty(&mut conn)?,
-                "the database is not empty; a backup is restored to an empty one alone"
-            );
+            let not_empty = "the database is not empty; a backup is restored to an empty one alone";
+            ensure!(store::whole::is_empty(&mut conn)?, not_empty);
+            store::whole::begin_restore(&mut conn)?;
+            // Daemons and commands are kept off from here on. Somebody may have been quicker.
+            if !store::whole::is_empty(&mut conn)? {
+                store::whole::end_restore(&mut conn)?;
+                anyhow::bail!(not_empty);
+            }
         }
     }
     tracing::debug!(data_dir = %config.storage.data_dir.display(), "the place is empty");
@@ -219,10 +223,6 @@ fn postgres(
     programs: Option<&Path>,
     mark: &str,
 ) -> anyhow::Result<Settled> {
-    let mut conn =
-        conn::open(url).map_err(|error| anyhow::anyhow!("the database can't be opened: {error}"))?;
-    store::whole::begin_restore(&mut conn)?;
-    drop(conn);
     super::postgres::restore(address, programs, file)?;
     settle(config, manifest, url.clone(), mark)
 }

@@ -11,9 +11,12 @@ pub(super) struct Arguments {
     /// Show what is applied and what is missing, and change nothing. Exit code 1: something is missing.
     #[arg(long, conflicts_with = "down")]
     status: bool,
-    /// Take the last migration back.
-    #[arg(long)]
+    /// Take the last migration back, with all that is in the tables it made.
+    #[arg(long, requires = "yes")]
     down: bool,
+    /// You mean it: what is taken back is gone. Stop the daemon and take a backup before.
+    #[arg(long, requires = "down")]
+    yes: bool,
     /// How to answer.
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,

@@ -25,6 +25,8 @@ const PAUSES: [Duration; 4] =
     [Duration::from_mins(1), Duration::from_mins(15), Duration::from_hours(2), Duration::from_hours(12)];
 /// How long others go before a mail that its server would not give just now.
 const PUT_OFF: Duration = Duration::from_mins(15);
+/// No pause is longer: what waits for a later time was put off while a clock ran ahead.
+const LONGEST: Duration = Duration::from_hours(24);
 /// So many tries in a row, over which nothing else came either, count as one against the mail.
 const BREAKS: i32 = 3;
 /// What was put aside is tried again daily for a week, and then weekly.
@@ -62,7 +64,8 @@ pub fn waiting(
     limit: i64,
 ) -> Result<Vec<Pending>, Error> {
     let until = if is_asked_for { Timestamp(i64::MAX) } else { cx.now };
-    Ok(store::pending::list(cx.conn, folder.mailbox_id, &folder.name, folder.uidvalidity, until, limit)?)
+    let (id, name, beyond) = (folder.mailbox_id, &folder.name, cx.now.plus(LONGEST));
+    Ok(store::pending::list(cx.conn, id, name, folder.uidvalidity, until, beyond, limit)?)
 }
 
 /// Notes that mail was tried in vain. What was tried often enough is put aside, so that it
@@ -100,7 +103,7 @@ pub fn put_off(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], why: &str) -
     let last_error = Some(crate::text::one_line(why, 500));
     for before in mails {
         let next_try_at = before.next_try_at.max(cx.now.plus(PUT_OFF));
-        let after = Pending { next_try_at, last_error: last_error.clone(), ..before.clone() };
+        let after = Pending { next_try_at, last_error: last_error.clone(), unseen: false, ..before.clone() };
         // Where somebody had it begin anew meanwhile, it does.
         if store::pending::note_try(cx.conn, before, &after)? {
             let (id, name, location) = (folder.mailbox_id, &folder.name, folder.location(before.uid));
@@ -223,7 +226,8 @@ fn set_aside(cx: &mut Cx<'_>, folder: &Folder, mails: &[Pending], verdict: Verdi
 pub fn due_again(cx: &mut Cx<'_>, folder: &Folder) -> Result<Vec<Entry>, Error> {
     let place = crate::mailbox::place(folder.uidvalidity, folder.generation);
     let (id, name, now) = (folder.mailbox_id, &folder.name, cx.now);
-    Ok(store::ledger::due_again(cx.conn, id, name, &place, now, AGAIN_AT_ONCE)?)
+    let beyond = now.plus(WEEK + DAY);
+    Ok(store::ledger::due_again(cx.conn, id, name, &place, now, beyond, AGAIN_AT_ONCE)?)
 }
 
 /// Gives what was put aside another chance: it waits again, behind all others, and has one try.

@@ -20,7 +20,7 @@ impl FolderPoll<'_> {
         folder: &Folder,
     ) -> Result<Option<String>, Stopped> {
         let mut fault = None;
-        while !*self.stopping.borrow() && self.desk.shortage().is_none() {
+        while !*self.stopping.borrow() && self.desk.shortage().is_none() && !self.has_asked_enough() {
             let limit = (BATCH_MAILS + self.tried.len()) as i64;
             let is_asked_for = self.is_asked_for;
             let waiting = self
@@ -50,9 +50,15 @@ impl FolderPoll<'_> {
             }
         }
         match self.not_now.clone() {
-            Some(said) => Err(Stopped::NotNow(said)),
-            None => Ok(fault),
+            // Others came: it means these mails, and what is here is to be done with all the same.
+            Some(said) if !self.something_came => Err(Stopped::NotNow(said)),
+            _ => Ok(fault),
         }
+    }
+
+    /// The server has said "not now" of one mail after the other: this poll asks for no more of the folder.
+    fn has_asked_enough(&self) -> bool {
+        self.is_throttled() && self.refusals >= HOPELESS
     }
 
     /// Gives what was put aside and is due for it another chance.
@@ -187,6 +193,9 @@ impl FolderPoll<'_> {
         if batch.len() > 1 && !error.drops_session() {
             let mut fault = None;
             for mail in batch {
+                if self.has_asked_enough() {
+                    break;
+                }
                 if let Some(missed) = self.fetch_batch(session, folder, std::slice::from_ref(mail))? {
                     fault = Some(missed);
                 }
@@ -204,7 +213,7 @@ impl FolderPoll<'_> {
             self.desk.write_here(&Actor::system(), |cx| fetching::put_off(cx, folder, batch, &why))?;
             self.refusals += 1;
             self.not_now = (!self.something_came || self.refusals >= HOPELESS).then(|| why.clone());
-            return if self.refusals >= HOPELESS { Err(error.into()) } else { Ok(Some(why)) };
+            return Ok(Some(why));
         }
         let fault = if self.something_came { Fault::Mail } else { Fault::Line };
         let suspects =

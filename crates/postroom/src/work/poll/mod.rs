@@ -141,11 +141,8 @@ pub fn imap(
                 faults.push(format!("folder {name}: {error}"));
                 is_servers |= error.is_servers();
             }
-            if poll.is_throttled() {
-                // It means the account: whoever goes on asking makes it worse (RFC 5530).
-                session.logout();
-                return PollEnd::Unreachable(error.to_string());
-            }
+            // It may mean the account, or mails of this folder alone: the next one tells, by three mails.
+            is_servers |= poll.is_throttled();
             if !error.drops_session() {
                 break;
             }
