@@ -14,6 +14,9 @@ use support::line::{Course, Line};
 use support::mail::mail;
 
 const LEAVE: &str = "{ type = \"leave\" }";
+/// Between two killings: Dovecot starts no more sessions for a while, and then for ever longer, after more
+/// than ten have died in one second.
+const PACE: Duration = Duration::from_millis(130);
 /// How long a silent server is waited for, in milliseconds: enough for one that is only busy.
 const SILENCE: &str = "3000";
 
@@ -148,6 +151,7 @@ fn a_line_that_brings_no_mail_at_all_puts_none_aside() {
         |_| Course::Through,
         move |fetch| {
             if fetch <= 60 {
+                thread::sleep(PACE);
                 killer.server().kill_sessions();
             }
         },
@@ -178,6 +182,7 @@ fn an_import_outlives_a_server_process_that_dies_again_and_again() {
             if fetch > kills {
                 return;
             }
+            thread::sleep(PACE);
             // A moment that nothing marks: before the answer, in it, or behind it.
             let (killer, count, moment) = (Arc::clone(&killer), Arc::clone(&count), below(30));
             thread::spawn(move || {
