@@ -68,7 +68,7 @@ pub fn restore(
         DatabaseUrl::Postgres(_) => None,
     };
     check_key(config, &manifest)?;
-    check_empty(config, &url)?;
+    claim(config, &url)?;
     let keeper = outside::ports(config)?.keeper;
     let (mark, mark_file) = mark(&config.storage.data_dir)?;
     for (done, object) in objects.iter().enumerate() {
@@ -124,7 +124,9 @@ fn check_key(config: &Config, manifest: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_empty(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
+/// The place must be empty. A PostgreSQL database is marked, so that it stays so: daemons and commands are
+/// kept off from here on, and a restore that is cut off is begun anew.
+fn claim(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
     match url {
         DatabaseUrl::Sqlite(path) => check_nothing_at(path)?,
         DatabaseUrl::Postgres(_) => {
@@ -133,7 +135,7 @@ fn check_empty(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
             let not_empty = "the database is not empty; a backup is restored to an empty one alone";
             ensure!(store::whole::is_empty(&mut conn)?, not_empty);
             store::whole::begin_restore(&mut conn)?;
-            // Daemons and commands are kept off from here on. Somebody may have been quicker.
+            // Somebody may have been quicker.
             if !store::whole::is_empty(&mut conn)? {
                 store::whole::end_restore(&mut conn)?;
                 anyhow::bail!(not_empty);
