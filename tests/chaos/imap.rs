@@ -1,6 +1,7 @@
-//! F-11, F-14, F-15, F-20: lines that break and stall, servers that number anew and die, and a mail that can't be taken in. Nothing is lost, doubled or misplaced over any of it.
+//! F-11, F-14, F-15, F-20: lines that break and stall, servers that number anew and die, and a mail that
+//! can't be taken in. Nothing is lost, doubled or misplaced over any of it.
 
-use crate::oracle::Findings;
+use crate::crashes::{clean, usual_or_long};
 use crate::plan::{Placed, Plan, Random, say, seed};
 use crate::rig::{Post, Rig, Running, imap};
 use diesel::connection::SimpleConnection;
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
-use support::database::is_long_run;
 use support::line::{Course, Line};
 use support::mail::mail;
 
@@ -19,17 +19,6 @@ const LEAVE: &str = "{ type = \"leave\" }";
 const PACE: Duration = Duration::from_millis(130);
 /// How long a silent server is waited for, in milliseconds: enough for one that is only busy.
 const SILENCE: &str = "3000";
-
-fn usual_or_long(usual: usize, long: usize) -> usize {
-    if is_long_run() { long } else { usual }
-}
-
-#[track_caller]
-fn clean(case: &str, findings: &Findings) {
-    let Findings { lost, doubled, misplaced, .. } = findings;
-    say(&format!("{case}: lost {lost}, doubled {doubled}, misplaced {misplaced}"));
-    assert!(findings.is_clean(), "{case}: {findings:#?}");
-}
 
 #[track_caller]
 fn settle(running: &Running) {
