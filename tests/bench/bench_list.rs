@@ -7,7 +7,7 @@ use postroom_core::conversation::{ConversationFilter, ConversationSort, Status};
 use postroom_core::desk::Desk;
 use postroom_core::id::{CustomerId, MailboxId};
 use postroom_core::intake::{Arrival, Batch};
-use postroom_core::mailbox::{Delivery, FolderRole, Source, Strangers};
+use postroom_core::mailbox::{Delivery, FolderRole, OnUncertain, SentCopy, Source, Strangers};
 use postroom_core::operations::conversations;
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::page::{PageRequest, Position};
@@ -120,6 +120,9 @@ fn fill(desk: &Desk, count: usize) {
         strangers: Strangers::Link,
         trusted_authserv_ids: Vec::new(),
         relay_addresses: Vec::new(),
+        sent_copy: SentCopy::Auto,
+        on_uncertain: OnUncertain::RetryOnce,
+        undo_seconds: 0,
         paused: false,
     };
     let mailbox_id = desk

@@ -8,7 +8,7 @@ use postroom_core::desk::{Desk, Parts, Settings};
 use postroom_core::id::{AttachmentId, MailboxId};
 use postroom_core::intake::{Arrival, Batch};
 use postroom_core::keys::{Keys, sha256_hex};
-use postroom_core::mailbox::{Delivery, FolderRole, Source, Strangers};
+use postroom_core::mailbox::{Delivery, FolderRole, OnUncertain, SentCopy, Source, Strangers};
 use postroom_core::message::Attachment;
 use postroom_core::object_name::ObjectName;
 use postroom_core::operations::collecting::{Collected, KEEP_UNUSED, Looked, Round};
@@ -140,6 +140,9 @@ fn rig() -> Rig {
         strangers: Strangers::Link,
         trusted_authserv_ids: Vec::new(),
         relay_addresses: Vec::new(),
+        sent_copy: SentCopy::Auto,
+        on_uncertain: OnUncertain::RetryOnce,
+        undo_seconds: 0,
         paused: false,
     };
     let mailbox = desk.write_here(&Actor::system(), |cx| mailboxes::create(cx, &new)).expect("a mailbox").id;

@@ -9,7 +9,7 @@ use postroom_core::actor::Actor;
 use postroom_core::conversation::Channel;
 use postroom_core::desk::Desk;
 use postroom_core::id::{ConversationId, MailboxId, OutboxId};
-use postroom_core::mailbox::{Delivery, Source, Strangers};
+use postroom_core::mailbox::{Delivery, OnUncertain, SentCopy, Source, Strangers};
 use postroom_core::message::MessageKind;
 use postroom_core::operations::conversations::{self, ConversationChange, NewConversation, Whose};
 use postroom_core::operations::mailboxes::{self, NewMailbox};
@@ -60,6 +60,9 @@ fn mailbox(desk: &Desk) -> MailboxId {
         strangers: Strangers::Link,
         trusted_authserv_ids: Vec::new(),
         relay_addresses: Vec::new(),
+        sent_copy: SentCopy::Auto,
+        on_uncertain: OnUncertain::RetryOnce,
+        undo_seconds: 0,
         paused: false,
     };
     desk.write_here(&Actor::system(), |cx| mailboxes::create(cx, &new)).expect("a mailbox").id

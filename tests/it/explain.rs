@@ -119,9 +119,9 @@ fn filled(dir: &WorkDir) -> Conn {
     let statements = [
         format!(
             "{} INSERT INTO mailboxes (id, name, address, aliases, share_group, poll_interval_seconds, source, \
-             delivery, strangers, trusted_authserv_ids, relay_addresses, paused, is_configured, version, \
+             delivery, strangers, trusted_authserv_ids, relay_addresses, sent_copy, on_uncertain, undo_seconds, paused, is_configured, version, \
              created_at, updated_at) SELECT n, 'm' || n, 'm' || n || '@example.org', '[]', 'g' || n, 60, \
-             '{{\"type\":\"push\"}}', '{{\"type\":\"sink\"}}', 'link', '[]', '[]', {no}, {no}, 1, 1, 1 FROM s",
+             '{{\"type\":\"push\"}}', '{{\"type\":\"sink\"}}', 'link', '[]', '[]', 'auto', 'hold', 0, {no}, {no}, 1, 1, 1 FROM s",
             series("s", 3)
         ),
         format!(
@@ -358,8 +358,8 @@ fn what_nothing_names_is_found_by_indexes() {
         ),
         format!(
             "INSERT INTO outbox (message_id, mailbox_id, state, raw_hash, envelope_from, recipients, attempts, \
-             next_attempt_at, captured, version, created_at) \
-             SELECT id, 1, 'sent', {hash}, '', '[]', 1, 1, {inline}, 1, 1 FROM messages WHERE id % 4 = 2"
+             next_attempt_at, captured, may_be_double, copy_attempts, version, created_at) \
+             SELECT id, 1, 'sent', {hash}, '', '[]', 1, 1, {inline}, {inline}, 0, 1, 1 FROM messages WHERE id % 4 = 2"
         ),
         format!(
             "INSERT INTO ledger (mailbox_id, folder, location, verdict, raw_hash, size, created_at) \

@@ -56,6 +56,25 @@ words! {
         Login = "login",
     }
 
+    /// Who puts a copy of what leaves into the mailbox's Sent folder.
+    pub enum SentCopy {
+        /// The desk, unless the provider does so by itself.
+        Auto = "auto",
+        /// The desk.
+        Append = "append",
+        /// Nobody, as far as the desk goes.
+        None = "none",
+    }
+
+    /// What becomes of an answer whose bytes went out and whose reply was lost, where nothing has shown
+    /// in time that it arrived.
+    pub enum OnUncertain {
+        /// It is sent once more, with the same bytes and the same Message-ID. It may arrive twice.
+        RetryOnce = "retry_once",
+        /// It stays as it is until somebody decides. It may never have arrived.
+        Hold = "hold",
+    }
+
     /// What the mail of a folder is to the desk.
     pub enum FolderRole {
         /// Mail that came in.
@@ -100,6 +119,20 @@ impl AuthMethod {
     /// Where nothing is said.
     pub fn usual() -> Self {
         Self::Password
+    }
+}
+
+impl SentCopy {
+    /// Where nothing is said.
+    pub fn usual() -> Self {
+        Self::Auto
+    }
+}
+
+impl OnUncertain {
+    /// Where nothing is said.
+    pub fn usual() -> Self {
+        Self::RetryOnce
     }
 }
 
@@ -287,6 +320,12 @@ pub struct Mailbox {
     pub trusted_authserv_ids: Vec<String>,
     /// Senders that only pass on mail of others: their Reply-To is the customer.
     pub relay_addresses: Vec<String>,
+    /// Who puts a copy of what leaves into the Sent folder.
+    pub sent_copy: SentCopy,
+    /// What becomes of an answer of which nobody knows whether it arrived.
+    pub on_uncertain: OnUncertain,
+    /// Seconds in which an answer can be taken back before it leaves: 0 to 600.
+    pub undo_seconds: i32,
     /// Nobody polls it and nothing leaves from it.
     pub paused: bool,
     /// It stands in the configuration file; the API refuses to change it.

@@ -54,6 +54,22 @@ words! {
         Uncertain = "uncertain",
         /// It will not be tried again.
         Failed = "failed",
+        /// The next server had it, and it came back for good from at least one recipient.
+        Bounced = "bounced",
+        /// It can still be taken back: it leaves when the time for that is over.
+        Held = "held",
+        /// It leaves at a time that somebody chose.
+        Scheduled = "scheduled",
+    }
+
+    /// How far the copy of a mail in its mailbox's Sent folder has got.
+    pub enum CopyState {
+        /// It is to be put there.
+        Wanted = "wanted",
+        /// It lies there.
+        Done = "done",
+        /// It could not be put there and is not tried again.
+        GivenUp = "given_up",
     }
 
     /// What of a message a reader may read otherwise than the one before it did.
@@ -104,6 +120,8 @@ words! {
         Deferred = "deferred",
         /// Refused for good.
         Refused = "refused",
+        /// It was taken, and came back for good.
+        Bounced = "bounced",
     }
 }
 
@@ -241,8 +259,20 @@ pub struct Outbound {
     pub version: i64,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// When it was sent or given up.
+    /// When it was sent or given up; `None` while an uncertain one may still be settled.
     pub finished_at: Option<Timestamp>,
+    /// It was sent again after a reply that was lost: it may have arrived twice, under one Message-ID.
+    pub may_be_double: bool,
+    /// When it was told that it takes long.
+    pub delayed_at: Option<Timestamp>,
+    /// How far its copy in the Sent folder has got; `None`: the desk makes none.
+    pub copy_state: Option<CopyState>,
+    /// How often that was tried.
+    pub copy_attempts: i32,
+    /// When it is tried next, or until when somebody is at it.
+    pub copy_next_at: Option<Timestamp>,
+    /// What went wrong with it last.
+    pub copy_error: Option<String>,
 }
 
 /// A file.

@@ -33,6 +33,9 @@ CREATE TABLE mailboxes (
   strangers TEXT NOT NULL CHECK (strangers IN ('link', 'append')),
   trusted_authserv_ids TEXT NOT NULL,
   relay_addresses TEXT NOT NULL,
+  sent_copy TEXT NOT NULL CHECK (sent_copy IN ('auto', 'append', 'none')),
+  on_uncertain TEXT NOT NULL CHECK (on_uncertain IN ('retry_once', 'hold')),
+  undo_seconds INTEGER NOT NULL,
   paused INTEGER NOT NULL CHECK (paused IN (0, 1)),
   is_configured INTEGER NOT NULL CHECK (is_configured IN (0, 1)),
   version INTEGER NOT NULL,
@@ -430,7 +433,7 @@ CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id INTEGER UNIQUE REFERENCES messages (id) ON DELETE CASCADE,
   mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id),
-  state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'deferred', 'uncertain', 'failed')),
+  state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'sent', 'deferred', 'uncertain', 'failed', 'bounced')),
   raw_hash TEXT NOT NULL,
   envelope_from TEXT NOT NULL,
   recipients TEXT NOT NULL,
@@ -443,10 +446,17 @@ CREATE TABLE outbox (
   last_error TEXT,
   version INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
-  finished_at INTEGER
+  finished_at INTEGER,
+  may_be_double INTEGER NOT NULL CHECK (may_be_double IN (0, 1)),
+  delayed_at INTEGER,
+  copy_state TEXT CHECK (copy_state IN ('wanted', 'done', 'given_up')),
+  copy_attempts INTEGER NOT NULL,
+  copy_next_at INTEGER,
+  copy_error TEXT
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (state, next_attempt_at);
 CREATE INDEX outbox_raw ON outbox (raw_hash);
+CREATE INDEX outbox_copies ON outbox (copy_next_at) WHERE copy_state = 'wanted';
 
 -- The event log: what happened, in the order it became true. Rows of a conversation stay as
 -- long as it does; what the feed serves begins behind the setting `events_floor`.

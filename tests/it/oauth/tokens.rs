@@ -3,7 +3,7 @@
 use super::*;
 use postroom_core::actor::Actor;
 use postroom_core::id::MailboxId;
-use postroom_core::mailbox::{Credential, End};
+use postroom_core::mailbox::{Credential, End, OnUncertain, SentCopy};
 use postroom_core::operations::mailboxes;
 use support::workdir::WorkDir;
 use support::{database, oauth};
@@ -287,6 +287,9 @@ pub(super) fn new_mailbox(source: postroom_core::mailbox::Source) -> mailboxes::
         strangers: postroom_core::mailbox::Strangers::Link,
         trusted_authserv_ids: Vec::new(),
         relay_addresses: Vec::new(),
+        sent_copy: SentCopy::Auto,
+        on_uncertain: OnUncertain::RetryOnce,
+        undo_seconds: 0,
         paused: false,
     }
 }

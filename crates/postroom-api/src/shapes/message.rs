@@ -8,7 +8,7 @@ use postroom_core::desk::Desk;
 use postroom_core::id::{AttachmentId, ConversationId, MailboxId, MessageId};
 use postroom_core::mail::{Address, Class, FailedRecipient, SenderAuth};
 use postroom_core::message::{
-    Attachment, AuthorType, DeliveryState, Message, MessageKind, Outbound, RecipientResult,
+    Attachment, AuthorType, CopyState, DeliveryState, Message, MessageKind, Outbound, RecipientResult,
 };
 use postroom_core::operations::messages::{MessageCard, NewMessage};
 use postroom_core::threading::Flag;
@@ -196,10 +196,21 @@ pub struct DeliveryView {
     pub next_attempt_at: Option<Timestamp>,
     /// It was kept by a sink, and never left.
     pub captured: bool,
-    /// What the server answered in the end.
+    /// Until when evidence is looked for that an uncertain one arrived; then it is sent once more or
+    /// stays as it is, as the mailbox's `on_uncertain` says. `null`: nothing happens by itself.
+    pub uncertain_until: Option<Timestamp>,
+    /// It was sent again after a reply that was lost: it may have arrived twice, under one Message-ID.
+    pub may_be_double: bool,
+    /// What the server answered in the end, or what else shows that it was taken.
     pub response: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// When it was told that it takes long (`message.delayed`).
+    pub delayed_at: Option<Timestamp>,
+    /// How far its copy in the mailbox's Sent folder has got; `null`: the desk makes none.
+    pub sent_copy: Option<CopyState>,
+    /// Why that copy could not be made yet, or at all.
+    pub sent_copy_error: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it was sent or given up.
@@ -209,6 +220,7 @@ pub struct DeliveryView {
 impl From<Outbound> for DeliveryView {
     fn from(outbound: Outbound) -> Self {
         let waits = matches!(outbound.state, DeliveryState::Queued | DeliveryState::Deferred);
+        let is_open = outbound.state == DeliveryState::Uncertain && outbound.finished_at.is_none();
         Self {
             state: outbound.state,
             recipients: outbound.recipients.into_inner(),
@@ -216,7 +228,12 @@ impl From<Outbound> for DeliveryView {
             next_attempt_at: waits.then_some(outbound.next_attempt_at),
             captured: outbound.captured,
             response: outbound.response,
+            uncertain_until: is_open.then_some(outbound.next_attempt_at),
+            may_be_double: outbound.may_be_double,
             last_error: outbound.last_error,
+            delayed_at: outbound.delayed_at,
+            sent_copy: outbound.copy_state,
+            sent_copy_error: outbound.copy_error,
             created_at: outbound.created_at,
             finished_at: outbound.finished_at,
         }

@@ -53,6 +53,10 @@ async fn a_source_is_changed_member_by_member() {
         (json!({"source": {"passwort": "x"}}), "/source/passwort", "unknown_field"),
         (json!({"group": "x"}), "/group", "unknown_field"),
         (json!({"poll_interval_seconds": 1}), "/poll_interval_seconds", "out_of_range"),
+        (json!({"undo_seconds": 601}), "/undo_seconds", "out_of_range"),
+        (json!({"undo_seconds": -1}), "/undo_seconds", "out_of_range"),
+        (json!({"sent_copy": "maybe"}), "/sent_copy", "unknown_value"),
+        (json!({"on_uncertain": null}), "/on_uncertain", "wrong_type"),
     ] {
         let document = api.patch(&path, change).await.problem(422, "validation_failed");
         assert_eq!(document["errors"][0]["pointer"], pointer, "{document}");
@@ -60,6 +64,30 @@ async fn a_source_is_changed_member_by_member() {
     }
     let pushed = api.patch(&path, json!({"source": {"type": "push"}, "paused": false})).await.ok(200);
     assert_eq!(pushed["source"], json!({"type": "push"}));
+}
+
+#[actix_web::test]
+async fn how_answers_leave_is_a_setting() {
+    let api = TestApi::start().await;
+    let made = api.post("/api/v1/mailboxes", imap()).await.ok(201);
+    let leaving = |view: &Value| json!([view["sent_copy"], view["on_uncertain"], view["undo_seconds"]]);
+    assert_eq!(leaving(&made), json!(["auto", "retry_once", 0]));
+    let path = format!("/api/v1/mailboxes/{}", made["id"]);
+    let change = json!({"sent_copy": "none", "on_uncertain": "hold", "undo_seconds": 600});
+    let changed = api.patch(&path, change).await.ok(200);
+    assert_eq!(leaving(&changed), json!(["none", "hold", 600]));
+    assert_eq!(leaving(&api.patch(&path, json!({"name": "Other"})).await.ok(200)), leaving(&changed));
+    let mut other = imap();
+    other["name"] = json!("Third");
+    other["source"]["username"] = json!("third");
+    for (member, value) in [("sent_copy", json!("append")), ("undo_seconds", json!(30))] {
+        other[member] = value;
+    }
+    let made = api.post("/api/v1/mailboxes", other.clone()).await.ok(201);
+    assert_eq!(leaving(&made), json!(["append", "retry_once", 30]));
+    (other["name"], other["undo_seconds"]) = (json!("Fourth"), json!(601));
+    let document = api.post("/api/v1/mailboxes", other).await.problem(422, "validation_failed");
+    assert_eq!(document["errors"][0]["pointer"], "/undo_seconds");
 }
 
 #[actix_web::test]

@@ -8,7 +8,8 @@ use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
 use crate::mailbox::{
-    Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, Source, Strangers, Tally,
+    Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, OnUncertain, SentCopy, Source,
+    Strangers, Tally,
 };
 use crate::operations::authorizations::{Access, NoLogin};
 use crate::ports::Probe;
@@ -47,6 +48,12 @@ pub struct NewMailbox {
     pub trusted_authserv_ids: Vec<String>,
     /// Senders that only pass on mail of others.
     pub relay_addresses: Vec<String>,
+    /// Who puts a copy of what leaves into the Sent folder.
+    pub sent_copy: SentCopy,
+    /// What becomes of an answer of which nobody knows whether it arrived.
+    pub on_uncertain: OnUncertain,
+    /// Seconds in which an answer can be taken back before it leaves: 0 to 600.
+    pub undo_seconds: i32,
     /// At rest from the start.
     pub paused: bool,
 }
@@ -77,6 +84,12 @@ pub struct MailboxChange {
     pub trusted_authserv_ids: Option<Vec<String>>,
     /// All senders that only pass on.
     pub relay_addresses: Option<Vec<String>>,
+    /// Who puts copies into the Sent folder.
+    pub sent_copy: Option<SentCopy>,
+    /// What becomes of an answer that nobody knows the fate of.
+    pub on_uncertain: Option<OnUncertain>,
+    /// Seconds to take an answer back.
+    pub undo_seconds: Option<i32>,
     /// At rest or not.
     pub paused: Option<bool>,
 }
@@ -172,6 +185,9 @@ fn insert(cx: &mut Cx<'_>, new: &NewMailbox, is_configured: bool) -> Result<Mail
         strangers: new.strangers,
         trusted_authserv_ids: &new.trusted_authserv_ids,
         relay_addresses: &new.relay_addresses,
+        sent_copy: new.sent_copy,
+        on_uncertain: new.on_uncertain,
+        undo_seconds: new.undo_seconds,
         paused: new.paused,
         is_configured,
     };
@@ -247,6 +263,9 @@ fn write(
     after.strangers = change.strangers.unwrap_or(after.strangers);
     after.trusted_authserv_ids = change.trusted_authserv_ids.clone().unwrap_or(after.trusted_authserv_ids);
     after.relay_addresses = change.relay_addresses.clone().unwrap_or(after.relay_addresses);
+    after.sent_copy = change.sent_copy.unwrap_or(after.sent_copy);
+    after.on_uncertain = change.on_uncertain.unwrap_or(after.on_uncertain);
+    after.undo_seconds = change.undo_seconds.unwrap_or(after.undo_seconds);
     after.paused = change.paused.unwrap_or(after.paused);
     after.is_configured = is_configured;
     require_free_name(cx, &after.name, Some(before.id))?;
@@ -267,6 +286,9 @@ fn write(
     changes.note("strangers", &before.strangers, &after.strangers);
     changes.note("trusted_authserv_ids", &before.trusted_authserv_ids, &after.trusted_authserv_ids);
     changes.note("relay_addresses", &before.relay_addresses, &after.relay_addresses);
+    changes.note("sent_copy", &before.sent_copy, &after.sent_copy);
+    changes.note("on_uncertain", &before.on_uncertain, &after.on_uncertain);
+    changes.note("undo_seconds", &before.undo_seconds, &after.undo_seconds);
     changes.note("paused", &before.paused, &after.paused);
 
     let values = MailboxValues {
@@ -279,6 +301,9 @@ fn write(
         strangers: after.strangers,
         trusted_authserv_ids: &after.trusted_authserv_ids,
         relay_addresses: &after.relay_addresses,
+        sent_copy: after.sent_copy,
+        on_uncertain: after.on_uncertain,
+        undo_seconds: after.undo_seconds,
         paused: after.paused,
         is_configured,
     };

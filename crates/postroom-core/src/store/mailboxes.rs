@@ -1,7 +1,9 @@
 //! Mailboxes, their sealed passwords, and how each is doing.
 
 use crate::id::MailboxId;
-use crate::mailbox::{Delivery, End, FolderCursor, Mailbox, Source, Strangers, Trouble};
+use crate::mailbox::{
+    Delivery, End, FolderCursor, Mailbox, OnUncertain, SentCopy, Source, Strangers, Trouble,
+};
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::{folders, ledger, mailbox_states, mailboxes};
 use crate::store::types::Json;
@@ -23,6 +25,9 @@ struct Row {
     strangers: Strangers,
     trusted_authserv_ids: Json<Vec<String>>,
     relay_addresses: Json<Vec<String>>,
+    sent_copy: SentCopy,
+    on_uncertain: OnUncertain,
+    undo_seconds: i32,
     paused: bool,
     is_configured: bool,
     version: i64,
@@ -44,6 +49,9 @@ impl From<Row> for Mailbox {
             strangers: row.strangers,
             trusted_authserv_ids: row.trusted_authserv_ids.into_inner(),
             relay_addresses: row.relay_addresses.into_inner(),
+            sent_copy: row.sent_copy,
+            on_uncertain: row.on_uncertain,
+            undo_seconds: row.undo_seconds,
             paused: row.paused,
             is_configured: row.is_configured,
             version: row.version,
@@ -93,6 +101,12 @@ pub struct MailboxValues<'a> {
     pub trusted_authserv_ids: &'a [String],
     /// Senders that only pass on.
     pub relay_addresses: &'a [String],
+    /// Who puts copies into the Sent folder.
+    pub sent_copy: SentCopy,
+    /// What becomes of an answer that nobody knows the fate of.
+    pub on_uncertain: OnUncertain,
+    /// Seconds to take an answer back.
+    pub undo_seconds: i32,
     /// At rest.
     pub paused: bool,
     /// In the configuration file.
@@ -111,6 +125,9 @@ struct Written<'a> {
     strangers: Strangers,
     trusted_authserv_ids: Json<&'a [String]>,
     relay_addresses: Json<&'a [String]>,
+    sent_copy: SentCopy,
+    on_uncertain: OnUncertain,
+    undo_seconds: i32,
     paused: bool,
     is_configured: bool,
     updated_at: Timestamp,
@@ -128,6 +145,9 @@ impl<'a> Written<'a> {
             strangers: values.strangers,
             trusted_authserv_ids: Json::new(values.trusted_authserv_ids),
             relay_addresses: Json::new(values.relay_addresses),
+            sent_copy: values.sent_copy,
+            on_uncertain: values.on_uncertain,
+            undo_seconds: values.undo_seconds,
             paused: values.paused,
             is_configured: values.is_configured,
             updated_at: now,

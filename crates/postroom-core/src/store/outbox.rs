@@ -1,7 +1,7 @@
 //! Mail on its way out.
 
 use crate::id::{MailboxId, MessageId, OutboxId};
-use crate::message::{DeliveryState, Outbound, RecipientResult};
+use crate::message::{CopyState, DeliveryState, Outbound, RecipientResult};
 use crate::store::conn::Conn;
 use crate::store::schema::{mailboxes, outbox};
 use crate::store::types::Json;
@@ -32,6 +32,10 @@ pub struct NewOutbound<'a> {
     pub next_attempt_at: Timestamp,
     /// Not yet.
     pub captured: bool,
+    /// Not yet.
+    pub may_be_double: bool,
+    /// 0.
+    pub copy_attempts: i32,
     /// 1.
     pub version: i64,
     /// Now.
@@ -133,6 +137,12 @@ struct Changed {
     last_error: Option<String>,
     version: i64,
     finished_at: Option<Timestamp>,
+    may_be_double: bool,
+    delayed_at: Option<Timestamp>,
+    copy_state: Option<CopyState>,
+    copy_attempts: i32,
+    copy_next_at: Option<Timestamp>,
+    copy_error: Option<String>,
 }
 
 /// Writes `after` over `before`, one version on. `None`: another worker was first.
@@ -149,6 +159,12 @@ pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Op
         last_error: after.last_error.clone(),
         version: before.version + 1,
         finished_at: after.finished_at,
+        may_be_double: after.may_be_double,
+        delayed_at: after.delayed_at,
+        copy_state: after.copy_state,
+        copy_attempts: after.copy_attempts,
+        copy_next_at: after.copy_next_at,
+        copy_error: after.copy_error.clone(),
     };
     let same = outbox::table
         .find(before.id)

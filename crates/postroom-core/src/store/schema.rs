@@ -34,6 +34,9 @@ diesel::table! {
         strangers -> Text,
         trusted_authserv_ids -> Text,
         relay_addresses -> Text,
+        sent_copy -> Text,
+        on_uncertain -> Text,
+        undo_seconds -> Integer,
         paused -> Bool,
         is_configured -> Bool,
         version -> BigInt,
@@ -440,6 +443,12 @@ diesel::table! {
         version -> BigInt,
         created_at -> BigInt,
         finished_at -> Nullable<BigInt>,
+        may_be_double -> Bool,
+        delayed_at -> Nullable<BigInt>,
+        copy_state -> Nullable<Text>,
+        copy_attempts -> Integer,
+        copy_next_at -> Nullable<BigInt>,
+        copy_error -> Nullable<Text>,
     }
 }
 

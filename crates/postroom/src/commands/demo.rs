@@ -10,7 +10,9 @@ use postroom_core::access::{Role, Scope};
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{ConversationFilter, ConversationSort};
 use postroom_core::desk::Desk;
-use postroom_core::mailbox::{Delivery, MailboxState, MailboxStatus, Source, Strangers};
+use postroom_core::mailbox::{
+    Delivery, MailboxState, MailboxStatus, OnUncertain, SentCopy, Source, Strangers,
+};
 use postroom_core::operations::agents::{self, NewAgent};
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::operations::tokens::{self, NewToken};
@@ -125,6 +127,9 @@ async fn set_up(desk: &Desk, maildir: &Path) -> anyhow::Result<String> {
                 strangers: Strangers::Link,
                 trusted_authserv_ids: vec!["mx.lantern.example".to_owned()],
                 relay_addresses: Vec::new(),
+                sent_copy: SentCopy::Auto,
+                on_uncertain: OnUncertain::RetryOnce,
+                undo_seconds: 0,
                 paused: false,
             },
         )?;

@@ -2,7 +2,9 @@
 //! variable of the environment, or in place.
 
 use super::secret;
-use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Security, Source, Strangers};
+use postroom_core::mailbox::{
+    AfterIngest, AuthMethod, Delivery, Import, OnUncertain, Security, SentCopy, Source, Strangers,
+};
 use postroom_core::operations::mailboxes::NewMailbox;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -37,6 +39,15 @@ pub struct ConfiguredMailbox {
     /// Senders that only pass on mail of others.
     #[serde(default)]
     pub relay_addresses: Vec<String>,
+    /// `auto`, `append` or `none`.
+    #[serde(default = "SentCopy::usual")]
+    pub sent_copy: SentCopy,
+    /// `retry_once` or `hold`.
+    #[serde(default = "OnUncertain::usual")]
+    pub on_uncertain: OnUncertain,
+    /// Seconds in which an answer can be taken back.
+    #[serde(default)]
+    pub undo_seconds: i32,
     /// At rest.
     #[serde(default)]
     pub paused: bool,
@@ -206,6 +217,9 @@ impl ConfiguredMailbox {
             strangers: self.threading.strangers,
             trusted_authserv_ids: self.trusted_authserv_ids.clone(),
             relay_addresses: self.relay_addresses.clone(),
+            sent_copy: self.sent_copy,
+            on_uncertain: self.on_uncertain,
+            undo_seconds: self.undo_seconds,
             paused: self.paused,
         })
     }

@@ -8,7 +8,7 @@ use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::error::FieldError;
 use postroom_core::id::MailboxId;
-use postroom_core::mailbox::{AfterIngest, AuthMethod, Import, Security};
+use postroom_core::mailbox::{AfterIngest, AuthMethod, Import, OnUncertain, Security, SentCopy};
 use postroom_core::operations::mailboxes::{self, MailboxChange};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,18 @@ pub struct MailboxPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     relay_addresses: Option<Vec<String>>,
+    /// Who puts a copy of what leaves into the Sent folder.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    sent_copy: Option<SentCopy>,
+    /// What becomes of an answer of which nobody knows whether it arrived.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    on_uncertain: Option<OnUncertain>,
+    /// Seconds in which an answer can be taken back before it leaves.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, minimum = 0, maximum = 600)]
+    undo_seconds: Option<i32>,
     /// At rest or not.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -211,6 +223,9 @@ impl MailboxPatch {
             strangers: self.threading.map(|threading| threading.strangers),
             trusted_authserv_ids: self.trusted_authserv_ids.clone(),
             relay_addresses: self.relay_addresses.clone(),
+            sent_copy: self.sent_copy,
+            on_uncertain: self.on_uncertain,
+            undo_seconds: self.undo_seconds,
             paused: self.paused,
             ..MailboxChange::default()
         };

@@ -1,6 +1,8 @@
 //! A mailbox as callers give it: with its passwords, which go in and never come back.
 
-use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Security, Source, Strangers};
+use postroom_core::mailbox::{
+    AfterIngest, AuthMethod, Delivery, Import, OnUncertain, Security, SentCopy, Source, Strangers,
+};
 use postroom_core::operations::mailboxes::NewMailbox;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,6 +44,18 @@ pub struct NewMailboxBody {
     /// Senders that only pass on mail of others: their Reply-To is the customer.
     #[serde(default)]
     relay_addresses: Vec<String>,
+    /// Who puts a copy of what leaves into the Sent folder. `auto`: the desk, unless the provider
+    /// does so by itself (Gmail, Microsoft 365).
+    #[serde(default = "SentCopy::usual")]
+    sent_copy: SentCopy,
+    /// What becomes of an answer of which nobody knows whether it arrived, once a quarter of an hour
+    /// has shown nothing.
+    #[serde(default = "OnUncertain::usual")]
+    on_uncertain: OnUncertain,
+    /// Seconds in which an answer can be taken back before it leaves.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 600)]
+    undo_seconds: i32,
     /// At rest: nobody polls it and nothing leaves from it.
     #[serde(default)]
     paused: bool,
@@ -291,6 +305,9 @@ impl NewMailboxBody {
             strangers: self.threading.strangers,
             trusted_authserv_ids: self.trusted_authserv_ids,
             relay_addresses: self.relay_addresses,
+            sent_copy: self.sent_copy,
+            on_uncertain: self.on_uncertain,
+            undo_seconds: self.undo_seconds,
             paused: self.paused,
         }
     }

@@ -2,7 +2,9 @@
 
 use super::shape::ThreadingShape;
 use postroom_core::id::MailboxId;
-use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Mailbox, Security, Source};
+use postroom_core::mailbox::{
+    AfterIngest, AuthMethod, Delivery, Import, Mailbox, OnUncertain, Security, SentCopy, Source,
+};
 use postroom_core::operations::mailboxes::HasPasswords;
 use postroom_core::time::Timestamp;
 use serde::Serialize;
@@ -36,6 +38,12 @@ pub struct MailboxView {
     trusted_authserv_ids: Vec<String>,
     /// Senders that only pass on mail of others.
     relay_addresses: Vec<String>,
+    /// Who puts a copy of what leaves into the Sent folder.
+    sent_copy: SentCopy,
+    /// What becomes of an answer of which nobody knows whether it arrived.
+    on_uncertain: OnUncertain,
+    /// Seconds in which an answer can be taken back before it leaves.
+    undo_seconds: i32,
     /// At rest: nobody polls it and nothing leaves from it.
     paused: bool,
     /// It stands in the daemon's configuration file, and is changed there alone.
@@ -130,6 +138,9 @@ impl MailboxView {
             threading: ThreadingShape { strangers: mailbox.strangers },
             trusted_authserv_ids: mailbox.trusted_authserv_ids,
             relay_addresses: mailbox.relay_addresses,
+            sent_copy: mailbox.sent_copy,
+            on_uncertain: mailbox.on_uncertain,
+            undo_seconds: mailbox.undo_seconds,
             paused: mailbox.paused,
             is_configured: mailbox.is_configured,
             created_at: mailbox.created_at,

@@ -10,6 +10,9 @@ use crate::mailbox::{
 /// Bounds of the time between two polls, in seconds.
 const POLL_SECONDS: std::ops::RangeInclusive<i32> = 5..=86_400;
 
+/// Bounds of the time in which an answer can be taken back, in seconds.
+const UNDO_SECONDS: std::ops::RangeInclusive<i32> = 0..=600;
+
 /// Checks a mailbox to be made.
 pub(super) fn new_mailbox(new: &NewMailbox) -> Result<(), Error> {
     let mut faults = Faults::default();
@@ -19,6 +22,7 @@ pub(super) fn new_mailbox(new: &NewMailbox) -> Result<(), Error> {
     addresses(&mut faults, "/relay_addresses", &new.relay_addresses);
     servers(&mut faults, &new.trusted_authserv_ids);
     interval(&mut faults, new.poll_interval_seconds);
+    undo(&mut faults, new.undo_seconds);
     if let Some(group) = &new.group {
         faults.line("/group", group, 100);
         if group.starts_with("mailbox ") {
@@ -50,6 +54,9 @@ pub(super) fn change(before: &Mailbox, change: &MailboxChange) -> Result<(), Err
     }
     if let Some(new) = change.poll_interval_seconds {
         interval(&mut faults, new);
+    }
+    if let Some(new) = change.undo_seconds {
+        undo(&mut faults, new);
     }
     if let Some(new) = &change.source {
         // A password is bound to the server it was given for: another server must not get it.
@@ -123,6 +130,12 @@ fn servers(faults: &mut Faults, servers: &[String]) {
 fn interval(faults: &mut Faults, seconds: i32) {
     if !POLL_SECONDS.contains(&seconds) {
         faults.add("/poll_interval_seconds", "out_of_range", "must be 5 to 86400");
+    }
+}
+
+fn undo(faults: &mut Faults, seconds: i32) {
+    if !UNDO_SECONDS.contains(&seconds) {
+        faults.add("/undo_seconds", "out_of_range", "must be 0 to 600");
     }
 }
 

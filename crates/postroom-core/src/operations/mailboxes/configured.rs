@@ -76,6 +76,9 @@ fn whole(new: &NewMailbox) -> MailboxChange {
         strangers: Some(new.strangers),
         trusted_authserv_ids: Some(new.trusted_authserv_ids.clone()),
         relay_addresses: Some(new.relay_addresses.clone()),
+        sent_copy: Some(new.sent_copy),
+        on_uncertain: Some(new.on_uncertain),
+        undo_seconds: Some(new.undo_seconds),
         paused: Some(new.paused),
     }
 }

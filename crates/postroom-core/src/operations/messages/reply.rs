@@ -103,6 +103,8 @@ pub(super) fn write(
         attempts: 0,
         next_attempt_at: cx.now,
         captured: false,
+        may_be_double: false,
+        copy_attempts: 0,
         version: 1,
         created_at: cx.now,
     };

@@ -2,7 +2,9 @@
 
 use super::read_password;
 use anyhow::{Context, bail, ensure};
-use postroom_core::mailbox::{AfterIngest, AuthMethod, Delivery, Import, Security, Source, Strangers};
+use postroom_core::mailbox::{
+    AfterIngest, AuthMethod, Delivery, Import, OnUncertain, Security, SentCopy, Source, Strangers,
+};
 use postroom_core::operations::mailboxes::NewMailbox;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -137,6 +139,9 @@ impl Add {
             strangers: Strangers::Link,
             trusted_authserv_ids: Vec::new(),
             relay_addresses: Vec::new(),
+            sent_copy: SentCopy::Auto,
+            on_uncertain: OnUncertain::RetryOnce,
+            undo_seconds: 0,
             paused: false,
         })
     }
