@@ -15,6 +15,7 @@ use postroom_core::operations::conversations::{self, ConversationChange, NewConv
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::operations::messages::NewMessage;
 use postroom_core::operations::{messages, outbox};
+use postroom_core::unsent::{When, Writing};
 use serde_json::json;
 use std::collections::HashSet;
 use std::thread;
@@ -71,11 +72,10 @@ fn mailbox(desk: &Desk) -> MailboxId {
 fn message(kind: MessageKind, text: &str) -> NewMessage {
     NewMessage {
         kind,
-        text: text.to_owned(),
-        to: Vec::new(),
-        cc: Vec::new(),
-        bcc: Vec::new(),
+        writing: Writing { text: text.to_owned(), ..Writing::default() },
         files: Vec::new(),
+        when: When::Now,
+        expected_last: None,
     }
 }
 

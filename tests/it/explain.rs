@@ -439,13 +439,13 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
     use postroom_core::message::MessageKind;
     use postroom_core::operations::conversations::{NewConversation, Whose, create};
     use postroom_core::operations::messages::NewMessage;
+    use postroom_core::unsent::{When, Writing};
     let message = NewMessage {
         kind: MessageKind::Note,
-        text: "x".to_owned(),
-        to: Vec::new(),
-        cc: Vec::new(),
-        bcc: Vec::new(),
+        writing: Writing { text: "x".to_owned(), ..Writing::default() },
         files: Vec::new(),
+        when: When::Now,
+        expected_last: None,
     };
     let new = NewConversation {
         mailbox_id: MailboxId(mailbox),

@@ -12,6 +12,7 @@ mod extract;
 mod idempotency;
 mod json;
 mod links;
+mod moved_on;
 mod observe;
 mod openapi;
 mod paging;

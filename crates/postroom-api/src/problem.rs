@@ -60,6 +60,11 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reasons: Option<Vec<String>>,
+    /// With `conversation_moved_on`: the messages that the caller has not seen, oldest first, the first
+    /// twenty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<crate::shapes::message::MessageView>, required = false)]
+    pub newer_messages: Option<Vec<serde_json::Value>>,
 }
 
 /// One member that is not as it must be.
@@ -87,6 +92,8 @@ pub struct Extras {
     pub accepted: Option<Vec<String>>,
     /// With `not_ready`.
     pub reasons: Option<Vec<String>>,
+    /// With `conversation_moved_on`.
+    pub newer_messages: Option<Vec<serde_json::Value>>,
 }
 
 /// Why a request is not answered with what it asked for.
@@ -208,6 +215,7 @@ impl Problem {
             oldest_after: extras.oldest_after,
             accepted: extras.accepted,
             reasons: extras.reasons,
+            newer_messages: extras.newer_messages,
         }
     }
 }
@@ -258,6 +266,7 @@ impl From<Error> for Problem {
                     Err(_) => problem,
                 }
             }
+            Error::MovedOn { .. } => Self::new(StatusCode::CONFLICT, "conversation_moved_on", detail),
             Error::AlreadyExists { detail: _, existing_id } => {
                 Self::new(StatusCode::CONFLICT, "already_exists", detail)
                     .with(Extras { existing_id, ..Extras::default() })

@@ -55,6 +55,12 @@ pub enum Error {
         /// The ETag it has now, without quotes.
         etag: String,
     },
+    /// Messages came into the conversation, or are on their way out of it, that the caller has not seen.
+    #[error("the conversation has moved on: read what is new, then write again")]
+    MovedOn {
+        /// The first of them, oldest first.
+        messages: Vec<crate::id::MessageId>,
+    },
     /// It exists already.
     #[error("{detail}")]
     AlreadyExists {

@@ -50,6 +50,17 @@ words! {
         MessageCompleted = "message.completed",
         /// A kept mail was read anew; `fields` names what it says otherwise now.
         MessageReparsed = "message.reparsed",
+        /// A draft was made or changed.
+        MessageDraftSaved = "message.draft_saved",
+        /// A draft was thrown away.
+        MessageDraftDeleted = "message.draft_deleted",
+        /// An answer is held back: it leaves at `leaves_at`, or, without one, when somebody lets it go.
+        MessageHeld = "message.held",
+        /// An answer leaves at `leaves_at`.
+        MessageScheduled = "message.scheduled",
+        /// An answer that was held or scheduled is a draft again: somebody took it back, or it could not
+        /// leave (`reason`).
+        MessageCancelled = "message.cancelled",
         /// A note was written.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.

@@ -28,12 +28,14 @@ pub mod own_id;
 pub mod page;
 pub mod people;
 pub mod ports;
+pub mod presence;
 pub mod signed_link;
 pub mod store;
 pub mod text;
 pub mod threading;
 pub mod time;
 pub mod transfer;
+pub mod unsent;
 mod word;
 
 pub use error::Error;

@@ -194,6 +194,9 @@ pub struct Message {
     pub failed_recipients: Json<Vec<FailedRecipient>>,
     /// The message of ours that a bounce, receipt or complaint is about.
     pub about_message_id: Option<MessageId>,
+    /// The forward that began the side conversation with a third party which this belongs to: itself, for
+    /// that forward. `None`: it is part of what the customer is told.
+    pub side_id: Option<MessageId>,
     /// The Date header.
     pub sent_at: Option<Timestamp>,
     /// When the server got it.

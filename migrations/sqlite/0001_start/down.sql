@@ -1,7 +1,9 @@
 DROP TABLE idempotency_keys;
 DROP TABLE bursts;
 DROP TABLE events;
+DROP TABLE presences;
 DROP TABLE outbox;
+DROP TABLE unsent;
 DROP TABLE conversation_tags;
 DROP TABLE tags;
 DROP TABLE attachments;

@@ -337,6 +337,7 @@ CREATE TABLE messages (
   threading TEXT,
   failed_recipients TEXT NOT NULL,
   about_message_id INTEGER,
+  side_id INTEGER,
   sent_at INTEGER,
   received_at INTEGER,
   version INTEGER NOT NULL,
@@ -427,6 +428,19 @@ CREATE TABLE conversation_tags (
 ) STRICT;
 CREATE INDEX conversation_tags_tag ON conversation_tags (tag_id, conversation_id);
 
+-- Messages that have not left yet: what was written, until it is composed and its bytes are final.
+-- A draft waits for somebody who sends it; what is held or scheduled leaves at `leaves_at`, or, where
+-- there is none, when somebody lets it go.
+CREATE TABLE unsent (
+  message_id INTEGER NOT NULL PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+  state TEXT NOT NULL CHECK (state IN ('draft', 'held', 'scheduled')),
+  writing TEXT NOT NULL,
+  leaves_at INTEGER,
+  reason TEXT,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX unsent_due ON unsent (leaves_at, message_id) WHERE leaves_at IS NOT NULL;
+
 -- Mail on its way out. The bytes under `raw_hash` are final. Without a message it is a notice to
 -- the administrators.
 CREATE TABLE outbox (
@@ -457,6 +471,15 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (state, next_attempt_at);
 CREATE INDEX outbox_raw ON outbox (raw_hash);
 CREATE INDEX outbox_copies ON outbox (copy_next_at) WHERE copy_state = 'wanted';
+
+-- Who looks at a conversation, or answers it, just now.
+CREATE TABLE presences (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  state TEXT NOT NULL CHECK (state IN ('viewing', 'replying')),
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (conversation_id, agent_id)
+) STRICT;
 
 -- The event log: what happened, in the order it became true. Rows of a conversation stay as
 -- long as it does; what the feed serves begins behind the setting `events_floor`.

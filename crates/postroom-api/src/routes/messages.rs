@@ -6,11 +6,12 @@ use crate::disposition;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::idempotency::{self as once, IdempotencyKey, Keyed};
+use crate::moved_on;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::{Problem, ProblemDocument};
 use crate::protect::frame_ancestors;
 use crate::query::Query;
-use crate::shapes::message::{DeliveryView, MessageView, NewMessageBody};
+use crate::shapes::message::{DeliveryView, MessageView, NewMessageBody, delivery_of};
 use crate::shapes::message_page::{HtmlLinkView, NewHtmlLinkBody};
 use crate::signed_link::{self, Proof};
 use crate::state::Api;
@@ -103,18 +104,27 @@ async fn list_messages(
 
 /// Write a message
 ///
-/// A `reply` is sent to the customer by mail: `delivery` says how far it has got. A `note` never
-/// leaves. `inbound` files what the customer said elsewhere. Send `If-Match` with the
-/// conversation's `ETag` to be refused where it has moved on meanwhile. Needs `messages:send` for
-/// a reply, `conversations:write` for the others.
+/// A `reply` is sent to the customer by mail: `delivery` says how far it has got. A `forward` goes to a
+/// third party, whose answers stay in the conversation and of which the customer is told nothing
+/// (`side_id`). A `note` never leaves. `inbound` files what the customer said elsewhere.
+///
+/// A reply or a forward may be kept as a draft (`draft`), leave later (`send_at`), or be taken back for a
+/// while (`undo_seconds`); until it leaves it can be changed and taken back. Send
+/// `expected_last_message_id` to be told what came meanwhile instead of answering past it, or `If-Match`
+/// with the conversation's `ETag` to be refused where anything about it has changed. Needs `messages:send`
+/// for what leaves, `conversations:write` for drafts and the others.
 #[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = NewMessageBody, description = "The message.", examples(
         ("reply" = (summary = "An answer", value = json!({"kind": "reply", "text": "It left today.\n\nAmy"}))),
+        ("later" = (summary = "An answer for tomorrow morning", value = json!({"kind": "reply", "text": "It left today.", "send_at": "2026-12-01T08:00:00Z"}))),
+        ("draft" = (summary = "A draft", value = json!({"kind": "reply", "text": "It left", "draft": true}))),
+        ("forward" = (summary = "A question to the carrier", value = json!({"kind": "forward", "to": [{"email": "depot@carrier.example"}], "text": "Where is parcel 881?"}))),
         ("note" = (summary = "A note", value = json!({"kind": "note", "text": "The depot in Leeds has it."}))))),
     responses(
         (status = CREATED, body = MessageView, description = "The message."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
-         description = "`state_conflict`: the conversation was merged into another or is in the trash.")))]
+         description = "`state_conflict`: the conversation was merged into another or is in the trash. \
+            `conversation_moved_on`: messages came that the caller has not seen; `newer_messages` has them.")))]
 #[post("/conversations/{id}/messages")]
 async fn create_message(
     api: Data<Api>,
@@ -124,8 +134,8 @@ async fn create_message(
     body: Keyed<NewMessageBody>,
 ) -> Answer {
     let Keyed { key, body } = body;
-    let kind = body.kind;
-    let again = move |cx: &mut Cx<'_>, made: Made| messages::written(cx, kind, made.message_id);
+    let (kind, when) = (body.kind, body.when("")?);
+    let again = move |cx: &mut Cx<'_>, made: Made| messages::written(cx, kind, when, made.message_id);
     let new = match body.read(&api.desk, &caller, "").await {
         Ok(new) => new,
         Err(problem) => {
@@ -143,8 +153,11 @@ async fn create_message(
             };
             idempotency::once(cx, key.as_ref(), add, again)
         })
-        .await?;
-    Ok(created(&api, done))
+        .await;
+    match done {
+        Ok(done) => Ok(created(&api, done)),
+        Err(error) => Err(moved_on::problem(&api, &caller, error).await),
+    }
 }
 
 fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {
@@ -283,8 +296,8 @@ async fn get_threading(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Ans
 #[get("/messages/{id}/delivery")]
 async fn get_delivery(api: Data<Api>, caller: Caller, id: Id<MessageId>) -> Answer {
     let card = api.desk.read(&caller, move |cx| messages::find(cx, id.0)).await?;
-    match card.delivery {
-        Some(delivery) => Ok(HttpResponse::Ok().json(DeliveryView::from(delivery))),
+    match delivery_of(&card) {
+        Some(delivery) => Ok(HttpResponse::Ok().json(delivery)),
         None => Err(Problem::not_found("this message does not leave the desk")),
     }
 }

@@ -17,6 +17,7 @@ mod ledger;
 mod mailboxes;
 mod me;
 mod messages;
+mod presences;
 mod reconcile;
 mod reparse;
 mod simulate;
@@ -24,6 +25,7 @@ mod tags;
 mod teams;
 mod tokens;
 mod transfers;
+mod unsent;
 
 /// Registers every route there is.
 pub fn all(config: &mut ServiceConfig<'_>) {
@@ -34,6 +36,8 @@ fn version_1(config: &mut ServiceConfig<'_>) {
     config
         .configure(conversations::routes)
         .configure(messages::routes)
+        .configure(unsent::routes)
+        .configure(presences::routes)
         .configure(transfers::routes)
         .configure(reparse::routes)
         .configure(simulate::routes)

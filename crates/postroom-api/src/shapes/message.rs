@@ -13,6 +13,7 @@ use postroom_core::message::{
 use postroom_core::operations::messages::{MessageCard, NewMessage};
 use postroom_core::threading::Flag;
 use postroom_core::time::Timestamp;
+use postroom_core::unsent::{Unsent, UnsentState, When, Writing};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,13 +22,21 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewMessage)]
 pub struct NewMessageBody {
-    /// `reply` goes to the customer by mail, `note` to nobody; `inbound` files what the customer
-    /// said elsewhere.
+    /// `reply` goes to the customer by mail, `forward` to a third party, `note` to nobody; `inbound` files
+    /// what the customer said elsewhere.
     pub kind: MessageKind,
     /// What it says, as plain text. May be empty where there are attachments.
     #[serde(default)]
     pub text: String,
-    /// Whom a reply goes to; left out, the customer.
+    /// Which of the mailbox's addresses it comes from; left out, its first.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Its subject; left out, that of what it answers.
+    #[serde(default)]
+    #[schema(max_length = 512)]
+    pub subject: Option<String>,
+    /// Whom it goes to; left out, a reply goes to the customer, and a forward to those of its side
+    /// conversation.
     #[serde(default)]
     pub to: Vec<Address>,
     /// Who gets a copy.
@@ -36,15 +45,49 @@ pub struct NewMessageBody {
     /// Who gets a copy that the others don't see.
     #[serde(default)]
     pub bcc: Vec<Address>,
+    /// Of a forward: the side conversation it goes on with, by the forward that began it. Left out, it
+    /// begins one.
+    #[serde(default)]
+    pub side_id: Option<MessageId>,
     /// Uploads of the caller's own, as `POST /attachments` answered them.
     #[serde(default)]
     pub attachment_ids: Vec<AttachmentId>,
+    /// Keep it as a draft, which does not leave before somebody sends it.
+    #[serde(default)]
+    pub draft: bool,
+    /// When it leaves; left out, at once. Not with `draft`.
+    #[serde(default)]
+    pub send_at: Option<Timestamp>,
+    /// For so many seconds it can be taken back before it leaves; left out, as the mailbox has it. Neither
+    /// with `draft` nor with `send_at`.
+    #[serde(default)]
+    #[schema(maximum = 600)]
+    pub undo_seconds: Option<u32>,
+    /// The newest message that the caller has seen: where others came since, nothing is written.
+    #[serde(default)]
+    pub expected_last_message_id: Option<MessageId>,
 }
 
 impl NewMessageBody {
+    /// When it is to leave. `at` is where the message stands in the body.
+    pub fn when(&self, at: &str) -> Result<When, Problem> {
+        let clash = |member: &str, detail: &str| {
+            Err(Problem::invalid_member(format!("{at}/{member}"), "not_allowed", detail))
+        };
+        match (self.draft, self.send_at, self.undo_seconds) {
+            (false, None, None) => Ok(When::Now),
+            (false, None, Some(seconds)) => Ok(When::After(seconds)),
+            (false, Some(time), None) => Ok(When::At(time)),
+            (true, None, None) => Ok(When::Never),
+            (true, Some(_), _) => clash("send_at", "a draft has no time to leave at"),
+            (_, _, Some(_)) => clash("undo_seconds", "what does not leave at once can be taken back anyhow"),
+        }
+    }
+
     /// As the core takes it: the uploads are read now, outside of any transaction. `at` is where
     /// the message stands in the body.
     pub async fn read(self, desk: &Desk, caller: &Actor, at: &str) -> Result<NewMessage, Problem> {
+        let when = self.when(at)?;
         let files = desk.files(caller, &self.attachment_ids).await.map_err(|error| match error {
             Error::Invalid(mut faults) => {
                 for fault in &mut faults {
@@ -54,7 +97,60 @@ impl NewMessageBody {
             }
             other => other,
         })?;
-        Ok(NewMessage { kind: self.kind, text: self.text, to: self.to, cc: self.cc, bcc: self.bcc, files })
+        let writing = Writing {
+            text: self.text,
+            from: self.from,
+            subject: self.subject,
+            to: self.to,
+            cc: self.cc,
+            bcc: self.bcc,
+            side_id: self.side_id,
+        };
+        Ok(NewMessage { kind: self.kind, writing, files, when, expected_last: self.expected_last_message_id })
+    }
+}
+
+/// A message that has not left, as it was written.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Unsent)]
+pub struct UnsentView {
+    /// Why it has not left.
+    pub state: UnsentState,
+    /// When it leaves by itself; `null`: when somebody lets it.
+    pub leaves_at: Option<Timestamp>,
+    /// Why the desk did not let it leave, in words.
+    pub reason: Option<String>,
+    /// What was written.
+    pub text: String,
+    /// The one of the mailbox's addresses that was asked for.
+    pub from: Option<String>,
+    /// The subject that was asked for.
+    pub subject: Option<String>,
+    /// Whom it is to go to, as named; empty is the customer.
+    pub to: Vec<Address>,
+    /// Who is to get a copy.
+    pub cc: Vec<Address>,
+    /// Who is to get a copy that the others don't see.
+    pub bcc: Vec<Address>,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl From<Unsent> for UnsentView {
+    fn from(unsent: Unsent) -> Self {
+        let writing = unsent.writing.into_inner();
+        Self {
+            state: unsent.state,
+            leaves_at: unsent.leaves_at,
+            reason: unsent.reason,
+            text: writing.text,
+            from: writing.from,
+            subject: writing.subject,
+            to: writing.to,
+            cc: writing.cc,
+            bcc: writing.bcc,
+            updated_at: unsent.updated_at,
+        }
     }
 }
 
@@ -106,8 +202,13 @@ pub struct MessageView {
     pub attachments: Vec<AttachmentView>,
     /// Its Message-ID header.
     pub internet_message_id: Option<String>,
-    /// How far it has got; of outgoing messages alone.
+    /// How far it has got; of outgoing messages alone, and not of drafts.
     pub delivery: Option<DeliveryView>,
+    /// What was written, as long as it has not left: a draft, or what is held or scheduled.
+    pub unsent: Option<UnsentView>,
+    /// The side conversation with a third party that it belongs to, by the forward that began it. The
+    /// customer is told nothing of it.
+    pub side_id: Option<MessageId>,
     /// What a server that the mailbox trusts says of the sender.
     pub sender_auth: SenderAuth,
     /// What to show beside it.
@@ -192,7 +293,7 @@ pub struct DeliveryView {
     pub recipients: Vec<RecipientResult>,
     /// How often it was tried.
     pub attempts: i32,
-    /// When it is tried next; `null` once it is settled.
+    /// When it is tried next, or, while it is held or scheduled, leaves; `null`: not by itself.
     pub next_attempt_at: Option<Timestamp>,
     /// It was kept by a sink, and never left.
     pub captured: bool,
@@ -240,10 +341,42 @@ impl From<Outbound> for DeliveryView {
     }
 }
 
+/// How far a message has got; `None`: it is a draft, or does not leave at all.
+pub fn delivery_of(card: &MessageCard) -> Option<DeliveryView> {
+    let waits = |unsent: &Unsent| {
+        let state = match unsent.state {
+            UnsentState::Draft => return None,
+            UnsentState::Held => DeliveryState::Held,
+            UnsentState::Scheduled => DeliveryState::Scheduled,
+        };
+        Some(DeliveryView {
+            state,
+            recipients: Vec::new(),
+            attempts: 0,
+            next_attempt_at: unsent.leaves_at,
+            captured: false,
+            uncertain_until: None,
+            may_be_double: false,
+            response: None,
+            last_error: unsent.reason.clone(),
+            delayed_at: None,
+            sent_copy: None,
+            sent_copy_error: None,
+            created_at: card.message.created_at,
+            finished_at: None,
+        })
+    };
+    match &card.delivery {
+        Some(outbound) => Some(DeliveryView::from(outbound.clone())),
+        None => card.unsent.as_ref().and_then(waits),
+    }
+}
+
 impl MessageView {
     /// A message with its links.
     pub fn new(card: MessageCard, links: &Links) -> Self {
-        let MessageCard { message, attachments, delivery } = card;
+        let delivery = delivery_of(&card);
+        let MessageCard { message, attachments, unsent, .. } = card;
         let author = author(&message);
         let recipients = message.recipients.into_inner();
         Self {
@@ -269,7 +402,9 @@ impl MessageView {
             html_url: links.to(&format!("/api/v1/messages/{}/html", message.id)),
             attachments: attachments.into_iter().map(|file| AttachmentView::new(file, links)).collect(),
             internet_message_id: message.internet_message_id.as_deref().and_then(in_brackets),
-            delivery: delivery.map(DeliveryView::from),
+            delivery,
+            unsent: unsent.map(UnsentView::from),
+            side_id: message.side_id,
             sender_auth: message.sender_auth,
             flags: message.flags.into_inner(),
             failed_recipients: message.failed_recipients.into_inner(),

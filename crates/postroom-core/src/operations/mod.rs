@@ -24,6 +24,7 @@ pub mod mailboxes;
 pub mod messages;
 mod notices;
 pub mod outbox;
+pub mod presences;
 pub mod reconcile;
 pub mod restoring;
 pub mod room;

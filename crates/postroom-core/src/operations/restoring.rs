@@ -1,5 +1,6 @@
 //! What a desk that comes out of a backup must settle before it does anything else.
 
+use super::messages;
 use super::outbox::{self, Outcome};
 use crate::blobs::OBJECTS_MARK;
 use crate::cx::Cx;
@@ -37,6 +38,7 @@ pub fn settle(cx: &mut Cx<'_>, taken_at: Timestamp, mark: &str) -> Result<Settle
     for mail in &unfinished {
         outbox::finish(cx, mail, &Outcome::Uncertain(why.clone()))?;
     }
+    messages::unsent::stop_all(cx, &why)?;
     cx.tell(
         NewEvent::new(EventType::DeskRestored, About::default())
             .with("backup_taken_at", taken_at.to_string())

@@ -60,6 +60,11 @@ pub fn move_message(
     let card = messages::find_visible(cx, id)?;
     let from = changeable(cx, card.message.conversation_id)?;
     require_version("message", expected, card.etag())?;
+    if card.unsent.is_some() {
+        return Err(Error::StateConflict(
+            "this message has not left; what was not said can't be moved".to_owned(),
+        ));
+    }
     let group = group_of(cx, &from)?;
     store::conn::lock_group(cx.conn, &group)?;
     let to = match destination {

@@ -66,6 +66,8 @@ pub struct NewMessage<'a> {
     pub failed_recipients: Json<Vec<FailedRecipient>>,
     /// What a bounce is about.
     pub about_message_id: Option<MessageId>,
+    /// The forward that began the side conversation it belongs to.
+    pub side_id: Option<MessageId>,
     /// The Date header.
     pub sent_at: Option<Timestamp>,
     /// When the server got it.
@@ -99,6 +101,26 @@ pub fn set_raw(
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Makes a forward the beginning of a side conversation, under its own number, where it goes on with none.
+pub fn begin_side(conn: &mut Conn, id: MessageId) -> Result<(), StoreError> {
+    let own = messages::table.find(id).filter(messages::side_id.is_null());
+    diesel::update(own).set(messages::side_id.eq(id)).execute(conn)?;
+    Ok(())
+}
+
+/// Dates a message that leaves now.
+pub fn set_sent_at(conn: &mut Conn, id: MessageId, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(messages::table.find(id)).set(messages::sent_at.eq(at)).execute(conn)?;
+    Ok(())
+}
+
+/// The side conversation that a message belongs to.
+pub fn side_of(conn: &mut Conn, id: MessageId) -> Result<Option<MessageId>, StoreError> {
+    let side: Option<Option<MessageId>> =
+        messages::table.find(id).select(messages::side_id).first(conn).optional()?;
+    Ok(side.flatten())
 }
 
 /// Writes what is to be shown beside a message. `false`: somebody else changed it first.
@@ -176,20 +198,27 @@ pub fn recent_inbound(
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::kind.eq(MessageKind::Inbound))
+        .filter(messages::side_id.is_null())
         .order((messages::received_at.desc(), messages::id.desc()))
         .limit(limit)
         .select((messages::id, messages::sender))
         .load(conn)?)
 }
 
-/// The Message-IDs of a conversation's mails, newest first, at most `limit`.
+/// The Message-IDs of a conversation's mails, newest first, at most `limit`: of those to and from the
+/// customer, or of a side conversation's.
 pub fn recent_ids(
     conn: &mut Conn,
     conversation: ConversationId,
+    side: Option<MessageId>,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    Ok(messages::table
-        .filter(messages::conversation_id.eq(conversation))
+    let of_side = messages::table.into_boxed().filter(messages::conversation_id.eq(conversation));
+    let of_side = match side {
+        Some(side) => of_side.filter(messages::side_id.eq(side)),
+        None => of_side.filter(messages::side_id.is_null()),
+    };
+    Ok(of_side
         .filter(messages::internet_message_id.is_not_null())
         .filter(messages::kind.ne(MessageKind::Note))
         .order(messages::id.desc())
@@ -198,10 +227,11 @@ pub fn recent_ids(
         .load(conn)?)
 }
 
-/// The Message-ID of a conversation's first mail.
+/// The Message-ID of a conversation's first mail; third parties' are none of the customer's business.
 pub fn first_id(conn: &mut Conn, conversation: ConversationId) -> Result<Option<String>, StoreError> {
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::side_id.is_null())
         .filter(messages::internet_message_id.is_not_null())
         .order(messages::id.asc())
         .select(messages::internet_message_id.assume_not_null())
@@ -460,6 +490,15 @@ pub fn attach(conn: &mut Conn, id: &AttachmentId, to: MessageId) -> Result<bool,
         .set((attachments::message_id.eq(to), attachments::expires_at.eq(None::<Timestamp>)))
         .execute(conn)?;
     Ok(changed == 1)
+}
+
+/// Takes all files but these off a message that has not left.
+pub fn keep_only(conn: &mut Conn, message: MessageId, kept: &[AttachmentId]) -> Result<(), StoreError> {
+    let others = attachments::table
+        .filter(attachments::message_id.eq(message))
+        .filter(attachments::id.ne_all(kept.to_vec()));
+    diesel::delete(others).execute(conn)?;
+    Ok(())
 }
 
 /// Points a file into its message's raw mail, where it now stands; nothing names its own blob

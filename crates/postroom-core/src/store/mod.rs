@@ -21,6 +21,7 @@ pub mod migrate;
 pub mod outbox;
 pub mod pending;
 pub mod people;
+pub mod presences;
 pub(crate) mod schema;
 pub mod settings;
 pub mod tags;
@@ -28,6 +29,7 @@ pub mod threads;
 pub mod tokens;
 pub mod transfers;
 pub(crate) mod types;
+pub mod unsent;
 pub mod whole;
 
 /// What the database could not do.

@@ -343,6 +343,7 @@ diesel::table! {
         threading -> Nullable<Text>,
         failed_recipients -> Text,
         about_message_id -> Nullable<BigInt>,
+        side_id -> Nullable<BigInt>,
         sent_at -> Nullable<BigInt>,
         received_at -> Nullable<BigInt>,
         version -> BigInt,
@@ -421,6 +422,26 @@ diesel::table! {
     conversation_tags (conversation_id, tag_id) {
         conversation_id -> BigInt,
         tag_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    unsent (message_id) {
+        message_id -> BigInt,
+        state -> Text,
+        writing -> Text,
+        leaves_at -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    presences (conversation_id, agent_id) {
+        conversation_id -> BigInt,
+        agent_id -> BigInt,
+        state -> Text,
+        expires_at -> BigInt,
     }
 }
 
@@ -519,6 +540,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     attachments,
     tags,
     conversation_tags,
+    unsent,
+    presences,
     outbox,
     events,
     bursts,
@@ -526,6 +549,7 @@ diesel::allow_tables_to_appear_in_same_query!(
 );
 
 diesel::joinable!(messages -> conversations (conversation_id));
+diesel::joinable!(unsent -> messages (message_id));
 diesel::joinable!(outbox -> messages (message_id));
 diesel::joinable!(outbox -> mailboxes (mailbox_id));
 diesel::joinable!(conversation_tags -> tags (tag_id));

@@ -5,7 +5,7 @@ use crate::mail::Class;
 use crate::message::{Message, MessageKind};
 use crate::store::StoreError;
 use crate::store::conn::Conn;
-use crate::store::schema::{messages, transfers};
+use crate::store::schema::{messages, transfers, unsent};
 use crate::store::types::Json;
 use crate::threading::{Decision, Flag};
 use crate::time::Timestamp;
@@ -98,10 +98,11 @@ pub struct Line {
     pub created_at: Timestamp,
 }
 
-/// A conversation's messages as its figures need them, oldest first.
+/// A conversation's messages as its figures need them, oldest first; what has not left does not count.
 pub fn lines(conn: &mut Conn, id: ConversationId) -> Result<Vec<Line>, StoreError> {
     Ok(messages::table
         .filter(messages::conversation_id.eq(id))
+        .filter(messages::id.ne_all(unsent::table.select(unsent::message_id)))
         .order(messages::id.asc())
         .select(Line::as_select())
         .load(conn)?)

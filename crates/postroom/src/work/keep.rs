@@ -5,7 +5,7 @@ use super::rest;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::operations::collecting::{Collected, Round};
-use postroom_core::operations::{attachments, events, idempotency, intake};
+use postroom_core::operations::{attachments, events, idempotency, intake, presences};
 use postroom_core::ports::KeptObject;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,6 +46,7 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     desk.write(&system, events::expire).await?;
     desk.write(&system, idempotency::expire).await?;
     desk.write(&system, intake::expire).await?;
+    desk.write(&system, presences::expire).await?;
     let moved = desk.move_large_blobs().await?;
     if uploads > 0 || moved > 0 {
         tracing::info!(uploads, moved, "kept house");

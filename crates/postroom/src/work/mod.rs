@@ -7,6 +7,7 @@ mod due;
 mod fetch;
 mod keep;
 mod lease;
+mod leave;
 mod maildir;
 mod news;
 mod poll;
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     vec![
         tokio::spawn(fetch::run(desk.clone(), ingest.watched_folders(), stopping.clone())),
+        tokio::spawn(leave::run(desk.clone(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),

@@ -137,14 +137,37 @@ pub(super) fn keep_message(
         threading: Some(Json::new(decision.clone())),
         failed_recipients: Json::new(mail.failed_recipients.clone()),
         about_message_id: about,
+        side_id: side(cx, known, read, conversation)?,
         sent_at: mail.date,
         received_at: Some(read.arrival.internal_date.unwrap_or(cx.now)),
         version: 1,
         created_at: cx.now,
     };
     let id = store::messages::insert(cx.conn, &row)?;
+    if row.kind == MessageKind::Forward {
+        store::messages::begin_side(cx.conn, id)?;
+    }
     known.keep(read.arrival, id, cx.now);
     Ok(id)
+}
+
+/// The side conversation with a third party that a mail answers in: that of the nearest mail it refers to.
+/// What the customer writes belongs to none.
+fn side(
+    cx: &mut Cx<'_>,
+    known: &mut Known,
+    read: &Read<'_>,
+    conversation: &Conversation,
+) -> Result<Option<MessageId>, Error> {
+    let people = known.people().of(conversation.id);
+    if people.get(&read.sender) == Some(&ParticipantClass::Customer) {
+        return Ok(None);
+    }
+    let owners = read.keys.candidates.iter().filter_map(|id| known.owner(id));
+    match owners.into_iter().find(|(_, owner)| *owner == conversation.id) {
+        Some((answered, _)) => Ok(store::messages::side_of(cx.conn, answered)?),
+        None => Ok(None),
+    }
 }
 
 /// Lets in whom the sender wrote to as well, and the sender: only from a mail that passed the

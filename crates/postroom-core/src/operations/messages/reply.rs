@@ -1,4 +1,4 @@
-//! An answer: composed, kept and put into the outbox in one transaction. Its bytes and its
+//! A message leaves: it is composed, kept and put into the outbox in one transaction. Its bytes and its
 //! Message-ID are final from then on.
 
 use super::{File, NewMessage, Row, attach, author, outgoing, row};
@@ -15,6 +15,7 @@ use crate::store::threads::KnownId;
 use crate::store::types::Json;
 use crate::text::{SUBJECT_CHARS, TEXT_BYTES, domain_of, fold_address};
 use crate::threading::{IdKind, ParticipantClass};
+use crate::unsent::Writing;
 use crate::{Error, store};
 
 /// How many earlier mails an answer refers to, besides the root.
@@ -23,18 +24,25 @@ const REFERENCES: i64 = 10;
 /// Among so many of the newest mails the one that is answered is looked for.
 const ANSWERABLE: i64 = 50;
 
-/// Writes an answer and puts it into the outbox.
+/// What a message will be when it leaves, as far as that hangs on the conversation.
+pub(super) struct Prepared {
+    kind: MessageKind,
+    pub(super) from: Address,
+    pub(super) recipients: Recipients,
+    pub(super) subject: String,
+    /// The Message-ID of what it answers, in brackets.
+    in_reply_to: Option<String>,
+    pub(super) text: String,
+}
+
+/// Writes a message and puts it into the outbox.
 pub(super) fn write(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
     mailbox: &Mailbox,
     new: &NewMessage,
 ) -> Result<MessageId, Error> {
-    let recipients = recipients(cx, conversation, mailbox, new)?;
-    let answered = answered(cx, conversation, &recipients)?;
-    let subject = subject(conversation, answered.as_ref().map(|message| message.subject.as_str()));
-    let from = Address { name: Some(mailbox.name.clone()), email: mailbox.address.clone() };
-    let (text, _) = crate::text::many_lines(&new.text, TEXT_BYTES);
+    let prepared = prepare(cx, conversation, mailbox, new.kind, &new.writing)?;
     let (author_type, author_id) = author(cx.actor);
     let id = store::messages::insert(
         cx.conn,
@@ -42,33 +50,95 @@ pub(super) fn write(
             author_type,
             author_id,
             author_name: Some(&cx.actor.name),
-            sender: Some(Json::new(from.clone())),
-            recipients: Json::new(recipients.clone()),
-            subject: &subject,
+            sender: Some(Json::new(prepared.from.clone())),
+            recipients: Json::new(prepared.recipients.clone()),
+            subject: &prepared.subject,
+            side_id: new.writing.side_id,
             sent_at: Some(cx.now),
-            ..row(conversation, MessageKind::Reply, &text, cx.now)
+            ..row(conversation, new.kind, &prepared.text, cx.now)
         },
     )?;
+    attach(cx, id, &new.files)?;
+    freeze(cx, conversation, mailbox, id, &new.writing, prepared, &new.files)?;
+    Ok(id)
+}
 
+/// Settles whom a message goes to, what it answers and what it is about.
+pub(super) fn prepare(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    kind: MessageKind,
+    writing: &Writing,
+) -> Result<Prepared, Error> {
+    let recipients = recipients(cx, conversation, mailbox, kind, writing)?;
+    let answered = match kind {
+        MessageKind::Forward => None,
+        _ => answered(cx, conversation, &recipients)?,
+    };
+    let subject = match (&writing.subject, kind) {
+        (Some(subject), _) => crate::text::one_line(subject, SUBJECT_CHARS),
+        (None, MessageKind::Forward) => side_subject(cx, conversation, writing)?,
+        (None, _) => subject(conversation, answered.as_ref().map(|message| message.subject.as_str())),
+    };
+    let in_reply_to = match writing.side_id {
+        Some(side) => store::messages::recent_ids(cx.conn, conversation.id, Some(side), 1)?.pop(),
+        None => answered.and_then(|message| message.internet_message_id),
+    };
+    let (text, _) = crate::text::many_lines(&writing.text, TEXT_BYTES);
+    Ok(Prepared {
+        kind,
+        from: sender(mailbox, writing),
+        recipients,
+        subject,
+        in_reply_to: in_reply_to.as_deref().and_then(in_brackets),
+        text,
+    })
+}
+
+/// The mailbox, by the one of its addresses that was asked for.
+pub(super) fn sender(mailbox: &Mailbox, writing: &Writing) -> Address {
+    let asked = writing.from.as_deref().map(fold_address);
+    let aliases = mailbox.aliases.iter().find(|alias| Some(fold_address(alias)) == asked);
+    Address { name: Some(mailbox.name.clone()), email: aliases.unwrap_or(&mailbox.address).clone() }
+}
+
+/// Composes a message whose row and files are there, and puts it into the outbox: from here on its bytes
+/// and its Message-ID are final.
+pub(super) fn freeze(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    id: MessageId,
+    writing: &Writing,
+    prepared: Prepared,
+    files: &[File],
+) -> Result<(), Error> {
     let folded = fold_address(&mailbox.address);
     let domain = domain_of(&folded);
     let mut random = [0_u8; 10];
     rand::fill(&mut random);
     let message_id = cx.keys.signer().message_id(conversation.id, id, random, domain);
+    let recipients = prepared.recipients;
+    let mut side = None;
+    if prepared.kind == MessageKind::Forward {
+        side = Some(writing.side_id.unwrap_or(id));
+        store::messages::begin_side(cx.conn, id)?;
+    }
     let outgoing = Outgoing {
-        from,
+        from: prepared.from,
         to: recipients.to.clone(),
         cc: recipients.cc.clone(),
         bcc: recipients.bcc.clone(),
-        subject,
-        text,
-        in_reply_to: answered.as_ref().and_then(|m| m.internet_message_id.as_deref()).and_then(in_brackets),
-        references: references(cx, conversation, domain, &message_id)?,
+        subject: prepared.subject,
+        text: prepared.text,
+        in_reply_to: prepared.in_reply_to,
+        references: references(cx, conversation, side, domain, &message_id)?,
         message_id: message_id.clone(),
         date: cx.now,
         instance_mark: cx.keys.signer().instance_mark(),
         is_automatic: false,
-        files: new.files.iter().map(outgoing).collect(),
+        files: files.iter().map(outgoing).collect(),
     };
     let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
     let raw = blobs::for_database(&composed.raw)?;
@@ -86,8 +156,7 @@ pub(super) fn write(
     };
     store::threads::insert_ids(cx.conn, &[known])?;
     invite(cx, conversation, &recipients)?;
-    attach(cx, id, &new.files)?;
-    point_into_raw(cx, &read.parts, &new.files)?;
+    point_into_raw(cx, &read.parts, files)?;
     let results = composed.envelope_to.iter().map(|email| RecipientResult {
         email: email.clone(),
         state: RecipientState::Waiting,
@@ -108,8 +177,7 @@ pub(super) fn write(
         version: 1,
         created_at: cx.now,
     };
-    store::outbox::insert(cx.conn, &queued)?;
-    Ok(id)
+    Ok(store::outbox::insert(cx.conn, &queued)?)
 }
 
 /// The mail that is answered: the newest by somebody whom the answer goes to, whose subject and id they
@@ -138,7 +206,8 @@ fn recipients(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
     mailbox: &Mailbox,
-    new: &NewMessage,
+    kind: MessageKind,
+    writing: &Writing,
 ) -> Result<Recipients, Error> {
     let own: Vec<String> = mailbox.own_addresses().collect();
     let mut seen: Vec<String> = Vec::new();
@@ -153,16 +222,21 @@ fn recipients(
         });
         fresh.cloned().collect()
     };
-    let to = if new.to.is_empty() { customer_address(cx, conversation)? } else { new.to.clone() };
+    let to = match (writing.to.is_empty(), kind, writing.side_id) {
+        (false, ..) => writing.to.clone(),
+        (true, MessageKind::Forward, Some(side)) => side_recipients(cx, conversation, side)?,
+        (true, MessageKind::Forward, None) => Vec::new(),
+        (true, ..) => customer_address(cx, conversation)?,
+    };
     let to = keep(&to);
-    let cc = keep(&new.cc);
-    let bcc = keep(&new.bcc);
+    let cc = keep(&writing.cc);
+    let bcc = keep(&writing.bcc);
     if to.is_empty() {
-        return Err(Error::invalid(
-            "/to",
-            "required",
-            "the customer has no address that a reply could go to; name one",
-        ));
+        let detail = match kind {
+            MessageKind::Forward => "a forward goes to somebody outside; name them",
+            _ => "the customer has no address that a reply could go to; name one",
+        };
+        return Err(Error::invalid("/to", "required", detail));
     }
     Ok(Recipients { to, cc, bcc, reply_to: Vec::new() })
 }
@@ -202,17 +276,54 @@ fn in_brackets(id: &str) -> Option<String> {
     sendable.then(|| format!("<{id}>"))
 }
 
+/// Whom a side conversation began with.
+fn side_recipients(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    side: MessageId,
+) -> Result<Vec<Address>, Error> {
+    Ok(begin_of_side(cx, conversation, side)?.recipients.into_inner().to)
+}
+
+/// The forward that began a side conversation of this conversation.
+fn begin_of_side(cx: &mut Cx<'_>, conversation: &Conversation, side: MessageId) -> Result<Message, Error> {
+    let found = store::messages::find(cx.conn, side)?;
+    let begins = |message: &Message| {
+        message.conversation_id == conversation.id
+            && message.kind == MessageKind::Forward
+            && message.side_id == Some(side)
+    };
+    let detail = "there is no forward in this conversation that began one under this number";
+    found.filter(begins).ok_or_else(|| Error::invalid("/side_id", "not_found", detail))
+}
+
+/// `Fwd:` and the conversation's subject for a first mail to a third party, `Re:` and that mail's own for
+/// what follows.
+fn side_subject(cx: &mut Cx<'_>, conversation: &Conversation, writing: &Writing) -> Result<String, Error> {
+    let (prefix, about) = match writing.side_id {
+        Some(side) => ("Re", begin_of_side(cx, conversation, side)?.subject),
+        None => ("Fwd", conversation.subject.clone()),
+    };
+    let stem = crate::threading::subject::stem(&about);
+    Ok(crate::text::one_line(&format!("{prefix}: {stem}"), SUBJECT_CHARS))
+}
+
 /// The conversation's seal first, the root, the last mails, and our own id: a relay that
-/// rewrites Message-ID leaves References alone (Amazon SES, outlook.com).
+/// rewrites Message-ID leaves References alone (Amazon SES, outlook.com). A side conversation has a
+/// line of its own: neither side hears of the other's mails.
 fn references(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
+    side: Option<MessageId>,
     domain: &str,
     own: &str,
 ) -> Result<Vec<String>, Error> {
-    let mut recent = store::messages::recent_ids(cx.conn, conversation.id, REFERENCES)?;
+    let mut recent = store::messages::recent_ids(cx.conn, conversation.id, side, REFERENCES)?;
     recent.reverse();
-    let root = store::messages::first_id(cx.conn, conversation.id)?;
+    let root = match side {
+        None => store::messages::first_id(cx.conn, conversation.id)?,
+        Some(_) => None,
+    };
     let mut references = vec![cx.keys.signer().conversation_reference(conversation.id, domain)];
     for id in root.into_iter().chain(recent).filter_map(|id| in_brackets(&id)).chain([own.to_owned()]) {
         if !references.contains(&id) {

@@ -1,0 +1,142 @@
+//! What was held or scheduled leaves when its time has come: it is composed then, and is mail on its way
+//! from there on.
+
+use super::unsent::{back_to_draft, take_back};
+use super::write::left;
+use super::{File, MessageCard, reply};
+use crate::access::Scope;
+use crate::actor::Actor;
+use crate::conversation::Conversation;
+use crate::cx::Cx;
+use crate::desk::Desk;
+use crate::id::MessageId;
+use crate::mailbox::Mailbox;
+use crate::operations::conversations::changeable;
+use crate::operations::overtaken;
+use crate::store::types::Json;
+use crate::store::unsent::Rewritten;
+use crate::time::Timestamp;
+use crate::unsent::{Unsent, UnsentState};
+use crate::{Error, store};
+use std::time::Duration;
+
+/// Nothing is held for longer than this, but by a clock that was set back since.
+const LONGEST_HELD: Duration = Duration::from_mins(25);
+
+/// The messages whose time has come.
+pub fn due(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<MessageId>, Error> {
+    Ok(store::unsent::due(cx.conn, cx.now, cx.now.plus(LONGEST_HELD), limit)?)
+}
+
+/// When the next message's time comes.
+pub fn next_due(cx: &mut Cx<'_>) -> Result<Option<Timestamp>, Error> {
+    Ok(store::unsent::next_due(cx.conn)?)
+}
+
+/// Composes a message that has not left, and puts it into the outbox.
+pub(super) fn leave(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    id: MessageId,
+    unsent: &Unsent,
+    files: &[File],
+) -> Result<(), Error> {
+    let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
+    let prepared = reply::prepare(cx, conversation, mailbox, message.kind, &unsent.writing)?;
+    let rewritten = Rewritten {
+        author_type: message.author_type,
+        author_id: message.author_id,
+        author_name: message.author_name.as_deref(),
+        sender: Some(Json::new(prepared.from.clone())),
+        recipients: Json::new(prepared.recipients.clone()),
+        subject: &prepared.subject,
+        content: &prepared.text,
+        version: message.version + 1,
+    };
+    if !store::unsent::rewrite(cx.conn, &message, &rewritten)? || !store::unsent::delete(cx.conn, unsent)? {
+        return Err(overtaken());
+    }
+    store::messages::set_sent_at(cx.conn, id, cx.now)?;
+    reply::freeze(cx, conversation, mailbox, id, &unsent.writing, prepared, files)?;
+    left(cx, conversation, id, message.kind).map(drop)
+}
+
+/// Lets a message leave whose time has come. `false`: it has other files by now than were read.
+fn leave_due(cx: &mut Cx<'_>, id: MessageId, files: &[File]) -> Result<bool, Error> {
+    let Some(unsent) = store::unsent::find(cx.conn, id)? else { return Ok(true) };
+    let is_due = unsent.leaves_at.is_some_and(|at| {
+        at <= cx.now || (unsent.state == UnsentState::Held && at > cx.now.plus(LONGEST_HELD))
+    });
+    if !is_due {
+        return Ok(true);
+    }
+    let own = store::messages::attachments(cx.conn, &[id])?.remove(&id).unwrap_or_default();
+    if own.iter().map(|file| &file.id).ne(files.iter().map(|file| &file.attachment.id)) {
+        return Ok(false);
+    }
+    let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
+    let conversation = changeable(cx, message.conversation_id)?;
+    let mailbox =
+        store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
+    leave(cx, &conversation, &mailbox, id, &unsent, files)?;
+    Ok(true)
+}
+
+/// A message that can't leave is a draft again and says why: it must not be tried for ever, and nobody's
+/// words are lost.
+fn stays(cx: &mut Cx<'_>, id: MessageId, why: &str) -> Result<(), Error> {
+    let Some(unsent) = store::unsent::find(cx.conn, id)? else { return Ok(()) };
+    let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
+    let found = store::conversations::find_many(cx.conn, &[message.conversation_id])?;
+    let conversation = found.get(&message.conversation_id).ok_or(Error::NotFound("conversation"))?;
+    back_to_draft(cx, conversation, &message, &unsent, Some(why))
+}
+
+/// Stops a message: what is held or scheduled is a draft again. What is on its way can't be stopped.
+///
+/// `expected` is the version of the message that the caller saw.
+pub fn cancel(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<MessageCard, Error> {
+    cx.access().require(Scope::MessagesSend)?;
+    if let Some(card) = take_back(cx, id, expected)? {
+        return Ok(card);
+    }
+    Err(Error::StateConflict("this message has left, or never was to leave: it can't be stopped".to_owned()))
+}
+
+impl Desk {
+    /// Lets a message leave whose time has come. One that can't is a draft again. Whatever else is wrong,
+    /// the store or a file, will be tried again.
+    pub async fn leave(&self, id: MessageId) -> Result<(), Error> {
+        let system = Actor::system();
+        loop {
+            let files = match self.files_of(&system, id, None).await {
+                Ok(files) => files,
+                // It has left, by another daemon, and its files stand in its raw mail now.
+                Err(Error::Invalid(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            match self.write(&system, move |cx| leave_due(cx, id, &files)).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error @ (Error::Invalid(_) | Error::Compose(_) | Error::StateConflict(_))) => {
+                    let why = because(&error);
+                    tracing::warn!(message = %id, why, "a message can't leave and is a draft again");
+                    return self.write(&system, move |cx| stays(cx, id, &why)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn because(error: &Error) -> String {
+    match error {
+        Error::Invalid(faults) => {
+            let told: Vec<String> = faults.iter().map(|fault| fault.detail.clone()).collect();
+            told.join("; ")
+        }
+        Error::Compose(inner) => inner.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,311 @@
+//! Writing into a conversation: what is asked of a new message, and what becomes of the conversation.
+
+use super::{File, MessageCard, NewMessage, Row, attach, author, cards, reply, unsent};
+use crate::access::Scope;
+use crate::conversation::{Conversation, Status, WaitingOn};
+use crate::cx::Cx;
+use crate::error::Faults;
+use crate::event::{About, EventType, NewEvent};
+use crate::id::{ConversationId, MessageId};
+use crate::mail::Address;
+use crate::mailbox::Mailbox;
+use crate::message::{AuthorType, MessageKind};
+use crate::operations::conversations::{about, changeable, save, set_status};
+use crate::operations::require_version;
+use crate::store::types::Json;
+use crate::text::{SUBJECT_CHARS, TEXT_BYTES, fold_address};
+use crate::unsent::{When, Writing};
+use crate::{Error, store};
+use std::time::Duration;
+
+/// The most recipients of one message.
+const RECIPIENTS: usize = 50;
+/// The most files of one message.
+pub(super) const FILES: usize = 50;
+/// The longest time in which an answer can be taken back, in seconds.
+pub const UNDO_SECONDS: u32 = 600;
+/// So far ahead a message can be scheduled.
+const AHEAD: Duration = Duration::from_hours(24 * 366);
+/// So many of the messages that came meanwhile are named.
+const NAMED: i64 = 20;
+
+/// Writes a message into a conversation. What leaves at once is composed, kept and put into the outbox in
+/// this one transaction; a note never leaves; `inbound` files what the customer said elsewhere.
+///
+/// `expected` is the version of the conversation that the caller saw: an answer to what has moved on is
+/// refused.
+pub fn add(
+    cx: &mut Cx<'_>,
+    id: ConversationId,
+    expected: Option<&str>,
+    new: &NewMessage,
+) -> Result<MessageCard, Error> {
+    cx.access().require(scope(new.kind, new.when))?;
+    let conversation = changeable(cx, id)?;
+    require_version("conversation", expected, conversation.etag())?;
+    let mailbox =
+        store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
+    let mut faults = Faults::default();
+    check(cx, &mailbox, new, "", &mut faults)?;
+    faults.check()?;
+    require_unmoved(cx, id, new.expected_last, None)?;
+    let (_, message_id) = append(cx, conversation, &mailbox, new)?;
+    let message = store::messages::find(cx.conn, message_id)?.ok_or(Error::NotFound("message"))?;
+    cards(cx, vec![message])?.pop().ok_or(Error::NotFound("message"))
+}
+
+/// What it takes to write such a message.
+pub(super) fn scope(kind: MessageKind, when: When) -> Scope {
+    match kind {
+        MessageKind::Reply | MessageKind::Forward if when != When::Never => Scope::MessagesSend,
+        _ => Scope::ConversationsWrite,
+    }
+}
+
+/// Fails where messages came, or are on their way, that the caller has not seen. `own` is not news.
+pub(super) fn require_unmoved(
+    cx: &mut Cx<'_>,
+    id: ConversationId,
+    last: Option<MessageId>,
+    own: Option<MessageId>,
+) -> Result<(), Error> {
+    let Some(last) = last else { return Ok(()) };
+    let seen = store::messages::find(cx.conn, last)?;
+    if seen.is_none_or(|message| message.conversation_id != id) {
+        let detail = "there is no such message in this conversation";
+        return Err(Error::invalid("/expected_last_message_id", "not_found", detail));
+    }
+    let newer = store::unsent::newer_than(cx.conn, id, last, NAMED)?;
+    let newer: Vec<MessageId> =
+        newer.iter().map(|message| message.id).filter(|id| Some(*id) != own).collect();
+    if newer.is_empty() { Ok(()) } else { Err(Error::MovedOn { messages: newer }) }
+}
+
+/// Notes what is wrong with a message that stands at `at` in the input.
+pub(in crate::operations) fn check(
+    cx: &mut Cx<'_>,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+    at: &str,
+    faults: &mut Faults,
+) -> Result<(), Error> {
+    use MessageKind::{Forward, Inbound, Note, Reply};
+    cx.access().require(scope(new.kind, new.when))?;
+    if !matches!(new.kind, Reply | Forward | Note | Inbound) {
+        faults.add(format!("{at}/kind"), "not_allowed", "must be reply, forward, note or inbound");
+    }
+    let leaves = matches!(new.kind, Reply | Forward);
+    if !leaves && new.when != When::Now {
+        let member = if matches!(new.when, When::Never) { "draft" } else { "send_at" };
+        faults.add(format!("{at}/{member}"), "not_allowed", "only a reply or a forward leaves");
+    }
+    check_time(new.when, cx.now, at, faults);
+    // A draft may be anything that can be kept.
+    if new.writing.text.trim().is_empty() && new.files.is_empty() && new.when != When::Never {
+        faults.add(format!("{at}/text"), "required", "must not be empty");
+    }
+    check_files(new.files.len(), at, faults);
+    check_writing(mailbox, new.kind, &new.writing, at, faults);
+    Ok(())
+}
+
+/// Notes what is wrong with the time at which a message is to leave.
+pub(super) fn check_time(when: When, now: crate::time::Timestamp, at: &str, faults: &mut Faults) {
+    match when {
+        When::After(seconds) if seconds > UNDO_SECONDS => {
+            faults.add(format!("{at}/undo_seconds"), "too_large", format!("is at most {UNDO_SECONDS}"));
+        }
+        When::At(time) if time <= now => {
+            faults.add(format!("{at}/send_at"), "past", "must lie in the future");
+        }
+        When::At(time) if time > now.plus(AHEAD) => {
+            faults.add(format!("{at}/send_at"), "too_far", "must lie within the next 366 days");
+        }
+        _ => {}
+    }
+}
+
+/// Notes that there are too many files.
+pub(super) fn check_files(count: usize, at: &str, faults: &mut Faults) {
+    if count > FILES {
+        faults.add(format!("{at}/attachment_ids"), "too_many", format!("has at most {FILES} members"));
+    }
+}
+
+/// Notes what is wrong with what was written.
+pub(super) fn check_writing(
+    mailbox: &Mailbox,
+    kind: MessageKind,
+    writing: &Writing,
+    at: &str,
+    faults: &mut Faults,
+) {
+    if writing.text.len() > TEXT_BYTES {
+        faults.add(format!("{at}/text"), "too_long", format!("has at most {TEXT_BYTES} bytes"));
+    }
+    if writing.text.contains('\0') {
+        faults.add(format!("{at}/text"), "nul_character", "must not hold U+0000");
+    }
+    let lists = [("to", &writing.to), ("cc", &writing.cc), ("bcc", &writing.bcc)];
+    if !matches!(kind, MessageKind::Reply | MessageKind::Forward) {
+        for (name, list) in lists {
+            if !list.is_empty() {
+                faults.add(
+                    format!("{at}/{name}"),
+                    "not_allowed",
+                    "only a reply or a forward goes to somebody",
+                );
+            }
+        }
+        for (name, given) in [("from", &writing.from), ("subject", &writing.subject)] {
+            if given.is_some() {
+                faults.add(format!("{at}/{name}"), "not_allowed", "only a reply or a forward has one");
+            }
+        }
+        if writing.side_id.is_some() {
+            faults.add(
+                format!("{at}/side_id"),
+                "not_allowed",
+                "only a forward belongs to a side conversation",
+            );
+        }
+        return;
+    }
+    if writing.side_id.is_some() && kind != MessageKind::Forward {
+        faults.add(format!("{at}/side_id"), "not_allowed", "only a forward belongs to a side conversation");
+    }
+    if writing.to.len() + writing.cc.len() + writing.bcc.len() > RECIPIENTS {
+        faults.add(
+            format!("{at}/to"),
+            "too_many",
+            format!("to, cc and bcc have at most {RECIPIENTS} members in all"),
+        );
+    }
+    for (name, list) in lists {
+        check_addresses(list, &format!("{at}/{name}"), faults);
+    }
+    if let Some(from) = &writing.from
+        && !mailbox.own_addresses().any(|own| own == fold_address(from))
+    {
+        faults.add(format!("{at}/from"), "not_own", "must be one of the mailbox's own addresses");
+    }
+    if let Some(subject) = &writing.subject {
+        faults.line(&format!("{at}/subject"), subject, SUBJECT_CHARS);
+    }
+}
+
+fn check_addresses(list: &[Address], at: &str, faults: &mut Faults) {
+    for (index, address) in list.iter().take(RECIPIENTS).enumerate() {
+        faults.email(&format!("{at}/{index}/email"), &address.email);
+        if let Some(name) = &address.name {
+            faults.header_name(&format!("{at}/{index}/name"), name, 200);
+        }
+    }
+}
+
+/// Writes a checked message into a conversation that may be changed. Returns the conversation as it is
+/// afterwards: one that has not left changes nothing of it.
+pub(in crate::operations) fn append(
+    cx: &mut Cx<'_>,
+    before: Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+) -> Result<(Conversation, MessageId), Error> {
+    let mut after = before.clone();
+    let (id, event) = match new.kind {
+        MessageKind::Reply | MessageKind::Forward => {
+            let Some(waits) = unsent::waits(cx, mailbox, new.when) else {
+                let id = reply::write(cx, &before, mailbox, new)?;
+                let written = left(cx, &before, id, new.kind)?;
+                return Ok((written, id));
+            };
+            let id = unsent::keep(cx, &before, mailbox, new, waits)?;
+            return Ok((before, id));
+        }
+        MessageKind::Inbound => {
+            if matches!(after.status, Status::Closed | Status::Pending | Status::Snoozed) {
+                set_status(&mut after, Status::Open, cx.now);
+            }
+            if after.waiting_on != Some(WaitingOn::Us) {
+                after.waiting_on = Some(WaitingOn::Us);
+                after.waiting_since = Some(cx.now);
+            }
+            (write_inbound(cx, &before, new)?, EventType::MessageReceived)
+        }
+        _ => (write_note(cx, &before, new)?, EventType::MessageNoteAdded),
+    };
+    attach(cx, id, &new.files)?;
+    after.message_count += 1;
+    after.last_message_id = Some(id);
+    after.last_message_at = cx.now;
+    let written = save(cx, &before, &after, true)?;
+    tell(cx, &written, id, event, new.kind);
+    Ok((written, id))
+}
+
+/// What becomes of a conversation out of which a message leaves.
+pub(super) fn left(
+    cx: &mut Cx<'_>,
+    before: &Conversation,
+    id: MessageId,
+    kind: MessageKind,
+) -> Result<Conversation, Error> {
+    let mut after = before.clone();
+    let waits_on = match kind {
+        MessageKind::Reply => Some(WaitingOn::Customer),
+        MessageKind::Forward => Some(WaitingOn::ThirdParty),
+        _ => None,
+    };
+    if waits_on.is_some() {
+        after.waiting_on = waits_on;
+        after.waiting_since = Some(cx.now);
+    }
+    after.message_count += 1;
+    // What was written long ago and leaves now has a lower number than what came meanwhile.
+    after.last_message_id = after.last_message_id.max(Some(id));
+    after.last_message_at = cx.now;
+    let written = save(cx, before, &after, true)?;
+    tell(cx, &written, id, EventType::MessageQueued, kind);
+    Ok(written)
+}
+
+fn tell(cx: &mut Cx<'_>, conversation: &Conversation, id: MessageId, event: EventType, kind: MessageKind) {
+    let about = About { message_id: Some(id), ..about(conversation) };
+    cx.tell(NewEvent::new(event, about).with("kind", kind.as_str()));
+}
+
+fn write_note(cx: &mut Cx<'_>, conversation: &Conversation, new: &NewMessage) -> Result<MessageId, Error> {
+    let (author_type, author_id) = author(cx.actor);
+    let (text, _) = crate::text::many_lines(&new.writing.text, TEXT_BYTES);
+    let row = Row {
+        author_type,
+        author_id,
+        author_name: Some(&cx.actor.name),
+        ..super::row(conversation, MessageKind::Note, &text, cx.now)
+    };
+    Ok(store::messages::insert(cx.conn, &row)?)
+}
+
+fn write_inbound(cx: &mut Cx<'_>, conversation: &Conversation, new: &NewMessage) -> Result<MessageId, Error> {
+    let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
+    let addresses = store::customers::addresses(cx.conn, &[conversation.customer_id])?;
+    let name = customers.first().and_then(|customer| customer.name.clone());
+    let sender = addresses
+        .first()
+        .map(|address| Json::new(Address { name: name.clone(), email: address.email.clone() }));
+    let (text, _) = crate::text::many_lines(&new.writing.text, TEXT_BYTES);
+    let row = Row {
+        author_type: AuthorType::Customer,
+        author_id: Some(conversation.customer_id.0),
+        author_name: name.as_deref(),
+        sender,
+        received_at: Some(cx.now),
+        ..super::row(conversation, MessageKind::Inbound, &text, cx.now)
+    };
+    Ok(store::messages::insert(cx.conn, &row)?)
+}
+
+/// The files of a message that leaves or is kept, without their bytes.
+pub(super) fn named(files: &[File]) -> Vec<crate::id::AttachmentId> {
+    files.iter().map(|file| file.attachment.id.clone()).collect()
+}
