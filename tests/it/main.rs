@@ -8,6 +8,7 @@ mod bombs;
 mod browser;
 mod collecting;
 mod commands;
+mod composing;
 mod concurrency;
 mod configuration;
 mod corpus;

@@ -93,7 +93,7 @@ fn dependencies(krate: &str, heading: &str) -> Vec<String> {
 }
 
 /// What each crate must never know, from the plan of the house.
-const NEVER: [(&str, &[&str]); 4] = [
+const NEVER: [(&str, &[&str]); 5] = [
     (
         "postroom-core",
         &[
@@ -111,6 +111,10 @@ const NEVER: [(&str, &[&str]); 4] = [
             "config",
             "clap",
         ],
+    ),
+    (
+        "postroom-html",
+        &["postroom", "postroom-core", "postroom-api", "postroom-ingest", "postroom-outbound", "diesel"],
     ),
     (
         "postroom-ingest",
@@ -135,7 +139,7 @@ fn a_crate_knows_only_what_it_may() {
             assert!(wrong.is_empty(), "{krate} {heading}: {wrong:?}");
         }
         let some = dependencies(krate, "[dependencies]");
-        assert!(some.len() > 5, "{krate}: its dependencies were not found: {some:?}");
+        assert!(!some.is_empty(), "{krate}: its dependencies were not found: {some:?}");
     }
 }
 

@@ -24,6 +24,7 @@ pub mod mailbox;
 pub mod message;
 pub mod object_name;
 pub mod operations;
+pub mod outgoing;
 pub mod own_id;
 pub mod page;
 pub mod people;

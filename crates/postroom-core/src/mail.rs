@@ -17,6 +17,9 @@ pub struct Address {
     pub email: String,
 }
 
+/// How much of a Thread-Index is kept: its header and 98 answers.
+pub const THREAD_INDEX_BYTES: usize = 22 + 98 * 5;
+
 words! {
     /// What kind of mail an inbound message is. Mail that nobody sat down to write never reopens,
     /// wakes, assigns or answers (RFC 3834 section 2).
@@ -235,8 +238,11 @@ pub struct Mail {
     pub failed_recipients: Vec<FailedRecipient>,
     /// What its calendar wants, where it has one.
     pub calendar_method: Option<CalendarMethod>,
-    /// The first bytes of Thread-Index, where Outlook sent one.
+    /// The first bytes of Thread-Index, where Outlook sent one: all mails of a conversation share them.
     pub thread_index: Option<String>,
+    /// All of Thread-Index as base64, so that an answer can go on from it; of one longer than
+    /// [`THREAD_INDEX_BYTES`] the beginning.
+    pub whole_thread_index: Option<String>,
     /// SHA-256 over sender, date, text without white space, and files: the sameness of R1.
     pub fingerprint: [u8; 32],
     /// The text was longer than what is kept.
@@ -277,6 +283,7 @@ impl Mail {
             failed_recipients: Vec::new(),
             calendar_method: None,
             thread_index: None,
+            whole_thread_index: None,
             fingerprint: [0; 32],
             is_shortened: false,
             problem: Some(problem.into()),
@@ -287,57 +294,4 @@ impl Mail {
     pub fn sender(&self) -> Option<&Address> {
         self.from.first()
     }
-}
-
-/// A mail to be composed: everything the composer needs, nothing it has to look up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Who it is from.
-    pub from: Address,
-    /// To.
-    pub to: Vec<Address>,
-    /// Cc.
-    pub cc: Vec<Address>,
-    /// Bcc: in the envelope, never in the headers.
-    pub bcc: Vec<Address>,
-    /// Without line breaks; the composer strips controls all the same.
-    pub subject: String,
-    /// What the agent wrote, plain text.
-    pub text: String,
-    /// With angle brackets.
-    pub message_id: String,
-    /// With angle brackets; what this answers.
-    pub in_reply_to: Option<String>,
-    /// With angle brackets, in the order they are to stand.
-    pub references: Vec<String>,
-    /// The Date header.
-    pub date: Timestamp,
-    /// The value of X-Postroom-Instance.
-    pub instance_mark: String,
-    /// No person wrote it: it says so (RFC 3834), and asks for no automatic answer.
-    pub is_automatic: bool,
-    /// The files, in order.
-    pub files: Vec<OutgoingFile>,
-}
-
-/// One file of an outgoing mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutgoingFile {
-    /// A harmless name.
-    pub filename: String,
-    /// `type/subtype`.
-    pub content_type: String,
-    /// The bytes.
-    pub content: Vec<u8>,
-}
-
-/// A composed mail: the bytes are frozen from here on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Composed {
-    /// RFC 5322 with CRLF line ends, no Bcc.
-    pub raw: Vec<u8>,
-    /// MAIL FROM.
-    pub envelope_from: String,
-    /// RCPT TO, each once.
-    pub envelope_to: Vec<String>,
 }

@@ -3,9 +3,10 @@
 //! that may.
 
 use crate::authorization::{Ask, Client, DeviceCode, Page, Tokens};
-use crate::mail::{Composed, Mail, Outgoing, SignatureClaim};
+use crate::mail::{Mail, SignatureClaim};
 use crate::mailbox::{Credential, Delivery, Source};
 use crate::object_name::ObjectName;
+use crate::outgoing::{Composed, Outgoing, Written};
 use crate::time::Timestamp;
 use crate::word::words;
 use serde::Serialize;
@@ -119,6 +120,10 @@ pub trait CheckSender: Send + Sync {
 pub trait ComposeMail: Send + Sync {
     /// Makes the bytes that will leave. They are final.
     fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError>;
+
+    /// Why a text can't be sent as it is written, in words fit for its writer; `None`: it can. A mail
+    /// that holds one with a fault is not composed.
+    fn fault(&self, text: &Written) -> Option<&'static str>;
 }
 
 /// Why bytes were not kept.

@@ -114,7 +114,9 @@ pub fn address_fault(address: &str) -> Option<&'static str> {
     if local.is_empty() || local.len() > 64 {
         return Some("the part before the @ has 1 to 64 bytes");
     }
-    if local.chars().any(|c| c.is_whitespace() || deceives(c) || "<>()[]\\,;:\"@".contains(c)) {
+    if !is_quoted(local)
+        && local.chars().any(|c| c.is_whitespace() || deceives(c) || "<>()[]\\,;:\"@".contains(c))
+    {
         return Some("the part before the @ has a character that an address can't have");
     }
     let Ok(ascii) = idna::domain_to_ascii_strict(domain) else {
@@ -124,6 +126,21 @@ pub fn address_fault(address: &str) -> Option<&'static str> {
         return Some("the part after the @ is not a domain name");
     }
     None
+}
+
+/// Whether a local part is a quoted string that is whole: `"ada lovelace"` (RFC 5321 section 4.1.2).
+fn is_quoted(local: &str) -> bool {
+    let inner = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let mut is_escaped = false;
+    let is_whole = inner.is_some_and(|inner| {
+        inner.chars().all(|c| {
+            let is_fit = c == ' ' || !(c.is_whitespace() || deceives(c));
+            let ends = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            is_fit && !ends
+        })
+    });
+    is_whole && !is_escaped && local.len() > 2
 }
 
 /// Lower case for comparing and searching: done here, because SQLite folds ASCII only.
@@ -174,10 +191,35 @@ mod tests {
 
     #[test]
     fn addresses_are_judged() {
-        for good in ["a@b", "a..b@docomo.ne.jp", "ada+x@example.org", "ädä@bücher.example"] {
+        for good in [
+            "a@b",
+            "a..b@docomo.ne.jp",
+            ".a@b.de",
+            "ada+x@example.org",
+            "ädä@bücher.example",
+            "\"a b\"@x.example",
+            "\"a@b\"@x.example",
+            "\"a\\\"<b>\\\\\"@x.example",
+        ] {
             assert_eq!(address_fault(good), None, "{good}");
         }
-        for bad in ["", "a", "@b.c", "a@", "a b@c.d", "a\r\n@c.d", "a@b..c", "a@b c"] {
+        for bad in [
+            "",
+            "a",
+            "@b.c",
+            "a@",
+            "a b@c.d",
+            "a\r\n@c.d",
+            "a@b..c",
+            "a@b c",
+            "\"@b.c",
+            "\"\"@b.c",
+            "\"a@b.c",
+            "\"a\"b\"@b.c",
+            "\"a\\\"@b.c",
+            "\"a\r\nb\"@b.c",
+            "\"a\tb\"@b.c",
+        ] {
             assert!(address_fault(bad).is_some(), "{bad:?}");
         }
         let local = "x".repeat(64);

@@ -12,7 +12,6 @@ mod charset;
 mod corpus;
 #[cfg(test)]
 mod corpus_table;
-mod cut;
 mod decode;
 mod dkim;
 mod domains;
@@ -26,13 +25,10 @@ mod headers;
 #[cfg(test)]
 mod hostile;
 mod html;
-mod html_cost;
 mod html_links;
 mod html_sets;
 #[cfg(test)]
 mod html_tests;
-mod html_text;
-mod html_tokens;
 pub mod imap;
 pub mod inspect;
 pub mod limits;
@@ -60,3 +56,5 @@ mod signature;
 mod sns;
 pub mod source;
 pub mod transport;
+
+use postroom_html::{cost as html_cost, cut, text as html_text, tokens as html_tokens};

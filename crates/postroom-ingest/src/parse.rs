@@ -12,7 +12,7 @@ use crate::{bounce, dkim, fields, files, quote, quote_html, sender_auth};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
-use postroom_core::mail::{Address, Class, Mail, TextParts};
+use postroom_core::mail::{Address, Class, Mail, THREAD_INDEX_BYTES, TextParts};
 use postroom_core::ports::ReadContext;
 use postroom_core::text::{self, SUBJECT_CHARS, TEXT_BYTES};
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ const WORD_CHARS: usize = 255;
 /// Bytes of References kept from the start: the first id is the root of the conversation.
 const ROOT_BYTES: usize = 2048;
 /// The part of Thread-Index that all mails of a conversation share (MS-OXOMSG 2.2.1.3).
-const THREAD_INDEX_BYTES: usize = 22;
+const SHARED_BYTES: usize = 22;
 
 /// The bytes as a mail begins: without marks that mail stores put before it, with line ends.
 pub(crate) fn normalised(raw: &[u8]) -> Cow<'_, [u8]> {
@@ -146,7 +146,9 @@ pub(crate) fn envelope(headers: &Headers<'_>, limits: &Limits, problems: &mut Ve
     mail.date = headers.first("Date").and_then(fields::date);
     mail.instance_marks =
         texts("X-Postroom-Instance").iter().map(|mark| text::one_line(mark, WORD_CHARS)).collect();
-    mail.thread_index = headers.text("Thread-Index").and_then(|value| thread_index(&value));
+    if let Some((shared, whole)) = headers.text("Thread-Index").and_then(|value| thread_index(&value)) {
+        (mail.thread_index, mail.whole_thread_index) = (Some(shared), Some(whole));
+    }
     mail
 }
 
@@ -169,14 +171,16 @@ fn clipped(value: String, max: usize) -> String {
     format!("{root} {tail}")
 }
 
-/// The part of Thread-Index that a whole conversation shares, as base64.
-fn thread_index(value: &str) -> Option<String> {
+/// The part of Thread-Index that a whole conversation shares, and as much of it as is kept: as base64.
+fn thread_index(value: &str) -> Option<(String, String)> {
     let lenient = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let bare: String = value.split_whitespace().collect();
     let bytes = GeneralPurpose::new(&ALPHABET, lenient).decode(bare).ok()?;
-    bytes.get(..THREAD_INDEX_BYTES).map(|start| general_purpose::STANDARD.encode(start))
+    let shared = bytes.get(..SHARED_BYTES)?;
+    let written = |bytes: &[u8]| general_purpose::STANDARD.encode(bytes);
+    Some((written(shared), written(bytes.head(THREAD_INDEX_BYTES))))
 }
 
 /// Pictures that the HTML of a mail is known to show, all its parts together.
@@ -408,7 +412,13 @@ mod tests {
     fn thread_indexes_are_shortened() {
         let child = general_purpose::STANDARD.encode([7_u8; 27]);
         let root = general_purpose::STANDARD.encode([7_u8; 22]);
-        assert_eq!(read(&format!("Thread-Index: {child}\n\n")).thread_index, Some(root));
+        let mail = read(&format!("Thread-Index: {child}\n\n"));
+        assert_eq!((mail.thread_index, mail.whole_thread_index), (Some(root), Some(child)));
+        for (length, kept) in [(512, 512), (513, 512)] {
+            let written = |length| general_purpose::STANDARD.encode(vec![7_u8; length]);
+            let mail = read(&format!("Thread-Index: {}\n\n", written(length)));
+            assert_eq!(mail.whole_thread_index, Some(written(kept)));
+        }
         assert_eq!(read("Thread-Index: AAAA\n\n").thread_index, None);
         assert_eq!(read("Thread-Index: ***\n\n").thread_index, None);
     }

@@ -34,7 +34,10 @@ mod tests {
     fn domains_become_ascii_and_local_parts_stay() {
         assert_eq!(on_the_wire("Ada@Example.ORG").as_deref(), Ok("Ada@Example.ORG"));
         assert_eq!(on_the_wire("ädä@bücher.example").as_deref(), Ok("ädä@xn--bcher-kva.example"));
-        assert_eq!(on_the_wire("a..b@docomo.ne.jp").as_deref(), Ok("a..b@docomo.ne.jp"));
+        for odd in ["a..b@docomo.ne.jp", ".a@b.de", "\"a b\"@x.example", "\"a@<b>\\\"\"@x.example"] {
+            assert_eq!(on_the_wire(odd).as_deref(), Ok(odd));
+            assert_eq!(for_command(odd).map(|address| address.to_string()).as_deref(), Some(odd));
+        }
     }
 
     #[test]

@@ -70,14 +70,14 @@ fn encoded_word(chunk: &str) -> String {
     format!("=?utf-8?B?{}?=", STANDARD.encode(chunk))
 }
 
-/// The Subject field.
-pub(crate) fn subject(text: &str) -> String {
+/// A field of free text, such as the subject.
+pub(crate) fn unstructured(name: &str, text: &str) -> String {
     let text = clean(text, SUBJECT_CHARS);
     let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
     if is_plain(&text) && words.iter().all(|word| word.len() <= LONGEST_PLAIN) {
-        fold("Subject", &words)
+        fold(name, &words)
     } else {
-        fold("Subject", &encoded_words(&text))
+        fold(name, &encoded_words(&text))
     }
 }
 
@@ -88,7 +88,9 @@ pub(crate) fn addresses(name: &str, entries: &[(Option<&str>, String)]) -> Strin
         let comma = if position + 1 < entries.len() { "," } else { "" };
         let display = clean(display.unwrap_or_default(), NAME_CHARS);
         if display.is_empty() {
-            words.push(format!("{email}{comma}"));
+            // outside of brackets some readers stumble over what is no dot-atom
+            let bare = is_dot_atom(email);
+            words.push(if bare { format!("{email}{comma}") } else { format!("<{email}>{comma}") });
             continue;
         }
         if is_plain(&display) && display.len() <= LONGEST_PLAIN {
@@ -99,6 +101,16 @@ pub(crate) fn addresses(name: &str, entries: &[(Option<&str>, String)]) -> Strin
         words.push(format!("<{email}>{comma}"));
     }
     fold(name, &words)
+}
+
+/// Whether the part before the @ is dot-separated atoms (RFC 5322 section 3.2.3), as almost all are.
+fn is_dot_atom(email: &str) -> bool {
+    let local = email.rsplit_once('@').map_or(email, |(local, _)| local);
+    let is_atom = |atom: &str| {
+        !atom.is_empty()
+            && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+    };
+    local.split('.').all(is_atom)
 }
 
 /// A quoted string (RFC 5322 section 3.2.4).
@@ -127,6 +139,10 @@ pub(crate) fn is_quotable_id(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn subject(text: &str) -> String {
+        unstructured("Subject", text)
+    }
 
     #[test]
     fn plain_subjects_stay_readable() {

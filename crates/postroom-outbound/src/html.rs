@@ -1,27 +1,38 @@
 //! The HTML twin of a plain text: escaped first, links made clickable token by token, so that
 //! nothing in the text can become markup.
 
-/// A whole document. `text` has `\n` line ends; the result has CRLF.
-pub(crate) fn document(text: &str) -> String {
-    let mut html = String::with_capacity(text.len() * 2 + 128);
-    html.push_str("<!DOCTYPE html>\r\n<html><head><meta charset=\"utf-8\"></head><body>\r\n");
+/// A whole document around what stands in its body.
+pub(crate) fn document(body: &str) -> String {
+    let end = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+    format!("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"></head><body>\n{body}{end}</body></html>\n")
+}
+
+/// A text as paragraphs. Its lines, and those of the result, end in `\n`.
+pub(crate) fn paragraphs(text: &str) -> String {
+    let mut html = String::with_capacity(text.len() * 2);
     let mut in_paragraph = false;
     for line in text.split('\n') {
         if line.trim().is_empty() {
             if in_paragraph {
-                html.push_str("</p>\r\n");
+                html.push_str("</p>\n");
                 in_paragraph = false;
             }
             continue;
         }
-        html.push_str(if in_paragraph { "<br>\r\n" } else { "<p>" });
+        html.push_str(if in_paragraph { "<br>\n" } else { "<p>" });
         in_paragraph = true;
         push_line(&mut html, line.trim_end());
     }
     if in_paragraph {
-        html.push_str("</p>\r\n");
+        html.push_str("</p>\n");
     }
-    html.push_str("</body></html>\r\n");
+    html
+}
+
+/// A text that means nothing in HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    escape(&mut html, text);
     html
 }
 
@@ -121,9 +132,7 @@ mod tests {
     use super::*;
 
     fn body(text: &str) -> String {
-        let html = document(text);
-        let (_, rest) = html.split_once("<body>\r\n").unwrap();
-        rest.strip_suffix("</body></html>\r\n").unwrap().replace("\r\n", "")
+        paragraphs(text).replace('\n', "")
     }
 
     #[test]

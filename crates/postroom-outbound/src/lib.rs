@@ -9,12 +9,18 @@ mod body;
 mod compose;
 mod header;
 mod html;
+mod layout;
+mod markup;
+mod parts;
+mod policy;
 mod probe;
+mod quotes;
 #[cfg(test)]
 mod script;
 mod send;
 mod server;
 mod session;
+mod thread_index;
 mod tls;
 mod wire;
 

@@ -328,6 +328,7 @@ CREATE TABLE messages (
   text_parts TEXT NOT NULL DEFAULT '{}',
   has_html BOOLEAN NOT NULL,
   internet_message_id TEXT,
+  thread_index TEXT,
   fingerprint BYTEA,
   raw_hash TEXT,
   raw_size BIGINT,

@@ -328,6 +328,7 @@ CREATE TABLE messages (
   text_parts TEXT NOT NULL DEFAULT '{}',
   has_html INTEGER NOT NULL CHECK (has_html IN (0, 1)),
   internet_message_id TEXT,
+  thread_index TEXT,
   fingerprint BLOB,
   raw_hash TEXT,
   raw_size INTEGER,

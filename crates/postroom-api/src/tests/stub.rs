@@ -1,9 +1,10 @@
 //! The outside, as small as it can be: mail is headers, an empty line and text.
 
 use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
-use postroom_core::mail::{Address, Composed, Mail, Outgoing, SignatureClaim};
+use postroom_core::mail::{Address, Mail, SignatureClaim};
 use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::object_name::ObjectName;
+use postroom_core::outgoing::{Composed, Outgoing, Written};
 use postroom_core::ports::{
     Authorize, AuthorizeError, CheckSender, ComposeMail, EnoughRoom, Inspect, InspectSource, KeepBlob,
     KeepError, KeptObject, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile,
@@ -81,9 +82,21 @@ impl ComposeMail for Composer {
             to.join(", "),
             mail.subject,
             mail.message_id,
-            mail.text
+            mail.body.text
         );
-        Ok(Composed { raw: raw.into_bytes(), envelope_from: mail.from.email.clone(), envelope_to: to })
+        Ok(Composed {
+            raw: raw.into_bytes(),
+            envelope_from: mail.from.email.clone(),
+            envelope_to: to,
+            files: (0..mail.files.len()).map(Some).collect(),
+            written: mail.body.text.clone(),
+            text: mail.body.text.clone(),
+            html: mail.body.text.clone(),
+        })
+    }
+
+    fn fault(&self, _: &Written) -> Option<&'static str> {
+        None
     }
 }
 

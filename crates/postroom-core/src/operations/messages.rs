@@ -7,8 +7,9 @@ use crate::actor::{Actor, ActorType};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::{ConversationId, MessageId};
-use crate::mail::{Class, OutgoingFile, SenderAuth, TextParts};
+use crate::mail::{Class, SenderAuth, TextParts};
 use crate::message::{Attachment, AuthorType, Message, MessageKind, Outbound, Recipients};
+use crate::outgoing::OutgoingFile;
 use crate::page::{Page, PageRequest};
 use crate::store::messages::NewMessage as Row;
 use crate::store::types::Json;
@@ -187,6 +188,7 @@ fn row<'a>(conversation: &'a Conversation, kind: MessageKind, text: &'a str, now
         text_parts: Json::new(TextParts::default()),
         has_html: false,
         internet_message_id: None,
+        thread_index: None,
         fingerprint: None,
         raw_hash: None,
         raw_size: None,
@@ -210,5 +212,6 @@ fn outgoing(file: &File) -> OutgoingFile {
         filename: file.attachment.filename.clone(),
         content_type: file.attachment.content_type.clone(),
         content: file.content.clone(),
+        content_id: file.attachment.content_id.clone(),
     }
 }

@@ -5,9 +5,10 @@ use crate::access::Role;
 use crate::blobs;
 use crate::cx::Cx;
 use crate::id::MailboxId;
-use crate::mail::{Address, Outgoing};
+use crate::mail::Address;
 use crate::mailbox::{Delivery, Mailbox};
 use crate::message::{DeliveryState, RecipientResult, RecipientState};
+use crate::outgoing::{Automatic, Outgoing};
 
 use crate::store::outbox::NewOutbound;
 use crate::store::types::Json;
@@ -39,19 +40,16 @@ pub(super) fn mail(
     rand::fill(&mut random);
     let folded = fold_address(&carrier.address);
     let outgoing = Outgoing {
-        from: Address { name: Some("postroom".to_owned()), email: carrier.address.clone() },
-        to: administrators,
-        cc: Vec::new(),
-        bcc: Vec::new(),
-        subject: crate::text::one_line(subject, crate::text::SUBJECT_CHARS),
-        text: text.to_owned(),
-        message_id: format!("<n.{}@{}>", crate::keys::sha256_hex(&random), domain_of(&folded)),
-        in_reply_to: None,
-        references: Vec::new(),
-        date: cx.now,
-        instance_mark: cx.keys.signer().instance_mark(),
-        is_automatic: true,
-        files: Vec::new(),
+        automatic: Some(Automatic::Generated),
+        ..Outgoing::plain(
+            Address { name: Some("postroom".to_owned()), email: carrier.address.clone() },
+            administrators,
+            crate::text::one_line(subject, crate::text::SUBJECT_CHARS),
+            text,
+            format!("<n.{}@{}>", crate::keys::sha256_hex(&random), domain_of(&folded)),
+            cx.now,
+            cx.keys.signer().instance_mark(),
+        )
     };
     let composed = match cx.ports.composer.compose(&outgoing) {
         Ok(composed) => composed,

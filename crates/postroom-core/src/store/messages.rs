@@ -48,6 +48,8 @@ pub struct NewMessage<'a> {
     pub has_html: bool,
     /// Message-ID without brackets.
     pub internet_message_id: Option<&'a str>,
+    /// Thread-Index, for an answer to go on from.
+    pub thread_index: Option<&'a str>,
     /// Sameness.
     pub fingerprint: Option<&'a [u8]>,
     /// Where the raw mail is.
@@ -121,6 +123,12 @@ pub fn side_of(conn: &mut Conn, id: MessageId) -> Result<Option<MessageId>, Stor
     let side: Option<Option<MessageId>> =
         messages::table.find(id).select(messages::side_id).first(conn).optional()?;
     Ok(side.flatten())
+}
+
+/// Thread-Index of a mail, as base64.
+pub fn thread_index(conn: &mut Conn, id: MessageId) -> Result<Option<String>, StoreError> {
+    let found = messages::table.find(id).select(messages::thread_index).first(conn).optional()?;
+    Ok(found.flatten())
 }
 
 /// Writes what is to be shown beside a message. `false`: somebody else changed it first.

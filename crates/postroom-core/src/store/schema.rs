@@ -334,6 +334,7 @@ diesel::table! {
         text_parts -> Text,
         has_html -> Bool,
         internet_message_id -> Nullable<Text>,
+        thread_index -> Nullable<Text>,
         fingerprint -> Nullable<Binary>,
         raw_hash -> Nullable<Text>,
         raw_size -> Nullable<BigInt>,

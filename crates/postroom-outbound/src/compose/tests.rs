@@ -1,8 +1,10 @@
 //! What is composed is read back by another's parser and compared with what was meant.
 
 use super::*;
+use crate::parts::{content_type, is_seven_bit};
 use mail_parser::{MessageParser, MimeHeaders};
-use postroom_core::mail::OutgoingFile;
+use postroom_core::outgoing::{Layout, OutgoingFile, Quoted, TextFormat};
+use postroom_core::text::{file_name, many_lines};
 use proptest::prelude::*;
 
 fn address(name: Option<&str>, email: &str) -> Address {
@@ -10,21 +12,15 @@ fn address(name: Option<&str>, email: &str) -> Address {
 }
 
 fn outgoing() -> Outgoing {
-    Outgoing {
-        from: address(Some("Desk"), "desk@example.org"),
-        to: vec![address(Some("Ada"), "Ada@example.net")],
-        cc: Vec::new(),
-        bcc: Vec::new(),
-        subject: "Re: Your order".to_owned(),
-        text: "Hello\n\nyours".to_owned(),
-        message_id: "<c.1.2.0123456789abcdef.0123456789abcdef@example.org>".to_owned(),
-        in_reply_to: None,
-        references: Vec::new(),
-        date: Timestamp::parse("2026-11-22T08:00:01.999Z").unwrap(),
-        instance_mark: "1.0123456789abcdef".to_owned(),
-        is_automatic: false,
-        files: Vec::new(),
-    }
+    Outgoing::plain(
+        address(Some("Desk"), "desk@example.org"),
+        vec![address(Some("Ada"), "Ada@example.net")],
+        "Re: Your order",
+        "Hello\n\nyours",
+        "<c.1.2.0123456789abcdef.0123456789abcdef@example.org>",
+        Timestamp::parse("2026-11-22T08:00:01.999Z").unwrap(),
+        "1.0123456789abcdef",
+    )
 }
 
 fn compose(mail: &Outgoing) -> String {
@@ -139,13 +135,15 @@ fn unusual_addresses_can_be_answered() {
     for (email, written) in [
         ("a..b@docomo.ne.jp", "a..b@docomo.ne.jp"),
         (".a@b.example", ".a@b.example"),
+        ("\"a b\"@x.example", "\"a b\"@x.example"),
+        ("\"a@b,<c>\"@x.example", "\"a@b,<c>\"@x.example"),
         ("ädä@bücher.example", "ädä@xn--bcher-kva.example"),
     ] {
         let mut mail = outgoing();
         mail.to = vec![address(None, email)];
         let composed = Composer.compose(&mail).unwrap();
         assert_eq!(composed.envelope_to, [written]);
-        assert_eq!(field(&String::from_utf8(composed.raw).unwrap(), "To"), written);
+        assert_eq!(field(&String::from_utf8(composed.raw).unwrap(), "To"), format!("<{written}>"));
     }
     let mut mail = outgoing();
     mail.to = vec![address(None, "a@b.example>\r\nBcc: x")];
@@ -173,6 +171,7 @@ fn file(filename: &str, content_type: &str, content: &[u8]) -> OutgoingFile {
         filename: filename.to_owned(),
         content_type: content_type.to_owned(),
         content: content.to_vec(),
+        content_id: None,
     }
 }
 
@@ -242,7 +241,7 @@ fn a_mail_is_attached_as_mail_only_where_it_can_travel_unencoded() {
 #[test]
 fn a_megabyte_of_line_ends_is_no_trouble() {
     let mut mail = outgoing();
-    mail.text = "\n".repeat(1024 * 1024);
+    mail.body.text = "\n".repeat(1024 * 1024);
     assert!(compose(&mail).len() > 2 * 1024 * 1024);
 }
 
@@ -267,22 +266,24 @@ proptest! {
     #[test]
     fn nothing_a_person_types_becomes_a_header(
         subject in nasty(), name in nasty(), own_name in nasty(), text in nasty(), filename in nasty(),
-        kind in nasty(), reference in nasty(),
+        kind in nasty(), reference in nasty(), id in nasty(), index in nasty(),
     ) {
         let mut mail = outgoing();
         mail.from.name = Some(own_name.clone());
         mail.to = vec![address(Some(&name), "ada@example.net"), address(Some(&name), "bob@example.net")];
         mail.subject.clone_from(&subject);
-        mail.text.clone_from(&text);
+        mail.body.text.clone_from(&text);
         mail.references = vec![reference.clone(), format!("<{reference}>"), "<a@b>".to_owned()];
-        mail.files = vec![file(&filename, &kind, text.as_bytes())];
+        mail.files = vec![OutgoingFile { content_id: Some(id), ..file(&filename, &kind, text.as_bytes()) }];
+        mail.reply_to = Some(address(Some(&own_name), "desk+c.1@example.org"));
+        mail.thread_index = Some(index);
         let raw = Composer.compose(&mail).unwrap().raw;
         assert_lines(&raw);
         prop_assert!(raw.is_ascii());
         let raw = String::from_utf8(raw).unwrap();
         prop_assert_eq!(field_names(&raw), [
-            "Date", "From", "To", "Subject", "Message-ID", "References", "X-Postroom-Instance", "MIME-Version",
-            "Content-Type"
+            "Date", "From", "Reply-To", "To", "Subject", "Message-ID", "References", "X-Postroom-Instance",
+            "MIME-Version", "Content-Type"
         ]);
 
         let parsed = MessageParser::default().parse(&raw).unwrap();
@@ -308,13 +309,118 @@ proptest! {
 
 #[test]
 fn only_automatic_mail_says_that_it_is() {
-    for is_automatic in [false, true] {
-        let composed = Composer.compose(&Outgoing { is_automatic, ..outgoing() }).expect("it is composed");
-        let text = String::from_utf8_lossy(&composed.raw).into_owned();
-        for field in
-            ["Auto-Submitted: auto-generated\r\n", "X-Auto-Response-Suppress: All\r\n", "Precedence: "]
-        {
-            assert_eq!(text.contains(field), is_automatic, "{field:?}");
+    for (automatic, said, sender) in [
+        (None, None, "desk@example.org"),
+        (Some(Automatic::Replied), Some("auto-replied"), ""),
+        (Some(Automatic::Generated), Some("auto-generated"), "desk@example.org"),
+    ] {
+        let composed = Composer.compose(&Outgoing { automatic, ..outgoing() }).unwrap();
+        let raw = String::from_utf8(composed.raw).unwrap();
+        assert_eq!(composed.envelope_from, sender);
+        for name in ["Auto-Submitted", "X-Auto-Response-Suppress", "Precedence"] {
+            assert_eq!(field_names(&raw).contains(&name), automatic.is_some(), "{name}");
+        }
+        if let Some(said) = said {
+            assert_eq!(field(&raw, "Auto-Submitted"), said);
+            assert_eq!(field(&raw, "X-Auto-Response-Suppress"), "All");
+            assert_eq!(field(&raw, "Precedence"), "auto_reply");
         }
     }
+}
+
+#[test]
+fn outlooks_thread_goes_on() {
+    let mut mail = outgoing();
+    mail.subject = "Re: AW: Über Ärger".to_owned();
+    mail.thread_index = Some("AdxaAAAAAAAAAAAAAAAAAAAAAAAAAA==".to_owned());
+    let raw = compose(&mail);
+    assert_eq!(field_names(&raw)[5..8], ["Thread-Topic", "Thread-Index", "X-Postroom-Instance"]);
+    assert!(field(&raw, "Thread-Index").starts_with("AdxaAAAAAAAAAAAAAAAAAAAAAAAAA"));
+    assert_eq!(field(&raw, "Thread-Topic"), "=?utf-8?B?w5xiZXIgw4RyZ2Vy?=");
+    assert_eq!(field(&compose(&mail), "Thread-Index"), field(&raw, "Thread-Index"), "always the same");
+}
+
+fn picture(id: &str) -> OutgoingFile {
+    OutgoingFile { content_id: Some(id.to_owned()), ..file("p.png", "image/png", id.as_bytes()) }
+}
+
+/// The content types of a mail's parts, containers with what is in them.
+fn tree(raw: &str) -> String {
+    fn part(parsed: &mail_parser::Message<'_>, id: u32) -> String {
+        let part_of = &parsed.parts[id as usize];
+        let kind = part_of.content_type().map_or("?", |kind| kind.subtype().unwrap_or("?"));
+        match &part_of.body {
+            mail_parser::PartType::Multipart(ids) => {
+                let inside: Vec<String> = ids.iter().map(|id| part(parsed, *id)).collect();
+                format!("{kind}({})", inside.join(" "))
+            }
+            _ => kind.to_owned(),
+        }
+    }
+    part(&MessageParser::default().parse(raw).unwrap(), 0)
+}
+
+#[test]
+fn pictures_stand_with_the_html_and_files_beside() {
+    let mut mail = outgoing();
+    mail.body = Written { text: "<p>a<img src=\"cid:one\"></p>".to_owned(), format: TextFormat::Html };
+    mail.files =
+        vec![file("a.pdf", "application/pdf", b"x"), picture("unnamed"), picture("one"), picture("one")];
+    let composed = Composer.compose(&mail).unwrap();
+    let raw = String::from_utf8(composed.raw).unwrap();
+    assert_eq!(tree(&raw), "mixed(alternative(plain related(html png)) pdf png png)");
+    assert_eq!(composed.files, [Some(2), Some(0), Some(1), Some(3)]);
+    assert!(raw.contains("Content-ID: <one>\r\n"), "{raw}");
+    assert!(raw.contains("multipart/related; type=\"text/html\""), "{raw}");
+    assert_eq!(raw.matches("Content-Disposition: inline").count(), 1);
+
+    mail.files = vec![picture("one")];
+    assert_eq!(tree(&compose(&mail)), "alternative(plain related(html png))");
+    mail.files[0].content_type = "application/pdf".to_owned();
+    assert_eq!(tree(&compose(&mail)), "mixed(alternative(plain html) pdf)", "it is no picture");
+    mail.files = vec![picture("one\r\nBcc: x")];
+    assert_eq!(tree(&compose(&mail)), "mixed(alternative(plain html) png)", "its id can't stand in a header");
+}
+
+#[test]
+fn everything_stands_in_its_order() {
+    let mut mail = outgoing();
+    mail.body = Written { text: "**Hi**".to_owned(), format: TextFormat::Markdown };
+    mail.signature = Some(Written::plain("Ada\nSupport"));
+    mail.layout = Layout {
+        head: Some(Written { text: "<h2>Shop</h2>".to_owned(), format: TextFormat::Html }),
+        foot: Some(Written::plain("Imprint")),
+        logo: Some(picture("logo")),
+    };
+    mail.quoted = vec![Quoted {
+        who: address(Some("Bob"), "bob@example.net"),
+        when: Timestamp::parse("2026-11-21T09:30:00Z").unwrap(),
+        text: "Where is it?".to_owned(),
+        html: None,
+    }];
+    let composed = Composer.compose(&mail).unwrap();
+    assert_eq!(composed.written, "**Hi**");
+    assert_eq!(
+        composed.text,
+        "Shop\n\n**Hi**\n\n-- \nAda\nSupport\n\nImprint\n\n\
+         On 2026-11-21 09:30 UTC, Bob <bob@example.net> wrote:\n> Where is it?"
+    );
+    let places =
+        ["cid:logo", "<h2>Shop</h2>", "<strong>Hi</strong>", "Ada<br>", "Imprint", "Bob", "Where is it?"];
+    let at = places.map(|place| composed.html.find(place).expect(place));
+    assert!(at.is_sorted(), "{at:?} in {}", composed.html);
+    let raw = String::from_utf8(composed.raw).unwrap();
+    assert_eq!((tree(&raw).as_str(), composed.files), ("alternative(plain related(html png))", vec![None]));
+
+    mail.layout.foot = Some(Written { text: "<img src=\"cid:logo\">".to_owned(), format: TextFormat::Html });
+    let html = Composer.compose(&mail).unwrap().html;
+    assert_eq!(html.matches("cid:logo").count(), 1, "where the layout puts it, and not above: {html}");
+}
+
+#[test]
+fn a_text_with_a_fault_is_refused() {
+    let deep = Written { text: "<div>".repeat(257), format: TextFormat::Html };
+    assert!(Composer.fault(&deep).is_some());
+    assert!(Composer.compose(&Outgoing { body: deep, ..outgoing() }).unwrap_err().what.contains("its text"));
+    assert_eq!(Composer.fault(&Written::plain("<div>".repeat(257))), None);
 }

@@ -128,6 +128,7 @@ pub(super) fn keep_message(
         text_parts: Json::new(mail.parts_of_text.clone()),
         has_html: mail.has_html,
         internet_message_id: Some(read.keys.message_id.as_deref().unwrap_or(&internal)),
+        thread_index: mail.whole_thread_index.as_deref(),
         fingerprint: Some(&mail.fingerprint),
         raw_hash: Some(&read.arrival.raw.hash),
         raw_size: Some(read.arrival.raw.size),

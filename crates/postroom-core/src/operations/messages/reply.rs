@@ -6,9 +6,10 @@ use crate::blobs;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::MessageId;
-use crate::mail::{Address, Outgoing, Part};
+use crate::mail::{Address, Part};
 use crate::mailbox::Mailbox;
 use crate::message::{DeliveryState, Message, MessageKind, RecipientResult, RecipientState, Recipients};
+use crate::outgoing::Outgoing;
 use crate::ports::ReadContext;
 use crate::store::outbox::NewOutbound;
 use crate::store::threads::KnownId;
@@ -32,6 +33,8 @@ pub(super) struct Prepared {
     pub(super) subject: String,
     /// The Message-ID of what it answers, in brackets.
     in_reply_to: Option<String>,
+    /// Outlook's thread, as what it answers has it.
+    thread_index: Option<String>,
     pub(super) text: String,
 }
 
@@ -81,6 +84,10 @@ pub(super) fn prepare(
         (None, MessageKind::Forward) => side_subject(cx, conversation, writing)?,
         (None, _) => subject(conversation, answered.as_ref().map(|message| message.subject.as_str())),
     };
+    let thread_index = match &answered {
+        Some(answered) => store::messages::thread_index(cx.conn, answered.id)?,
+        None => None,
+    };
     let in_reply_to = match writing.side_id {
         Some(side) => store::messages::recent_ids(cx.conn, conversation.id, Some(side), 1)?.pop(),
         None => answered.and_then(|message| message.internet_message_id),
@@ -92,6 +99,7 @@ pub(super) fn prepare(
         recipients,
         subject,
         in_reply_to: in_reply_to.as_deref().and_then(in_brackets),
+        thread_index,
         text,
     })
 }
@@ -126,19 +134,21 @@ pub(super) fn freeze(
         store::messages::begin_side(cx.conn, id)?;
     }
     let outgoing = Outgoing {
-        from: prepared.from,
-        to: recipients.to.clone(),
         cc: recipients.cc.clone(),
         bcc: recipients.bcc.clone(),
-        subject: prepared.subject,
-        text: prepared.text,
         in_reply_to: prepared.in_reply_to,
         references: references(cx, conversation, side, domain, &message_id)?,
-        message_id: message_id.clone(),
-        date: cx.now,
-        instance_mark: cx.keys.signer().instance_mark(),
-        is_automatic: false,
+        thread_index: prepared.thread_index,
         files: files.iter().map(outgoing).collect(),
+        ..Outgoing::plain(
+            prepared.from,
+            recipients.to.clone(),
+            prepared.subject,
+            prepared.text,
+            &message_id,
+            cx.now,
+            cx.keys.signer().instance_mark(),
+        )
     };
     let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
     let raw = blobs::for_database(&composed.raw)?;
@@ -156,7 +166,7 @@ pub(super) fn freeze(
     };
     store::threads::insert_ids(cx.conn, &[known])?;
     invite(cx, conversation, &recipients)?;
-    point_into_raw(cx, &read.parts, files)?;
+    point_into_raw(cx, &read.parts, &composed.files, files)?;
     let results = composed.envelope_to.iter().map(|email| RecipientResult {
         email: email.clone(),
         state: RecipientState::Waiting,
@@ -342,13 +352,20 @@ fn invite(cx: &mut Cx<'_>, conversation: &Conversation, recipients: &Recipients)
 }
 
 /// The files stand in the composed mail now, and are served from there.
-fn point_into_raw(cx: &mut Cx<'_>, parts: &[Part], files: &[File]) -> Result<(), Error> {
-    if parts.len() != files.len() {
+fn point_into_raw(
+    cx: &mut Cx<'_>,
+    parts: &[Part],
+    order: &[Option<usize>],
+    files: &[File],
+) -> Result<(), Error> {
+    if parts.len() != order.len() {
         // The uploads stay where they are: kept twice is better than lost.
         return Ok(());
     }
-    for (file, part) in files.iter().zip(parts) {
-        store::messages::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
+    for (part, index) in parts.iter().zip(order) {
+        if let Some(file) = index.and_then(|index| files.get(index)) {
+            store::messages::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
+        }
     }
     Ok(())
 }

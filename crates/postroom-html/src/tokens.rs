@@ -6,7 +6,7 @@ use crate::cut::Cut;
 
 /// A tag's name in lower case. Names longer than any element's are empty: nobody asks for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Name {
+pub struct Name {
     bytes: [u8; Name::LONGEST],
     length: usize,
 }
@@ -24,19 +24,19 @@ impl Name {
     }
 
     /// The name padded with zeros, for comparing.
-    pub(crate) fn bytes(self) -> [u8; Self::LONGEST] {
+    pub fn bytes(self) -> [u8; Self::LONGEST] {
         self.bytes
     }
 
     /// The name; empty where it is too long or not ASCII.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(self.bytes.head(self.length)).unwrap_or_default()
     }
 }
 
 /// A piece of HTML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Token<'x> {
+pub enum Token<'x> {
     /// Characters, entities not yet resolved.
     Text(&'x str),
     /// `<name attributes>`.
@@ -60,16 +60,16 @@ const RAW: [&str; 9] =
 
 /// The tokens of HTML; comments, declarations and the content of scripts and styles are left out.
 #[derive(Debug)]
-pub(crate) struct Tokens<'x> {
+pub struct Tokens<'x> {
     html: &'x str,
     at: usize,
     /// The most attributes of one tag so far, one that never ends included.
-    pub(crate) most_attributes: usize,
+    pub most_attributes: usize,
 }
 
 impl<'x> Tokens<'x> {
     /// Reads from the start.
-    pub(crate) fn new(html: &'x str) -> Self {
+    pub fn new(html: &'x str) -> Self {
         Self { html, at: 0, most_attributes: 0 }
     }
 
@@ -212,7 +212,7 @@ fn name_end(bytes: &[u8], start: usize) -> usize {
 }
 
 /// The value of one attribute among a tag's, entities not resolved; `name` in lower case.
-pub(crate) fn attribute<'x>(attributes: &'x str, name: &str) -> Option<&'x str> {
+pub fn attribute<'x>(attributes: &'x str, name: &str) -> Option<&'x str> {
     let bytes = attributes.as_bytes();
     let is = |at: usize, wanted: fn(&u8) -> bool| bytes.get(at).is_some_and(wanted);
     let mut at = 0;

@@ -3,7 +3,7 @@
 //! built again in every block (HTML standard section 13.2.4.3), so that 256 KB could become
 //! millions of nodes.
 
-use crate::html_tokens::{Name, Token, Tokens};
+use crate::tokens::{Name, Token, Tokens};
 
 /// Tags, texts and entities of a mail: what stands in a table but in no cell is put before the table
 /// one by one, each after a search, so that their number counts by its square.
@@ -40,7 +40,7 @@ struct Open<'x> {
 /// What the HTML of one mail may still cost, all its parts together: a thousand small ones would
 /// otherwise cost a thousand times what one may.
 #[derive(Debug, Clone)]
-pub(crate) struct Allowance {
+pub struct Allowance {
     /// Bytes that are looked at.
     bytes: usize,
     nodes: usize,
@@ -49,7 +49,7 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     /// For a mail whose HTML may have so many bytes.
-    pub(crate) fn new(bytes: usize) -> Self {
+    pub fn new(bytes: usize) -> Self {
         Self { bytes, nodes: NODES, rebuilt: REBUILT }
     }
 
@@ -57,7 +57,7 @@ impl Allowance {
     /// in bearable time: with all that was borne before it about a fifth of a second at worst. What
     /// lies at the edge may be refused though a browser would bear it, and what is refused has cost
     /// its bytes all the same.
-    pub(crate) fn bears(&mut self, html: &str, depth: usize) -> bool {
+    pub fn bears(&mut self, html: &str, depth: usize) -> bool {
         if html.len() > self.bytes {
             return false;
         }

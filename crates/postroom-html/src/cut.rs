@@ -1,7 +1,7 @@
 //! Pieces of what strangers send: what lies outside of it is empty, so that no piece can panic.
 
 /// Cuts that can't fail.
-pub(crate) trait Cut {
+pub trait Cut {
     /// The first `length` of it; all of it where it is shorter.
     fn head(&self, length: usize) -> &Self;
     /// All from `start` on; nothing where it is shorter.

@@ -3,7 +3,7 @@
 //! and grows with the square of the nesting; this takes a fraction and does not.
 
 use crate::cut::Cut;
-use crate::html_tokens::{Name, Token, Tokens, attribute};
+use crate::tokens::{Name, Token, Tokens, attribute};
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::html::add_html_token;
 
@@ -15,12 +15,12 @@ const LINK_BYTES: usize = 120;
 const ENTITY_BYTES: usize = 33;
 
 /// The text of HTML, lines ending in `\n`, quotes marked with `> `. Stops near `max` bytes.
-pub(crate) fn text(html: &str, max: usize) -> String {
+pub fn text(html: &str, max: usize) -> String {
     watched(html, max, |_, _| {})
 }
 
 /// The same; `watch` is told of each tag, and how much text stands before it.
-pub(crate) fn watched(html: &str, max: usize, mut watch: impl FnMut(Token<'_>, usize)) -> String {
+pub fn watched(html: &str, max: usize, mut watch: impl FnMut(Token<'_>, usize)) -> String {
     let mut page = Page::default();
     for token in Tokens::new(html) {
         match token {
@@ -261,7 +261,7 @@ impl Page {
 }
 
 /// Text with its entities resolved.
-pub(crate) fn resolved(text: &str) -> String {
+pub fn resolved(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {
