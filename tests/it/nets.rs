@@ -12,10 +12,11 @@ use support::http::{Answer, Http};
 use support::mail::mail;
 
 /// Operations that need no token. A new one is added here on purpose or not at all.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 8] = [
     "GET /api/v1/health/live",
     "GET /api/v1/health/ready",
     "GET /api/v1/oauth/callback",
+    "GET /api/v1/public/schedules/{key}",
     "GET /api/v1/version",
     "GET /docs",
     "GET /docs/{file}",
@@ -104,7 +105,10 @@ fn with_unknown_id(path: &str) -> String {
         Some("tokens") => format!("tok_{none}"),
         _ => "4503599627370495".to_owned(),
     };
-    path.replace("{id}", &id).replace("{row}", "4503599627370495").replace("{file}", "nothing.js")
+    path.replace("{id}", &id)
+        .replace("{row}", "4503599627370495")
+        .replace("{file}", "nothing.js")
+        .replace("{key}", none)
 }
 
 #[tokio::test]
@@ -113,8 +117,12 @@ async fn without_a_token_there_is_only_what_is_public() {
     let nobody = Http::new(desk.address());
     let mut open = BTreeSet::new();
     let mut by_link = BTreeSet::new();
+    let schedule = json!({"name": "Shown", "time_zone": "UTC", "is_public": true});
+    let schedule = desk.http.post("/api/v1/schedules", &schedule).await.expect(201).json();
+    let key = schedule["public_key"].as_str().expect("a key");
     for operation in operations(&desk.http).await {
         let path = operation.path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
+        let path = path.replace("{key}", key);
         for http in [&nobody, &nobody.with_token("pr_pat_nonsense")] {
             let answer = operation.call(http, &path).await;
             if operation.is_public() {
@@ -153,6 +161,7 @@ async fn an_id_that_nothing_has_is_404() {
         problem(&answer, 404, "not_found");
         for odd in ["0", "-1", "1.5", "x", "%00", "99999999999999999999", "tok_1", "1%27"] {
             let path = operation.path.replace("{id}", odd).replace("{row}", odd).replace("{file}", odd);
+            let path = path.replace("{key}", odd);
             let answer = operation.call(&desk.http, &path).await;
             problem(&answer, 404, "not_found");
         }

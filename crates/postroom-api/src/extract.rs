@@ -7,8 +7,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
-    AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, TagId, TeamId,
-    TokenId, TransferId,
+    AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, ScheduleId, TagId,
+    TeamId, TokenId, TransferId,
 };
 use std::future::{Ready, ready};
 
@@ -127,7 +127,8 @@ macro_rules! path_ids {
 path_ids! {
     rows
         AgentId = "agent", ConversationId = "conversation", CustomerId = "customer",
-        LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message", TagId = "tag", TeamId = "team",
+        LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
+        ScheduleId = "schedule", TagId = "tag", TeamId = "team",
         TransferId = "transfer";
     strings
         AttachmentId = "attachment", TokenId = "token"

@@ -38,7 +38,7 @@ sent: for programs that got no answer and can't know.
 
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("conversations", "Threads of messages with one customer about one matter."),
     ("messages", "What came in, what went out, and what was noted between."),
     ("attachments", "Files of messages, and uploads that wait for one."),
@@ -46,6 +46,7 @@ const TAGS: [(&str, &str); 13] = [
     ("mailboxes", "Addresses the desk owns."),
     ("agents", "The people who answer."),
     ("teams", "Agents who share grants and work."),
+    ("schedules", "When somebody is there: hours, holidays and calendars."),
     ("categories", "Kinds of matter, for visibility."),
     ("tags", "Labels on conversations."),
     ("tokens", "Access for programs."),

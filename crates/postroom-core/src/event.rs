@@ -103,6 +103,12 @@ words! {
         TeamUpdated = "team.updated",
         /// A team was removed.
         TeamDeleted = "team.deleted",
+        /// A schedule was added.
+        ScheduleCreated = "schedule.created",
+        /// A schedule changed: its hours, its holidays, its calendar, or who may read it.
+        ScheduleUpdated = "schedule.updated",
+        /// A schedule was removed.
+        ScheduleDeleted = "schedule.deleted",
         /// A category was added.
         CategoryCreated = "category.created",
         /// A tag was added.

@@ -70,6 +70,8 @@ row_id! {
     AgentId,
     /// A group of agents.
     TeamId,
+    /// When somebody is there.
+    ScheduleId,
     /// A kind of matter, for visibility.
     CategoryId,
     /// A thread of messages with one customer.

@@ -19,6 +19,7 @@ DROP TABLE customer_addresses;
 DROP TABLE customers;
 DROP TABLE tokens;
 DROP TABLE grants;
+DROP TABLE schedules;
 DROP TABLE categories;
 DROP TABLE team_members;
 DROP TABLE teams;

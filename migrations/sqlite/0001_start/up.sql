@@ -202,6 +202,24 @@ CREATE TABLE categories (
   created_at INTEGER NOT NULL
 ) STRICT;
 
+-- When somebody is there. `hours`, `holidays` and `closings` are JSON; `closings` is what `calendar`
+-- (iCalendar, as it came) gave up to `calendar_until`. With a `public_key` anybody who has it may read.
+CREATE TABLE schedules (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  time_zone TEXT NOT NULL,
+  hours TEXT NOT NULL,
+  holidays TEXT NOT NULL,
+  closings TEXT NOT NULL,
+  calendar TEXT,
+  calendar_until INTEGER,
+  public_key TEXT UNIQUE,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  CHECK ((calendar IS NULL) = (calendar_until IS NULL))
+) STRICT;
+
 -- What an agent or a team may do in a mailbox: one of the two holds it.
 CREATE TABLE grants (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

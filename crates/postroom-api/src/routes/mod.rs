@@ -20,6 +20,7 @@ mod messages;
 mod presences;
 mod reconcile;
 mod reparse;
+mod schedules;
 mod simulate;
 mod tags;
 mod teams;
@@ -49,6 +50,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(reconcile::routes)
         .configure(agents::routes)
         .configure(teams::routes)
+        .configure(schedules::routes)
         .configure(categories::routes)
         .configure(tags::routes)
         .configure(tokens::routes)

@@ -211,6 +211,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    schedules (id) {
+        id -> BigInt,
+        name -> Text,
+        time_zone -> Text,
+        hours -> Text,
+        holidays -> Text,
+        closings -> Text,
+        calendar -> Nullable<Text>,
+        calendar_until -> Nullable<BigInt>,
+        public_key -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     grants (id) {
         id -> BigInt,
         agent_id -> Nullable<BigInt>,
@@ -526,6 +543,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     teams,
     team_members,
     categories,
+    schedules,
     grants,
     tokens,
     customers,

@@ -1,11 +1,12 @@
 //! Keeps house: uploads nobody attached, events that are no longer served, keys of requests that
-//! nobody sends again, blobs that are too large for the database, blobs that nothing names.
+//! nobody sends again, blobs that are too large for the database, blobs that nothing names, and calendars
+//! whose events go on.
 
 use super::rest;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::operations::collecting::{Collected, Round};
-use postroom_core::operations::{attachments, events, idempotency, intake, presences};
+use postroom_core::operations::{attachments, events, idempotency, intake, presences, schedules};
 use postroom_core::ports::KeptObject;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -48,8 +49,9 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     desk.write(&system, intake::expire).await?;
     desk.write(&system, presences::expire).await?;
     let moved = desk.move_large_blobs().await?;
-    if uploads > 0 || moved > 0 {
-        tracing::info!(uploads, moved, "kept house");
+    let calendars = schedules::read_on(desk).await?;
+    if uploads > 0 || moved > 0 || calendars > 0 {
+        tracing::info!(uploads, moved, calendars, "kept house");
     }
     Ok(())
 }
