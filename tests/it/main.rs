@@ -37,6 +37,7 @@ mod problems;
 mod program;
 mod reconcile;
 mod reparse;
+mod round_trips;
 mod schedules;
 mod schema;
 mod senders;

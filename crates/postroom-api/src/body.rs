@@ -34,6 +34,28 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = collect(req.headers(), payload, JSON_BYTES).await?;
+            if bytes.is_empty() {
+                return Ok(Self(T::default()));
+            }
+            require_json(&req)?;
+            parse(&bytes).map(Self)
+        })
+    }
+}
+
 /// The bytes of a body that says it is JSON.
 pub async fn json_bytes(req: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Problem> {
     require_json(req)?;
@@ -93,6 +115,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     let value =
         json::read(bytes).map_err(|error| malformed(format!("the body can't be read as JSON: {error}")))?;
+    // serde takes a list for a struct, member by member, and an empty one for one that needs no member.
+    if !value.is_object() {
+        return Err(Problem::invalid_member("", "wrong_type", "the body must be a JSON object"));
+    }
     let mut faults = Vec::new();
     find_nul(&value, String::new(), &mut faults);
     if !faults.is_empty() {

@@ -7,8 +7,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
-    AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, ScheduleId, TagId,
-    TeamId, TokenId, TransferId,
+    AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, RoundTripId,
+    ScheduleId, TagId, TeamId, TokenId, TransferId,
 };
 use std::future::{Ready, ready};
 
@@ -131,7 +131,7 @@ path_ids! {
         ScheduleId = "schedule", TagId = "tag", TeamId = "team",
         TransferId = "transfer";
     strings
-        AttachmentId = "attachment", TokenId = "token"
+        AttachmentId = "attachment", RoundTripId = "test of this mailbox", TokenId = "token"
 }
 
 #[cfg(test)]

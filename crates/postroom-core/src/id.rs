@@ -93,4 +93,6 @@ token_id! {
     AttachmentId = "att_",
     /// An access token's public name (never the secret itself).
     TokenId = "tok_",
+    /// One test of a mailbox by mails to itself.
+    RoundTripId = "rtp_",
 }

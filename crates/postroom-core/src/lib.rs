@@ -30,6 +30,7 @@ pub mod page;
 pub mod people;
 pub mod ports;
 pub mod presence;
+pub mod round_trip;
 pub mod schedule;
 pub mod signed_link;
 pub mod store;

@@ -1,5 +1,6 @@
 //! A mail as the desk understands it, whoever read it: what ingest hands to intake.
 
+use crate::round_trip::Authentication;
 use crate::time::Timestamp;
 use crate::word::words;
 use serde::{Deserialize, Serialize};
@@ -226,6 +227,9 @@ pub struct Mail {
     pub signals: Vec<String>,
     /// What a trusted server says of the sender.
     pub sender_auth: SenderAuth,
+    /// What the last server that judged it says of SPF, DKIM and DMARC, trusted or not: to be shown, and
+    /// nothing is decided by it.
+    pub authentication: Option<Authentication>,
     /// Signatures that speak for the sender where no trusted server has said anything.
     pub claims: Vec<SignatureClaim>,
     /// Whole mail forwarded as message/rfc822 and nothing else.
@@ -276,6 +280,7 @@ impl Mail {
             class: Class::Human,
             signals: Vec::new(),
             sender_auth: SenderAuth::None,
+            authentication: None,
             claims: Vec::new(),
             is_wrapped_mail: false,
             instance_marks: Vec::new(),

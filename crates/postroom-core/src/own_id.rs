@@ -103,8 +103,35 @@ impl Signer {
 
     /// The id that stands for a whole conversation, with angle brackets.
     pub fn conversation_reference(&self, conversation: ConversationId, domain: &str) -> String {
+        format!("<{}@{domain}>", self.plus(conversation))
+    }
+
+    /// What stands behind the plus of a mailbox's address, so that answers to it find a conversation:
+    /// `support+t.12.SEAL@example.org`. [`Signer::read_plus`] reads it.
+    pub fn plus(&self, conversation: ConversationId) -> String {
         let body = format!("t.{conversation}");
+        format!("{body}.{}", self.seal(&body))
+    }
+
+    /// The Message-ID of a mail of a mailbox to itself, with angle brackets. It names no conversation, so
+    /// that nothing but [`Signer::read_round_trip`] knows it.
+    pub fn round_trip_id(&self, id: i64, random: [u8; 10], domain: &str) -> String {
+        let body = format!("p.{id}.{}", spell(&random));
         format!("<{body}.{}@{domain}>", self.seal(&body))
+    }
+
+    /// Which mail to oneself bears this id, with or without angle brackets; `None`: none of ours.
+    pub fn read_round_trip(&self, id: &str) -> Option<i64> {
+        let local = id.trim().trim_start_matches('<').split('@').next()?;
+        let (body, seal) = local.rsplit_once('.')?;
+        let mut parts = body.split('.');
+        let (Some("p"), Some(number), Some(_), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        let is_ours = bool::from(self.seal(body).as_bytes().ct_eq(seal.as_bytes()));
+        number.parse().ok().filter(|_| is_ours)
     }
 
     /// What an id is, with or without angle brackets. The domain is not looked at: a relay may

@@ -72,6 +72,18 @@ pub fn file_name(name: &str) -> String {
     if trimmed.is_empty() { "file".to_owned() } else { trimmed.to_owned() }
 }
 
+/// A folded address without what stands behind a plus in its local part (RFC 5233): for our own
+/// addresses, of which every such form is ours.
+pub fn without_plus(folded: &str) -> String {
+    match folded.rsplit_once('@') {
+        Some((local, domain)) => {
+            let local = local.split_once('+').map_or(local, |(user, _)| user);
+            format!("{local}@{domain}")
+        }
+        None => folded.to_owned(),
+    }
+}
+
 /// An address as it is compared: lower case, the domain as A-labels.
 ///
 /// RFC 5321 lets the local part be case-sensitive; no provider in use is, and two customers

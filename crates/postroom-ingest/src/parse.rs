@@ -87,6 +87,10 @@ pub(crate) fn mail(raw: &[u8], context: &ReadContext, limits: &Limits) -> Mail {
             mail.parts_of_text = TextParts { signature: parts.signature, quoted: parts.quoted };
         }
     }
+    // Only what came from here is shown with what servers said of it (round trips).
+    if !mail.instance_marks.is_empty() {
+        mail.authentication = sender_auth::stated(headers, context);
+    }
     let author = sender_auth::author_domain(headers, &mail.from);
     match (sender_auth::judge(headers, author.as_deref(), context), author) {
         (Some(word), _) => mail.sender_auth = word,

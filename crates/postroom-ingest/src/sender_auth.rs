@@ -7,9 +7,13 @@ use crate::domains;
 use crate::headers::{Headers, unfolded};
 use postroom_core::mail::{Address, SenderAuth};
 use postroom_core::ports::ReadContext;
+use postroom_core::round_trip::Authentication;
+use postroom_core::text::one_line;
 
 /// Bytes of the header that are looked at: real ones have a few hundred.
 const VALUE_BYTES: usize = 16 * 1024;
+/// So many of these headers are looked at to be shown: each server on the way writes one.
+const HEADERS: usize = 20;
 
 /// The domain of the one author of a mail, in the form that DNS has. A mail with two From headers,
 /// or two addresses in one, has nobody whom anything could speak for: what is judged and what is
@@ -36,6 +40,42 @@ pub(crate) fn judge(headers: &Headers<'_>, from: Option<&str>, context: &ReadCon
         }
     }
     None
+}
+
+/// What a server says of SPF, DKIM and DMARC, to be shown: a trusted one, or else whichever wrote last.
+pub(crate) fn stated(headers: &Headers<'_>, context: &ReadContext) -> Option<Authentication> {
+    let mut all = headers.all("Authentication-Results").take(HEADERS).map(|value| {
+        let value = unfolded(value.head(VALUE_BYTES));
+        told(&statements(&value))
+    });
+    let first = all.next()?;
+    let trusted = |told: &Authentication| {
+        context.trusted_authserv_ids.iter().any(|id| id.trim().eq_ignore_ascii_case(&told.server))
+    };
+    if trusted(&first) {
+        return Some(first);
+    }
+    Some(all.find(trusted).unwrap_or(first))
+}
+
+fn told(statements: &[Vec<String>]) -> Authentication {
+    let name = statements.first().and_then(|words| words.first()).map(String::as_str);
+    let result_of = |wanted: &str| {
+        let results = statements.tail(1).iter().filter_map(|words| {
+            let (method, result) = words.first()?.split_once('=')?;
+            let method = method.split('/').next().unwrap_or_default().trim();
+            method.eq_ignore_ascii_case(wanted).then(|| one_line(&result.to_ascii_lowercase(), 40))
+        });
+        // A mail may be signed more than once, and one signature that holds suffices.
+        let results: Vec<String> = results.collect();
+        results.iter().find(|result| *result == "pass").or(results.first()).cloned()
+    };
+    Authentication {
+        server: one_line(name.unwrap_or_default(), 255),
+        spf: result_of("spf"),
+        dkim: result_of("dkim"),
+        dmarc: result_of("dmarc"),
+    }
 }
 
 /// The words of a header so far, one list for each statement between semicolons.
@@ -170,6 +210,25 @@ mod tests {
         let (headers, _) = Headers::read(raw.as_bytes(), 0, true, &Limits::default());
         let context = ReadContext { trusted_authserv_ids: vec!["mx.example.org".into()] };
         judge(&headers, Some("mail.shop.example"), &context).unwrap_or(SenderAuth::None)
+    }
+
+    #[test]
+    fn what_a_server_says_is_shown() {
+        let raw = b"Authentication-Results: mx.example 1; spf=Softfail (x=y) smtp.mailfrom=a@b;\r\n dkim=fail; dkim=pass header.d=b; dmarc=none\r\nAuthentication-Results: inner.example; spf=pass\r\n\r\n";
+        let (headers, _) = Headers::read(raw, 0, true, &Limits::default());
+        let stated = |trusted: &[&str]| {
+            let ids = trusted.iter().map(|id| (*id).to_owned()).collect();
+            stated(&headers, &ReadContext { trusted_authserv_ids: ids }).unwrap()
+        };
+        let last = stated(&[]);
+        let words = [last.spf.as_deref(), last.dkim.as_deref(), last.dmarc.as_deref()];
+        assert_eq!(
+            (last.server.as_str(), words),
+            ("mx.example", [Some("softfail"), Some("pass"), Some("none")])
+        );
+        let trusted = stated(&["INNER.example"]);
+        assert_eq!((trusted.server.as_str(), trusted.dmarc), ("inner.example", None));
+        assert_eq!(stated(&["other.example"]).server, "mx.example");
     }
 
     #[test]

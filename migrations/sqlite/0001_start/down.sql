@@ -1,6 +1,7 @@
 DROP TABLE idempotency_keys;
 DROP TABLE bursts;
 DROP TABLE events;
+DROP TABLE round_trips;
 DROP TABLE presences;
 DROP TABLE outbox;
 DROP TABLE unsent;

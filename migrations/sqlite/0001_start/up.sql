@@ -500,6 +500,23 @@ CREATE TABLE presences (
   PRIMARY KEY (conversation_id, agent_id)
 ) STRICT;
 
+-- Mails of mailboxes to themselves, to see whether what leaves comes back.
+CREATE TABLE round_trips (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  test_id TEXT NOT NULL,
+  way TEXT NOT NULL CHECK (way IN ('plain', 'plus')),
+  address TEXT NOT NULL,
+  outbox_id INTEGER REFERENCES outbox (id) ON DELETE SET NULL,
+  asked_at INTEGER NOT NULL,
+  arrived_at INTEGER,
+  received_at INTEGER,
+  folder TEXT,
+  authentication TEXT,
+  failure TEXT
+) STRICT;
+CREATE INDEX round_trips_mailbox ON round_trips (mailbox_id, id);
+
 -- The event log: what happened, in the order it became true. Rows of a conversation stay as
 -- long as it does; what the feed serves begins behind the setting `events_floor`.
 CREATE TABLE events (

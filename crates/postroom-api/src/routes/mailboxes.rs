@@ -17,7 +17,6 @@ use postroom_core::id::{ConversationId, MailboxId, MessageId};
 use postroom_core::intake::Verdict;
 use postroom_core::mailbox::{Mailbox, MailboxStatus};
 use postroom_core::operations::mailboxes;
-use postroom_core::ports::Probe;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -39,7 +38,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_mailbox)
         .service(update_mailbox)
         .service(delete_mailbox)
-        .service(test_mailbox)
         .service(sync_mailbox)
         .service(get_mailbox_status)
         .service(receive_mail);
@@ -49,19 +47,6 @@ page_of!(
     /// A page of mailboxes.
     MailboxPage of MailboxView
 );
-
-/// How the two ends of a mailbox answered.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({
-    "source": {"ok": true, "detail": "logged in; INBOX holds 12 mails"},
-    "delivery": {"ok": false, "detail": "the server refused the password"}
-}))]
-struct MailboxTest {
-    /// Where mail comes from.
-    source: Probe,
-    /// Where mail goes.
-    delivery: Probe,
-}
 
 /// What became of a mail that was pushed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -193,18 +178,6 @@ async fn update_mailbox(
 async fn delete_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>, seen: IfMatch) -> Answer {
     api.desk.write(&caller, move |cx| mailboxes::delete(cx, id.0, seen.expected())).await?;
     Ok(answer::gone())
-}
-
-/// Try a mailbox
-///
-/// Logs in where mail comes from and where it goes, and says in words what works and what does
-/// not. Nothing is fetched or sent. Needs `admin:write`.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
-    responses((status = OK, body = MailboxTest, description = "How the two ends answered.")))]
-#[post("/mailboxes/{id}/test")]
-async fn test_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -> Answer {
-    let (source, delivery) = api.desk.test_mailbox(&caller, id.0).await?;
-    Ok(HttpResponse::Ok().json(MailboxTest { source, delivery }))
 }
 
 /// Poll a mailbox now

@@ -20,6 +20,7 @@ mod messages;
 mod presences;
 mod reconcile;
 mod reparse;
+mod round_trips;
 mod schedules;
 mod simulate;
 mod tags;
@@ -45,6 +46,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(attachments::routes)
         .configure(customers::routes)
         .configure(mailboxes::routes)
+        .configure(round_trips::routes)
         .configure(authorizations::routes)
         .configure(ledger::routes)
         .configure(reconcile::routes)

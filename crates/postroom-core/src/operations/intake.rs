@@ -10,7 +10,7 @@ use crate::intake::{Arrival, Batch, History, Receipt};
 use crate::mail::{Class, Mail};
 use crate::mailbox::{AfterIngest, FolderRole, Mailbox, Source};
 use crate::own_id::Reading;
-use crate::text::fold_address;
+use crate::text::{fold_address, without_plus};
 use crate::threading::decide::{Arriving, decide};
 use crate::threading::keys::{self, Keys};
 use crate::threading::{Decision, Flag, Outcome, Policy};
@@ -30,6 +30,7 @@ mod ledger;
 mod people;
 mod placing;
 mod reports;
+mod round_trips;
 mod senders;
 mod sent;
 pub mod simulate;
@@ -52,6 +53,11 @@ struct Circumstances {
 }
 
 impl Circumstances {
+    /// Whether a folded address is one of our mailboxes, with or without a word behind a plus.
+    fn is_own(&self, folded: &str) -> bool {
+        self.own_addresses.contains(folded) || self.own_addresses.contains(&without_plus(folded))
+    }
+
     /// The moment that a mail is placed at. What is history was answered in its own time: a
     /// conversation that is long closed now was not when its mails came.
     fn at(&self, arrival: &Arrival, now: Timestamp) -> Timestamp {
@@ -182,6 +188,9 @@ fn take_in(
     read: &Read<'_>,
     is_flood: bool,
 ) -> Result<(), Error> {
+    if let Some(trip) = round_trips::of(cx, read) {
+        return round_trips::note(cx, here, ledger, read, trip);
+    }
     if let Some((message, mut conversation, reason)) = known.same(cx, here, read)? {
         if read.role == FolderRole::Sent {
             conversation = sent::recognise(cx, here, known, ledger, read, message, conversation)?;

@@ -28,6 +28,7 @@ pub mod presences;
 pub mod reconcile;
 pub mod restoring;
 pub mod room;
+pub mod round_trips;
 pub mod schedules;
 mod sight;
 pub mod tags;

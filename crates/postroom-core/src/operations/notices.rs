@@ -2,16 +2,12 @@
 //! again. It leaves through the outbox like an answer, and belongs to no conversation.
 
 use crate::access::Role;
-use crate::blobs;
 use crate::cx::Cx;
 use crate::id::MailboxId;
 use crate::mail::Address;
 use crate::mailbox::{Delivery, Mailbox};
-use crate::message::{DeliveryState, RecipientResult, RecipientState};
 use crate::outgoing::{Automatic, Outgoing};
 
-use crate::store::outbox::NewOutbound;
-use crate::store::types::Json;
 use crate::text::{address_fault, domain_of, fold_address};
 use crate::{Error, store};
 
@@ -58,29 +54,7 @@ pub(super) fn mail(
             return Ok(());
         }
     };
-    let raw = blobs::for_database(&composed.raw)?;
-    store::blobs::insert(cx.conn, &[blobs::row(&raw, cx.now)])?;
-    let waiting = composed.envelope_to.iter().map(|email| RecipientResult {
-        email: email.clone(),
-        state: RecipientState::Waiting,
-        response: None,
-    });
-    let queued = NewOutbound {
-        message_id: None,
-        mailbox_id: carrier.id,
-        state: DeliveryState::Queued,
-        raw_hash: &raw.hash,
-        envelope_from: &composed.envelope_from,
-        recipients: Json::new(waiting.collect()),
-        attempts: 0,
-        next_attempt_at: cx.now,
-        captured: false,
-        may_be_double: false,
-        copy_attempts: 0,
-        version: 1,
-        created_at: cx.now,
-    };
-    store::outbox::insert(cx.conn, &queued)?;
+    super::outbox::queue(cx, carrier.id, None, &composed)?;
     cx.wake();
     Ok(())
 }

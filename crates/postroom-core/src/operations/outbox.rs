@@ -1,9 +1,13 @@
 //! Sending: who may send what when, and what came of it.
 
 use super::conversations;
+use crate::blobs;
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
-use crate::message::{DeliveryState, Outbound, RecipientState};
+use crate::id::{MailboxId, MessageId, OutboxId};
+use crate::message::{DeliveryState, Outbound, RecipientResult, RecipientState};
+use crate::outgoing::Composed;
+use crate::store::outbox::NewOutbound;
 use crate::store::types::Json;
 use crate::time::Timestamp;
 use crate::{Error, store};
@@ -59,6 +63,47 @@ pub enum Outcome {
     },
     /// The connection was lost after the bytes had gone.
     Uncertain(String),
+}
+
+/// A mail that was put into the outbox.
+pub(super) struct Queued {
+    /// Its row.
+    pub(super) id: OutboxId,
+    /// Where its bytes are kept.
+    pub(super) raw_hash: String,
+}
+
+/// Puts a composed mail into the outbox: from here on its bytes are final.
+pub(super) fn queue(
+    cx: &mut Cx<'_>,
+    mailbox_id: MailboxId,
+    message_id: Option<MessageId>,
+    composed: &Composed,
+) -> Result<Queued, Error> {
+    let raw = blobs::for_database(&composed.raw)?;
+    store::blobs::insert(cx.conn, &[blobs::row(&raw, cx.now)])?;
+    let waiting = composed.envelope_to.iter().map(|email| RecipientResult {
+        email: email.clone(),
+        state: RecipientState::Waiting,
+        response: None,
+    });
+    let queued = NewOutbound {
+        message_id,
+        mailbox_id,
+        state: DeliveryState::Queued,
+        raw_hash: &raw.hash,
+        envelope_from: &composed.envelope_from,
+        recipients: Json::new(waiting.collect()),
+        attempts: 0,
+        next_attempt_at: cx.now,
+        captured: false,
+        may_be_double: false,
+        copy_attempts: 0,
+        version: 1,
+        created_at: cx.now,
+    };
+    let id = store::outbox::insert(cx.conn, &queued)?;
+    Ok(Queued { id, raw_hash: raw.hash })
 }
 
 /// Takes mails that are due to send them: each is claimed by one worker alone. How long goes by the

@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod pending;
 pub mod people;
 pub mod presences;
+pub mod round_trips;
 pub mod schedules;
 pub(crate) mod schema;
 pub mod settings;

@@ -42,10 +42,9 @@ pub struct NewOutbound<'a> {
     pub created_at: Timestamp,
 }
 
-/// Puts a mail into the outbox.
-pub fn insert(conn: &mut Conn, new: &NewOutbound<'_>) -> Result<(), StoreError> {
-    diesel::insert_into(outbox::table).values(new).execute(conn)?;
-    Ok(())
+/// Puts a mail into the outbox. Its number comes back.
+pub fn insert(conn: &mut Conn, new: &NewOutbound<'_>) -> Result<OutboxId, StoreError> {
+    Ok(diesel::insert_into(outbox::table).values(new).returning(outbox::id).get_result(conn)?)
 }
 
 /// How the mails of several messages are doing.

@@ -464,6 +464,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    round_trips (id) {
+        id -> BigInt,
+        mailbox_id -> BigInt,
+        test_id -> Text,
+        way -> Text,
+        address -> Text,
+        outbox_id -> Nullable<BigInt>,
+        asked_at -> BigInt,
+        arrived_at -> Nullable<BigInt>,
+        received_at -> Nullable<BigInt>,
+        folder -> Nullable<Text>,
+        authentication -> Nullable<Text>,
+        failure -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     outbox (id) {
         id -> BigInt,
         message_id -> Nullable<BigInt>,
@@ -561,6 +578,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     conversation_tags,
     unsent,
     presences,
+    round_trips,
     outbox,
     events,
     bursts,

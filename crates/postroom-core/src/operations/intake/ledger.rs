@@ -101,6 +101,11 @@ impl Ledger {
         self.add(arrival, verdict, Some(reason), Some((message, conversation)));
     }
 
+    /// The folder that this batch lay in.
+    pub(super) fn folder(&self) -> &str {
+        &self.folder
+    }
+
     /// It is nothing to the desk.
     pub(super) fn ignore(&mut self, arrival: &Arrival, reason: &str) {
         self.add(arrival, Verdict::Ignored, Some(reason), None);

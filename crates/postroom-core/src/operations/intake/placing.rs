@@ -199,7 +199,7 @@ pub(super) fn add_participants(
     }
     let is_somebody = |address: &&Address| {
         let folded = fold_address(&address.email);
-        crate::text::address_fault(&folded).is_none() && !here.own_addresses.contains(&folded)
+        crate::text::address_fault(&folded).is_none() && !here.is_own(&folded)
     };
     for address in read.mail.to.iter().chain(&read.mail.cc).take(100).filter(is_somebody) {
         join(fold_address(&address.email));

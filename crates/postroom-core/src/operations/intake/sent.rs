@@ -22,9 +22,7 @@ pub(super) fn outside<'a>(here: &'a Circumstances, read: &'a Read<'_>) -> impl I
 pub(super) fn outside_of<'a>(here: &'a Circumstances, mail: &'a Mail) -> impl Iterator<Item = &'a Address> {
     mail.to.iter().chain(&mail.cc).filter(|address| {
         let folded = fold_address(&address.email);
-        address_fault(&folded).is_none()
-            && !here.own_addresses.contains(&folded)
-            && !here.agent_addresses.contains(&folded)
+        address_fault(&folded).is_none() && !here.is_own(&folded) && !here.agent_addresses.contains(&folded)
     })
 }
 

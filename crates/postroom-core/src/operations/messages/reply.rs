@@ -2,19 +2,18 @@
 //! Message-ID are final from then on.
 
 use super::{File, NewMessage, Row, attach, author, outgoing, row};
-use crate::blobs;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::MessageId;
 use crate::mail::{Address, Part};
 use crate::mailbox::Mailbox;
-use crate::message::{DeliveryState, Message, MessageKind, RecipientResult, RecipientState, Recipients};
+use crate::message::{Message, MessageKind, Recipients};
+use crate::operations::{outbox, round_trips};
 use crate::outgoing::Outgoing;
 use crate::ports::ReadContext;
-use crate::store::outbox::NewOutbound;
 use crate::store::threads::KnownId;
 use crate::store::types::Json;
-use crate::text::{SUBJECT_CHARS, TEXT_BYTES, domain_of, fold_address};
+use crate::text::{SUBJECT_CHARS, TEXT_BYTES, domain_of, fold_address, without_plus};
 use crate::threading::{IdKind, ParticipantClass};
 use crate::unsent::Writing;
 use crate::{Error, store};
@@ -133,7 +132,14 @@ pub(super) fn freeze(
         side = Some(writing.side_id.unwrap_or(id));
         store::messages::begin_side(cx.conn, id)?;
     }
+    // A side conversation is known by its mails alone: an address names the whole conversation.
+    let token = cx.keys.signer().plus(conversation.id);
+    let reply_to = match side {
+        None => round_trips::answers_to(cx, mailbox, &token)?,
+        Some(_) => None,
+    };
     let outgoing = Outgoing {
+        reply_to: reply_to.map(|email| Address { name: prepared.from.name.clone(), email }),
         cc: recipients.cc.clone(),
         bcc: recipients.bcc.clone(),
         in_reply_to: prepared.in_reply_to,
@@ -151,11 +157,11 @@ pub(super) fn freeze(
         )
     };
     let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
-    let raw = blobs::for_database(&composed.raw)?;
-    store::blobs::insert(cx.conn, &[blobs::row(&raw, cx.now)])?;
     let bare = message_id.trim_start_matches('<').trim_end_matches('>').to_owned();
     let read = cx.ports.reader.read(&composed.raw, &ReadContext::default());
-    store::messages::set_raw(cx.conn, id, &bare, &raw.hash, raw.size, &read.fingerprint)?;
+    let queued = outbox::queue(cx, mailbox.id, Some(id), &composed)?;
+    let size = composed.raw.len() as i64;
+    store::messages::set_raw(cx.conn, id, &bare, &queued.raw_hash, size, &read.fingerprint)?;
     let known = KnownId {
         share_group: mailbox.group.clone(),
         rfc_id: bare,
@@ -166,28 +172,7 @@ pub(super) fn freeze(
     };
     store::threads::insert_ids(cx.conn, &[known])?;
     invite(cx, conversation, &recipients)?;
-    point_into_raw(cx, &read.parts, &composed.files, files)?;
-    let results = composed.envelope_to.iter().map(|email| RecipientResult {
-        email: email.clone(),
-        state: RecipientState::Waiting,
-        response: None,
-    });
-    let queued = NewOutbound {
-        message_id: Some(id),
-        mailbox_id: mailbox.id,
-        state: DeliveryState::Queued,
-        raw_hash: &raw.hash,
-        envelope_from: &composed.envelope_from,
-        recipients: Json::new(results.collect()),
-        attempts: 0,
-        next_attempt_at: cx.now,
-        captured: false,
-        may_be_double: false,
-        copy_attempts: 0,
-        version: 1,
-        created_at: cx.now,
-    };
-    Ok(store::outbox::insert(cx.conn, &queued)?)
+    point_into_raw(cx, &read.parts, &composed.files, files)
 }
 
 /// The mail that is answered: the newest by somebody whom the answer goes to, whose subject and id they
@@ -224,7 +209,8 @@ fn recipients(
     let mut keep = |list: &[Address]| -> Vec<Address> {
         let fresh = list.iter().filter(|address| {
             let folded = fold_address(&address.email);
-            let is_new = !own.contains(&folded) && !seen.contains(&folded);
+            let is_own = own.contains(&folded) || own.contains(&without_plus(&folded));
+            let is_new = !is_own && !seen.contains(&folded);
             if is_new {
                 seen.push(folded);
             }
