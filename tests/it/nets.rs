@@ -338,7 +338,9 @@ async fn nonsense_is_refused_and_never_our_failure() {
     for operation in operations(&desk.http).await.iter().filter(|operation| operation.method != "GET") {
         let path = operation.path.replace("{id}", "1").replace("{row}", "1");
         let is_json = operation.body.as_ref().is_some_and(|(kind, _)| kind.ends_with("json"));
-        for body in bodies {
+        // A mailbox is tried without a word, or told how.
+        let may_be_left_out = operation.path.ends_with("/mailboxes/{id}/test");
+        for body in bodies.into_iter().filter(|body| !(body.is_empty() && may_be_left_out)) {
             let headers = [("Content-Type", "application/json")];
             let answer = desk.http.send(&operation.method, &path, &headers, body).await;
             assert!(answer.status < 500, "{}: {}", operation.name(), answer.text());
