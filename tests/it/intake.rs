@@ -190,6 +190,22 @@ async fn a_bounce_is_tied_to_the_answer_that_it_is_about() {
     let events = desk.event_types().await;
     assert_eq!(events.iter().filter(|event| *event == "message.bounced").count(), 1, "{events:?}");
     assert_eq!(push(&desk, mailbox, &report).await["verdict"], "duplicate");
+    // The answer itself says who did not get it, and why.
+    let delivery = message(&desk, number(&answer["id"])).await["delivery"].clone();
+    assert_eq!(
+        (&delivery["state"], &delivery["recipients"][0]["state"]),
+        (&json!("bounced"), &json!("bounced"))
+    );
+    let why = delivery["recipients"][0]["response"].as_str().expect("a reason");
+    assert!(why.contains("5.1.1") && why.contains("no such user"), "{why}");
+    // The address is marked until somebody writes from it again.
+    let customer = format!("/api/v1/customers/{}", after["customer_id"]);
+    let marked = async || {
+        desk.http.get(&customer).await.expect(200).json()["addresses"][0]["undeliverable_at"].is_string()
+    };
+    assert!(marked().await);
+    arrive(&desk, mailbox, &mail().from("Ada <ada@example.net>").subject("I am back")).await;
+    assert!(!marked().await);
     desk.stop().await;
 }
 

@@ -113,6 +113,7 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
         }
     }
     known.write(cx)?;
+    reports::reached(cx, &here, &fresh)?;
     bursts.write(cx)?;
     if batch.history.is_some() {
         for event in &mut cx.events[told..] {

@@ -9,6 +9,7 @@
 pub mod agents;
 pub mod attachments;
 pub mod authorizations;
+mod bounces;
 pub mod categories;
 pub mod collecting;
 pub mod conversations;

@@ -100,6 +100,24 @@ pub fn note_fact(
     Ok(changed == 1)
 }
 
+/// Takes back that addresses can't be reached: somebody wrote from them. Of which it was noted, and whose
+/// they are.
+pub fn reached(conn: &mut Conn, folded: &[&str]) -> Result<Vec<CustomerId>, StoreError> {
+    let lost = || {
+        customer_addresses::table
+            .filter(customer_addresses::email_folded.eq_any(folded))
+            .filter(customer_addresses::undeliverable_at.is_not_null())
+    };
+    // Almost never there is one, and a write would take a lock.
+    let whose: Vec<CustomerId> = lost().select(customer_addresses::customer_id).load(conn)?;
+    if !whose.is_empty() {
+        diesel::update(lost())
+            .set(customer_addresses::undeliverable_at.eq(None::<Timestamp>))
+            .execute(conn)?;
+    }
+    Ok(whose)
+}
+
 /// Writes a customer's telephone numbers over those there are.
 pub fn set_phones(
     conn: &mut Conn,

@@ -1,13 +1,15 @@
 //! Bounces, receipts and complaints: what they say of a mail that left from here, and what
 //! follows from it for the address that it went to.
 
-use super::{Known, Read};
+use super::{Circumstances, Known, Read};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
-use crate::id::MessageId;
-use crate::mail::{Class, FailedRecipient};
+use crate::id::{CustomerId, MessageId};
+use crate::mail::{Class, FailedRecipient, SenderAuth};
+use crate::mailbox::FolderRole;
 use crate::message::{Message, MessageKind};
+use crate::operations::bounces;
 use crate::operations::conversations::about;
 use crate::store::customers::AddressFact;
 use crate::text::fold_address;
@@ -73,8 +75,12 @@ pub(super) fn follow(
             let recipients: Vec<_> = failed.iter().map(told).collect();
             let bounced = event(EventType::MessageBounced)
                 .with("permanent", failed.iter().any(|recipient| recipient.permanent))
+                .with("assignee_id", conversation.assignee_id.map(|agent| agent.0))
                 .with("recipients", recipients);
             cx.tell(bounced);
+            if let Some(report) = report {
+                bounces::note(cx, &report.message, failed)?;
+            }
         }
         Class::Receipt if report.is_some() => cx.tell(event(EventType::MessageRead)),
         Class::Complaint if report.is_some() => cx.tell(event(EventType::MessageComplained)),
@@ -108,17 +114,44 @@ fn note<'a>(
             continue;
         }
         let Some(customer) = store::customers::find_by_address(cx.conn, address)? else { continue };
-        for before in store::customers::find_many(cx.conn, &[customer])? {
-            let name = before.name.as_deref();
-            store::customers::update(cx.conn, &before, name, cx.now)?
-                .ok_or_else(crate::operations::overtaken)?;
-            let about = About { customer_id: Some(customer), ..About::default() };
-            let word = match fact {
-                AddressFact::Undeliverable => "undeliverable",
-                AddressFact::Complained => "complained",
-            };
-            cx.tell(NewEvent::new(EventType::CustomerUpdated, about).with("address", word));
-        }
+        let word = match fact {
+            AddressFact::Undeliverable => "undeliverable",
+            AddressFact::Complained => "complained",
+        };
+        changed(cx, customer, word)?;
+    }
+    Ok(())
+}
+
+/// Whoever writes from an address can be reached there again.
+pub(super) fn reached(cx: &mut Cx<'_>, here: &Circumstances, mails: &[Read<'_>]) -> Result<(), Error> {
+    if here.history.is_some() {
+        return Ok(());
+    }
+    let writes = |read: &&Read<'_>| {
+        read.role == FolderRole::Inbox
+            && read.class == Class::Human
+            && read.mail.sender_auth != SenderAuth::Fail
+            && !read.sender.is_empty()
+    };
+    let senders: HashSet<&str> = mails.iter().filter(writes).map(|read| read.sender.as_str()).collect();
+    let senders: Vec<&str> = senders.into_iter().collect();
+    if senders.is_empty() {
+        return Ok(());
+    }
+    for customer in store::customers::reached(cx.conn, &senders)? {
+        changed(cx, customer, "reached")?;
+    }
+    Ok(())
+}
+
+/// Tells that something is known of an address of a customer's that was not.
+fn changed(cx: &mut Cx<'_>, customer: CustomerId, word: &str) -> Result<(), Error> {
+    for before in store::customers::find_many(cx.conn, &[customer])? {
+        let name = before.name.as_deref();
+        store::customers::update(cx.conn, &before, name, cx.now)?.ok_or_else(crate::operations::overtaken)?;
+        let about = About { customer_id: Some(customer), ..About::default() };
+        cx.tell(NewEvent::new(EventType::CustomerUpdated, about).with("address", word));
     }
     Ok(())
 }
