@@ -372,7 +372,7 @@ async fn what_nothing_names_is_missed_by_no_backup_and_by_no_doctor() {
     let objects = desk.config().storage.data_dir.join("objects");
     let named = files(&objects);
     for seed in [2, 3] {
-        let upload = desk.desk().upload(&Actor::system(), "a", "a/b", noise(20_000 + seed)).await;
+        let upload = desk.desk().upload(&Actor::system(), "a", "a/b", None, noise(20_000 + seed)).await;
         upload.expect("it is kept");
     }
     let unused: Vec<PathBuf> = files(&objects).into_iter().filter(|file| !named.contains(file)).collect();

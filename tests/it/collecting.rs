@@ -157,7 +157,7 @@ impl Rig {
     }
 
     async fn upload(&self, content: &[u8]) -> AttachmentId {
-        let file = self.desk.upload(&Actor::system(), "a.bin", "text/plain", content.to_vec()).await;
+        let file = self.desk.upload(&Actor::system(), "a.bin", "text/plain", None, content.to_vec()).await;
         file.expect("it is kept").id
     }
 

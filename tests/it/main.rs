@@ -25,6 +25,7 @@ mod import;
 mod intake;
 mod leases;
 mod ledger;
+mod looks;
 mod lost;
 mod maildir;
 mod mailing;

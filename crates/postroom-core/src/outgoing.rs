@@ -41,7 +41,15 @@ pub struct Written {
     /// The text as it was typed.
     pub text: String,
     /// What it is written in.
+    #[serde(default)]
     pub format: TextFormat,
+}
+
+#[expect(clippy::derivable_impls, reason = "the words of an enum are declared by a macro")]
+impl Default for TextFormat {
+    fn default() -> Self {
+        Self::Text
+    }
 }
 
 impl Written {
@@ -49,6 +57,20 @@ impl Written {
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), format: TextFormat::Text }
     }
+}
+
+/// A text in both forms that it leaves in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// As text; lines end in `\n`.
+    pub text: String,
+    /// As safe HTML: what stands in a body.
+    pub html: String,
+}
+
+/// Whether an id can stand in Content-ID and, as it is, in a `cid:` address.
+pub fn is_content_id(id: &str) -> bool {
+    (1..=100).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+=-".contains(&b))
 }
 
 /// What stands around every mail of a mailbox.

@@ -4,7 +4,9 @@ use crate::access::{Grant, Role, Scope};
 use crate::id::{
     AgentId, CategoryId, CustomerAddressId, CustomerId, CustomerPhoneId, MailboxId, TeamId, TokenId,
 };
+use crate::outgoing::Written;
 use crate::store::schema::{agents, categories, customer_addresses, customer_phones, customers, teams};
+use crate::store::types::Json;
 use crate::time::Timestamp;
 use diesel::prelude::*;
 
@@ -84,6 +86,8 @@ pub struct Agent {
     pub email: String,
     /// What they are.
     pub role: Role,
+    /// What stands below what they write, where the mailbox says so or has none.
+    pub signature: Option<Json<Written>>,
     /// When they stopped; their tokens no longer work.
     pub disabled_at: Option<Timestamp>,
     /// Counts changes.

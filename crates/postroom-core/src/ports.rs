@@ -6,7 +6,7 @@ use crate::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use crate::mail::{Mail, SignatureClaim};
 use crate::mailbox::{Credential, Delivery, Source};
 use crate::object_name::ObjectName;
-use crate::outgoing::{Composed, Outgoing, Written};
+use crate::outgoing::{Composed, Outgoing, Rendered, Written};
 use crate::time::Timestamp;
 use crate::word::words;
 use serde::Serialize;
@@ -121,9 +121,9 @@ pub trait ComposeMail: Send + Sync {
     /// Makes the bytes that will leave. They are final.
     fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError>;
 
-    /// Why a text can't be sent as it is written, in words fit for its writer; `None`: it can. A mail
-    /// that holds one with a fault is not composed.
-    fn fault(&self, text: &Written) -> Option<&'static str>;
+    /// A text as it would leave, with nothing around it; or why it can't, in words fit for its writer. A
+    /// mail that holds one that can't is not composed.
+    fn render(&self, text: &Written) -> Result<Rendered, &'static str>;
 }
 
 /// Why bytes were not kept.

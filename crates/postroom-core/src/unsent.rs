@@ -3,6 +3,7 @@
 
 use crate::id::MessageId;
 use crate::mail::Address;
+use crate::outgoing::TextFormat;
 use crate::store::schema::unsent;
 use crate::store::types::Json;
 use crate::time::Timestamp;
@@ -27,6 +28,15 @@ words! {
 pub struct Writing {
     /// What it says.
     pub text: String,
+    /// What that is written in.
+    #[serde(default)]
+    pub format: TextFormat,
+    /// Without a signature below it.
+    #[serde(default)]
+    pub is_unsigned: bool,
+    /// Whether it quotes what its recipients know already; `None`: as the mailbox has it.
+    #[serde(default)]
+    pub quote: Option<bool>,
     /// The one of the mailbox's addresses that it comes from; `None` is the first.
     #[serde(default)]
     pub from: Option<String>,

@@ -12,7 +12,7 @@ use crate::policy::Pictures;
 use crate::thread_index;
 use lettre::message::header::{Date, Headers};
 use postroom_core::mail::Address;
-use postroom_core::outgoing::{Automatic, Composed, Outgoing, Written};
+use postroom_core::outgoing::{Automatic, Composed, Outgoing, Rendered, Written};
 use postroom_core::ports::{ComposeMail, PortError};
 use postroom_core::text::{fold_address, one_line};
 use postroom_core::threading::subject::stem;
@@ -42,7 +42,7 @@ impl ComposeMail for Composer {
     ///
     /// Fails where an address can't be written to, where there is no recipient or more than
     /// [`MAX_RECIPIENTS`], where Message-ID, instance mark or date can't stand in a header, and where a
-    /// text has a [fault](ComposeMail::fault).
+    /// text can't be [rendered](ComposeMail::render).
     fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError> {
         let from = checked(&mail.from)?;
         let to = all_checked(&mail.to)?;
@@ -91,8 +91,8 @@ impl ComposeMail for Composer {
         })
     }
 
-    fn fault(&self, text: &Written) -> Option<&'static str> {
-        Markup::new(&Pictures::default()).render(text).err()
+    fn render(&self, text: &Written) -> Result<Rendered, &'static str> {
+        Markup::new(&Pictures::default()).render(text)
     }
 }
 

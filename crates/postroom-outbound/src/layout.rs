@@ -1,10 +1,10 @@
 //! The whole text of a mail: what was written, and around it head, signature, foot and quotes.
 
 use crate::html;
-use crate::markup::{Markup, Twins};
+use crate::markup::Markup;
 use crate::policy::Pictures;
 use crate::quotes;
-use postroom_core::outgoing::{Outgoing, Written};
+use postroom_core::outgoing::{Outgoing, Rendered, Written};
 use postroom_core::ports::PortError;
 
 /// The texts of a mail.
@@ -35,19 +35,19 @@ pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&str>) ->
         logo.filter(|id| !pictures.is_named(id)).map(|id| format!("<p><img src=\"cid:{id}\" alt=\"\"></p>"));
     let mut text: Vec<String> = Vec::new();
     let mut html: Vec<String> = logo.into_iter().collect();
-    let mut add = |twins: Twins| {
-        if !twins.text.trim().is_empty() {
-            text.push(twins.text);
+    let mut add = |rendered: Rendered| {
+        if !rendered.text.trim().is_empty() {
+            text.push(rendered.text);
         }
-        if !twins.html.trim().is_empty() {
-            html.push(twins.html);
+        if !rendered.html.trim().is_empty() {
+            html.push(rendered.html);
         }
     };
     let written = body.text.clone();
     head.into_iter().for_each(&mut add);
     add(body);
     if let Some(signature) = signature {
-        add(Twins {
+        add(Rendered {
             // RFC 3676 section 4.3
             text: format!("-- \n{}", signature.text.strip_prefix("-- \n").unwrap_or(&signature.text)),
             html: format!("<div style=\"margin-top: 1em\">\n{}</div>", signature.html),
@@ -67,6 +67,6 @@ pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&str>) ->
     Ok(Texts { written, text, html: html::document(&html.join("\n")) })
 }
 
-fn render(markup: &mut Markup<'_>, written: &Written, what: &str) -> Result<Twins, PortError> {
+fn render(markup: &mut Markup<'_>, written: &Written, what: &str) -> Result<Rendered, PortError> {
     markup.render(written).map_err(|fault| PortError::new(format!("compose a mail: its {what}: {fault}")))
 }

@@ -3,7 +3,7 @@
 use crate::html;
 use crate::policy::{Pictures, safe};
 use comrak::{Options, markdown_to_html};
-use postroom_core::outgoing::{TextFormat, Written};
+use postroom_core::outgoing::{Rendered, TextFormat, Written};
 use postroom_core::text::{TEXT_BYTES, many_lines};
 use postroom_html::cost::Allowance;
 
@@ -11,13 +11,6 @@ use postroom_html::cost::Allowance;
 pub(crate) const MARKUP_BYTES: usize = 256 * 1024;
 /// Elements inside one another.
 const DEPTH: usize = 256;
-
-/// One text in both forms; lines end in `\n`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Twins {
-    pub(crate) text: String,
-    pub(crate) html: String,
-}
 
 /// Renders the texts of one mail.
 pub(crate) struct Markup<'p> {
@@ -31,21 +24,21 @@ impl<'p> Markup<'p> {
     }
 
     /// Both forms of a text; the fault is a sentence fit for its writer.
-    pub(crate) fn render(&mut self, written: &Written) -> Result<Twins, &'static str> {
+    pub(crate) fn render(&mut self, written: &Written) -> Result<Rendered, &'static str> {
         let (typed, _) = many_lines(&written.text, usize::MAX);
         match written.format {
-            TextFormat::Text => Ok(Twins { html: html::paragraphs(&typed), text: typed }),
+            TextFormat::Text => Ok(Rendered { html: html::paragraphs(&typed), text: typed }),
             TextFormat::Markdown => {
                 if typed.len() > MARKUP_BYTES {
                     return Err("Markdown and HTML have at most 262144 bytes");
                 }
                 let html = self.made_safe(&markdown_to_html(&typed, &options()))?;
-                Ok(Twins { text: typed, html })
+                Ok(Rendered { text: typed, html })
             }
             TextFormat::Html => {
                 let html = self.made_safe(&typed)?;
                 let text = postroom_html::text::text(&html, TEXT_BYTES);
-                Ok(Twins { text: text.trim_end().to_owned(), html })
+                Ok(Rendered { text: text.trim_end().to_owned(), html })
             }
         }
     }

@@ -7,10 +7,10 @@
 //! alone is not shown the pictures as files.
 
 use crate::layout::{self, Texts};
-use crate::policy::{Pictures, is_content_id};
+use crate::policy::Pictures;
 use lettre::message::header::{ContentDisposition, ContentId, ContentTransferEncoding, ContentType};
 use lettre::message::{Body, MultiPart, SinglePart};
-use postroom_core::outgoing::{Outgoing, OutgoingFile};
+use postroom_core::outgoing::{Outgoing, OutgoingFile, is_content_id};
 use postroom_core::ports::PortError;
 use postroom_core::text::file_name;
 use std::collections::HashSet;

@@ -132,11 +132,6 @@ impl Pictures {
     }
 }
 
-/// Whether an id can stand in Content-ID and, as it is, in a `cid:` address.
-pub(crate) fn is_content_id(id: &str) -> bool {
-    (1..=100).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+=-".contains(&b))
-}
-
 /// The safe form of HTML that can be borne (see [`postroom_html::cost`]). What it hands out is never
 /// changed again. Without `pictures` no image is left.
 pub(crate) fn safe(html: &str, pictures: Option<&Pictures>) -> String {
@@ -245,6 +240,7 @@ fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postroom_core::outgoing::is_content_id;
 
     fn all(html: &str) -> String {
         safe(html, Some(&Pictures::of(["logo@x".to_owned()].into_iter())))

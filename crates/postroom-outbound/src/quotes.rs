@@ -2,9 +2,9 @@
 
 use crate::header::clean;
 use crate::html;
-use crate::markup::{Markup, Twins};
+use crate::markup::Markup;
 use postroom_core::mail::Address;
-use postroom_core::outgoing::{QUOTED_BYTES, QUOTED_MESSAGES, Quoted};
+use postroom_core::outgoing::{QUOTED_BYTES, QUOTED_MESSAGES, Quoted, Rendered};
 use postroom_core::text::many_lines;
 
 /// Stands for what was cut off.
@@ -14,7 +14,7 @@ const NAME_CHARS: usize = 100;
 
 /// The messages that are quoted, in both forms, within the limits. HTML that does not fit as a whole is
 /// quoted as text, and text is cut behind a line.
-pub(crate) fn render(quoted: &[Quoted], markup: &mut Markup<'_>) -> Vec<Twins> {
+pub(crate) fn render(quoted: &[Quoted], markup: &mut Markup<'_>) -> Vec<Rendered> {
     let (mut text_left, mut html_left) = (QUOTED_BYTES, QUOTED_BYTES);
     let mut all = Vec::new();
     for message in quoted.iter().take(QUOTED_MESSAGES) {
@@ -26,7 +26,7 @@ pub(crate) fn render(quoted: &[Quoted], markup: &mut Markup<'_>) -> Vec<Twins> {
         html_left -= html.as_ref().map_or(text.len().min(html_left), String::len);
         let html = html.unwrap_or_else(|| html::paragraphs(&text));
         let line = attribution(&message.who, &message.when.to_string());
-        all.push(Twins {
+        all.push(Rendered {
             text: format!("{line}\n{}", marked(&text)),
             html: format!(
                 "<div style=\"margin-top: 1em\">{}</div>\n<blockquote type=\"cite\" style=\"margin: 0 0 0 \
@@ -79,7 +79,7 @@ mod tests {
         }
     }
 
-    fn rendered(all: &[Quoted]) -> Vec<Twins> {
+    fn rendered(all: &[Quoted]) -> Vec<Rendered> {
         render(all, &mut Markup::new(&Pictures::default()))
     }
 

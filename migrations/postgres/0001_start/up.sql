@@ -115,6 +115,18 @@ CREATE TABLE mailbox_states (
   missing BIGINT
 );
 
+-- How a mailbox's mail looks; a mailbox without a row looks as it does at first.
+CREATE TABLE mailbox_outgoing (
+  mailbox_id BIGINT NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  from_name TEXT NOT NULL,
+  signature TEXT,
+  head TEXT,
+  foot TEXT,
+  quote_history BOOLEAN NOT NULL,
+  version BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL
+);
+
 -- Which daemon polls a mailbox, until when by the database's clock. The fence rises whenever
 -- another one takes it, and what is written under a lower one is refused.
 CREATE TABLE leases (
@@ -175,6 +187,7 @@ CREATE TABLE agents (
   email TEXT NOT NULL,
   email_folded TEXT NOT NULL UNIQUE,
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'agent')),
+  signature TEXT,
   disabled_at BIGINT,
   version BIGINT NOT NULL,
   created_at BIGINT NOT NULL,

@@ -29,6 +29,7 @@ DROP TABLE mail_actions;
 DROP TABLE pending_mails;
 DROP TABLE folders;
 DROP TABLE leases;
+DROP TABLE mailbox_outgoing;
 DROP TABLE mailbox_states;
 DROP TABLE login_refusals;
 DROP TABLE authorization_flows;

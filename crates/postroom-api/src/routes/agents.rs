@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
-use crate::patch::given;
+use crate::patch::{Patch, given};
 use crate::shapes::grant::{GrantShape, grants, shapes};
 use crate::state::Api;
 use actix_web::web::Data;
@@ -13,6 +13,7 @@ use actix_web::{get, patch, post};
 use postroom_core::access::Role;
 use postroom_core::id::AgentId;
 use postroom_core::operations::agents::{self, AgentChange, NewAgent};
+use postroom_core::outgoing::Written;
 use postroom_core::people::AgentCard;
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// A person who answers.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Agent)]
-struct AgentView {
+pub(super) struct AgentView {
     /// The number.
     id: AgentId,
     /// Counts changes.
@@ -38,6 +39,8 @@ struct AgentView {
     email: String,
     /// What they are.
     role: Role,
+    /// What stands below what they write, where the mailbox has no signature or names `{{agent.signature}}`.
+    signature: Option<Written>,
     /// They have stopped, and their tokens no longer work.
     disabled: bool,
     /// Since when.
@@ -94,6 +97,10 @@ struct AgentPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     role: Option<Role>,
+    /// What stands below what they write: a template; `null`: nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<Written>)]
+    signature: Patch<Written>,
     /// Whether they have stopped.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -113,6 +120,7 @@ impl From<AgentCard> for AgentView {
             name: agent.name,
             email: agent.email,
             role: agent.role,
+            signature: agent.signature.as_deref().cloned(),
             disabled: agent.disabled_at.is_some(),
             disabled_at: agent.disabled_at,
             grants: shapes(card.grants),
@@ -190,6 +198,7 @@ async fn update_agent(
         name: body.name,
         email: body.email,
         role: body.role,
+        signature: body.signature.change(),
         disabled: body.disabled,
         grants: body.grants.map(grants),
     };

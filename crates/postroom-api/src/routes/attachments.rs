@@ -39,6 +39,10 @@ struct UploadQuery {
     /// The file's name; a path before it is dropped.
     #[param(min_length = 1, max_length = 255)]
     filename: String,
+    /// Makes it a picture that stands in the text: Markdown and HTML of the message that takes it name it
+    /// as `cid:` and this. Letters, digits and `. _ @ + = -`.
+    #[param(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9._@+=-]+$")]
+    content_id: Option<String>,
 }
 
 /// Upload a file
@@ -61,7 +65,8 @@ async fn create_attachment(
     let content = body::collect(req.headers(), payload, api.desk.settings().upload_bytes).await?;
     let content_type =
         body::media_type(req.headers()).unwrap_or_else(|| "application/octet-stream".to_owned());
-    let file = api.desk.upload(&caller, &query.0.filename, &content_type, content).await?;
+    let UploadQuery { filename, content_id } = query.0;
+    let file = api.desk.upload(&caller, &filename, &content_type, content_id.as_deref(), content).await?;
     Ok(answer::created_here(&AttachmentView::new(file, &api.links)))
 }
 

@@ -1,21 +1,25 @@
 //! Who the caller is.
 
-use crate::answer::Answer;
+use super::agents::AgentView;
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::etag::IfMatch;
 use crate::extract::Caller;
 use crate::state::Api;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, patch};
 use postroom_core::access::{Access, Level, Scope, Sight};
 use postroom_core::actor::ActorType;
 use postroom_core::id::{AgentId, MailboxId, TokenId};
-use postroom_core::operations::mailboxes;
-use serde::Serialize;
+use postroom_core::operations::{agents, mailboxes};
+use postroom_core::outgoing::Written;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_me);
+    config.service(get_me).service(update_me);
 }
 
 /// Who calls, and what they may see and do.
@@ -82,4 +86,31 @@ async fn get_me(api: Data<Api>, caller: Caller) -> Answer {
         token_id: actor.token_id,
         scopes: actor.access.scopes().to_vec(),
     }))
+}
+
+/// What an agent may change of themselves.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MePatch {
+    /// What stands below what you write, where the mailbox has no signature or names `{{agent.signature}}`: a
+    /// template; `null`: nothing.
+    #[schema(nullable)]
+    signature: Option<Written>,
+}
+
+/// Change your signature
+///
+/// Of the agent that the token speaks for; `If-Match` takes the agent's `ETag`. Needs `messages:send`.
+#[utoipa::path(tag = "me", params(IfMatch),
+    request_body(content = MePatch, description = "What is to change.",
+        example = json!({"signature": {"text": "{{agent.name}}\nSupport", "format": "text"}})),
+    responses((status = OK, body = AgentView, description = "The agent as it is now.")))]
+#[patch("/me")]
+async fn update_me(api: Data<Api>, caller: Caller, seen: IfMatch, body: Body<MePatch>) -> Answer {
+    let signature = body.0.signature;
+    let sign =
+        move |cx: &mut postroom_core::cx::Cx<'_>| agents::sign(cx, seen.expected(), signature.as_ref());
+    let card = api.desk.write(&caller, sign).await?;
+    let etag = card.agent.etag();
+    Ok(answer::changed(&AgentView::from(card), &etag))
 }

@@ -11,7 +11,7 @@ use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::{Problem, ProblemDocument};
 use crate::protect::frame_ancestors;
 use crate::query::Query;
-use crate::shapes::message::{DeliveryView, MessageView, NewMessageBody, delivery_of};
+use crate::shapes::message::{DeliveryView, MessageView, NewMessageBody, PreviewView, delivery_of};
 use crate::shapes::message_page::{HtmlLinkView, NewHtmlLinkBody};
 use crate::signed_link::{self, Proof};
 use crate::state::Api;
@@ -35,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(list_messages)
         .service(create_message)
+        .service(preview_message)
         .service(get_message)
         .service(get_raw_message)
         .service(get_message_html)
@@ -116,6 +117,7 @@ async fn list_messages(
 #[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = NewMessageBody, description = "The message.", examples(
         ("reply" = (summary = "An answer", value = json!({"kind": "reply", "text": "It left today.\n\nAmy"}))),
+        ("markdown" = (summary = "An answer in Markdown", value = json!({"kind": "reply", "text": "It left **today**.", "format": "markdown", "quote": true}))),
         ("later" = (summary = "An answer for tomorrow morning", value = json!({"kind": "reply", "text": "It left today.", "send_at": "2026-12-01T08:00:00Z"}))),
         ("draft" = (summary = "A draft", value = json!({"kind": "reply", "text": "It left", "draft": true}))),
         ("forward" = (summary = "A question to the carrier", value = json!({"kind": "forward", "to": [{"email": "depot@carrier.example"}], "text": "Where is parcel 881?"}))),
@@ -158,6 +160,29 @@ async fn create_message(
         Ok(done) => Ok(created(&api, done)),
         Err(error) => Err(moved_on::problem(&api, &caller, error).await),
     }
+}
+
+/// See a message as it would leave
+///
+/// With signature, head, foot and quotes, as text and as HTML. Nothing is kept and nothing is sent. Takes what
+/// `POST /conversations/{id}/messages` takes, of replies and forwards. Needs `conversations:write`.
+#[utoipa::path(tag = "messages", params(Id<ConversationId>),
+    request_body(content = NewMessageBody, description = "The message.",
+        example = json!({"kind": "reply", "text": "It left **today**.", "format": "markdown"})),
+    responses(
+        (status = OK, body = PreviewView, description = "The mail."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: the conversation was merged into another or is in the trash.")))]
+#[post("/conversations/{id}/messages/preview")]
+async fn preview_message(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    body: Body<NewMessageBody>,
+) -> Answer {
+    let new = body.0.read(&api.desk, &caller, "").await?;
+    let preview = api.desk.read(&caller, move |cx| messages::preview(cx, id.0, &new)).await?;
+    Ok(HttpResponse::Ok().json(PreviewView::from(preview)))
 }
 
 fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {

@@ -14,6 +14,7 @@ mod docs;
 mod events;
 mod health;
 mod ledger;
+mod mailbox_outgoing;
 mod mailboxes;
 mod me;
 mod messages;
@@ -47,6 +48,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(customers::routes)
         .configure(mailboxes::routes)
         .configure(round_trips::routes)
+        .configure(mailbox_outgoing::routes)
         .configure(authorizations::routes)
         .configure(ledger::routes)
         .configure(reconcile::routes)

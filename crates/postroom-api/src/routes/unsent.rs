@@ -16,6 +16,7 @@ use postroom_core::id::{AttachmentId, MessageId};
 use postroom_core::mail::Address;
 use postroom_core::operations::messages::leave;
 use postroom_core::operations::messages::unsent::{self, UnsentChange};
+use postroom_core::outgoing::TextFormat;
 use postroom_core::time::Timestamp;
 use postroom_core::unsent::When;
 use serde::Deserialize;
@@ -35,6 +36,18 @@ struct MessagePatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     text: Option<String>,
+    /// What that is written in.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    format: Option<TextFormat>,
+    /// Whether the signature of mailbox and agent stands below it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    signature: Option<bool>,
+    /// Whether it quotes; `null`: as the mailbox has it.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    quote: Patch<bool>,
     /// Which of the mailbox's addresses it comes from; `null`: its first.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -121,6 +134,9 @@ async fn update_message(
     let when = body.when()?;
     let change = UnsentChange {
         text: body.text,
+        format: body.format,
+        is_unsigned: body.signature.map(|is_signed| !is_signed),
+        quote: body.quote.change(),
         from: body.from.change(),
         subject: body.subject.change(),
         to: body.to,

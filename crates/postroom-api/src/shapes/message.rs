@@ -10,7 +10,8 @@ use postroom_core::mail::{Address, Class, FailedRecipient, SenderAuth};
 use postroom_core::message::{
     Attachment, AuthorType, CopyState, DeliveryState, Message, MessageKind, Outbound, RecipientResult,
 };
-use postroom_core::operations::messages::{MessageCard, NewMessage};
+use postroom_core::operations::messages::{MessageCard, NewMessage, Preview};
+use postroom_core::outgoing::TextFormat;
 use postroom_core::threading::Flag;
 use postroom_core::time::Timestamp;
 use postroom_core::unsent::{Unsent, UnsentState, When, Writing};
@@ -25,9 +26,19 @@ pub struct NewMessageBody {
     /// `reply` goes to the customer by mail, `forward` to a third party, `note` to nobody; `inbound` files
     /// what the customer said elsewhere.
     pub kind: MessageKind,
-    /// What it says, as plain text. May be empty where there are attachments.
+    /// What it says. May be empty where there are attachments.
     #[serde(default)]
     pub text: String,
+    /// What that is written in.
+    #[serde(default)]
+    pub format: TextFormat,
+    /// Whether the signature of mailbox and agent stands below it.
+    #[serde(default = "is_signed")]
+    pub signature: bool,
+    /// Whether it quotes the newest messages, of those that everybody it goes to was party to; left out, as
+    /// the mailbox's `quote_history` has it.
+    #[serde(default)]
+    pub quote: Option<bool>,
     /// Which of the mailbox's addresses it comes from; left out, its first.
     #[serde(default)]
     pub from: Option<String>,
@@ -68,6 +79,10 @@ pub struct NewMessageBody {
     pub expected_last_message_id: Option<MessageId>,
 }
 
+fn is_signed() -> bool {
+    true
+}
+
 impl NewMessageBody {
     /// When it is to leave. `at` is where the message stands in the body.
     pub fn when(&self, at: &str) -> Result<When, Problem> {
@@ -99,6 +114,9 @@ impl NewMessageBody {
         })?;
         let writing = Writing {
             text: self.text,
+            format: self.format,
+            is_unsigned: !self.signature,
+            quote: self.quote,
             from: self.from,
             subject: self.subject,
             to: self.to,
@@ -107,6 +125,33 @@ impl NewMessageBody {
             side_id: self.side_id,
         };
         Ok(NewMessage { kind: self.kind, writing, files, when, expected_last: self.expected_last_message_id })
+    }
+}
+
+/// A message as it would leave.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MessagePreview)]
+pub struct PreviewView {
+    /// From.
+    pub from: Address,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// Bcc.
+    pub bcc: Vec<Address>,
+    /// The subject.
+    pub subject: String,
+    /// The text part, with all that stands around what was written.
+    pub text: String,
+    /// The HTML part: a whole document, made safe; its pictures stand there as `cid:`.
+    pub html: String,
+}
+
+impl From<Preview> for PreviewView {
+    fn from(preview: Preview) -> Self {
+        let Preview { from, recipients, subject, text, html } = preview;
+        Self { from, to: recipients.to, cc: recipients.cc, bcc: recipients.bcc, subject, text, html }
     }
 }
 
@@ -122,6 +167,12 @@ pub struct UnsentView {
     pub reason: Option<String>,
     /// What was written.
     pub text: String,
+    /// What that is written in.
+    pub format: TextFormat,
+    /// Whether it is to be signed.
+    pub signature: bool,
+    /// Whether it is to quote; `null`: as the mailbox has it.
+    pub quote: Option<bool>,
     /// The one of the mailbox's addresses that was asked for.
     pub from: Option<String>,
     /// The subject that was asked for.
@@ -144,6 +195,9 @@ impl From<Unsent> for UnsentView {
             leaves_at: unsent.leaves_at,
             reason: unsent.reason,
             text: writing.text,
+            format: writing.format,
+            signature: !writing.is_unsigned,
+            quote: writing.quote,
             from: writing.from,
             subject: writing.subject,
             to: writing.to,

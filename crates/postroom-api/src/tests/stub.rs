@@ -4,7 +4,7 @@ use postroom_core::authorization::{Ask, Client, DeviceCode, Page, Tokens};
 use postroom_core::mail::{Address, Mail, SignatureClaim};
 use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::object_name::ObjectName;
-use postroom_core::outgoing::{Composed, Outgoing, Written};
+use postroom_core::outgoing::{Composed, Outgoing, Rendered, Written};
 use postroom_core::ports::{
     Authorize, AuthorizeError, CheckSender, ComposeMail, EnoughRoom, Inspect, InspectSource, KeepBlob,
     KeepError, KeptObject, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile,
@@ -95,8 +95,8 @@ impl ComposeMail for Composer {
         })
     }
 
-    fn fault(&self, _: &Written) -> Option<&'static str> {
-        None
+    fn render(&self, text: &Written) -> Result<Rendered, &'static str> {
+        Ok(Rendered { text: text.text.clone(), html: text.text.clone() })
     }
 }
 

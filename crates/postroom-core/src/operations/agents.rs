@@ -1,5 +1,6 @@
 //! Agents: the people who answer.
 
+use super::mailbox_outgoing::check_template;
 use super::tokens::require_whole_sight;
 use super::{overtaken, require_version};
 use crate::access::{Grant, Role, Scope};
@@ -7,8 +8,11 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::AgentId;
+use crate::outgoing::Written;
 use crate::people::AgentCard;
 use crate::store::people::Holder;
+use crate::store::types::Json;
+use crate::template::Placeholder;
 use crate::{Error, store};
 
 /// An agent to be made.
@@ -33,6 +37,8 @@ pub struct AgentChange {
     pub email: Option<String>,
     /// The role.
     pub role: Option<Role>,
+    /// What stands below what they write; `Some(None)`: nothing.
+    pub signature: Option<Option<Written>>,
     /// Whether they have stopped.
     pub disabled: Option<bool>,
     /// All of their own grants.
@@ -110,6 +116,7 @@ pub fn update(
     if let Some(email) = &change.email {
         faults.email("/email", email);
     }
+    check_signature(cx, change.signature.as_ref(), &mut faults);
     if let Some(grants) = &change.grants {
         check_grants(cx, grants, &mut faults)?;
     }
@@ -133,6 +140,10 @@ pub fn update(
         Some(false) => None,
         None => after.disabled_at,
     };
+    if let Some(signature) = &change.signature {
+        after.signature = signature.clone().map(Json::new);
+    }
+    let is_signed_anew = after.signature != before.signature;
     let held = store::people::grants_of(cx.conn, Holder::Agent(id))?;
     let grants = change.grants.clone().unwrap_or_else(|| held.clone());
     let mut changes = Changes::default();
@@ -140,7 +151,7 @@ pub fn update(
     changes.note("email", &before.email, &after.email);
     changes.note("role", &before.role, &after.role);
     changes.note("disabled_at", &before.disabled_at, &after.disabled_at);
-    if changes.is_empty() && held == grants {
+    if changes.is_empty() && held == grants && !is_signed_anew {
         return Ok(AgentCard { agent: before, grants });
     }
     let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?.ok_or_else(overtaken)?;
@@ -150,9 +161,43 @@ pub fn update(
     let event = NewEvent::new(EventType::AgentUpdated, About::default())
         .with("agent_id", id.0)
         .with("grants_changed", held != grants)
+        .with("signature_changed", is_signed_anew)
         .changing(changes);
     cx.tell(event);
     Ok(AgentCard { agent: written, grants })
+}
+
+/// Changes the signature of the agent that the caller speaks for: their own business.
+pub fn sign(
+    cx: &mut Cx<'_>,
+    expected: Option<&str>,
+    signature: Option<&Written>,
+) -> Result<AgentCard, Error> {
+    cx.access().require(Scope::MessagesSend)?;
+    let none = Error::Forbidden("only a token that speaks for an agent has a signature");
+    let id = cx.actor.agent_id.ok_or(none)?;
+    let before = store::people::find_agent(cx.conn, id)?.ok_or(Error::NotFound("agent"))?;
+    require_version("agent", expected, before.etag())?;
+    let mut faults = Faults::default();
+    check_signature(cx, Some(&signature.cloned()), &mut faults);
+    faults.check()?;
+    let after = crate::people::Agent { signature: signature.cloned().map(Json::new), ..before.clone() };
+    if after.signature == before.signature {
+        return card(cx, before);
+    }
+    let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?.ok_or_else(overtaken)?;
+    let event = NewEvent::new(EventType::AgentUpdated, About::default())
+        .with("agent_id", id.0)
+        .with("signature_changed", true);
+    cx.tell(event);
+    card(cx, written)
+}
+
+fn check_signature(cx: &Cx<'_>, signature: Option<&Option<Written>>, faults: &mut Faults) {
+    if let Some(Some(signature)) = signature {
+        let allowed = |known| known != Placeholder::AgentSignature;
+        check_template(cx, "/signature", signature, allowed, faults);
+    }
 }
 
 /// Notes grants that name what is not there.

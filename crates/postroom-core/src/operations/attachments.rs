@@ -8,6 +8,7 @@ use crate::desk::Desk;
 use crate::error::Faults;
 use crate::id::AttachmentId;
 use crate::message::Attachment;
+use crate::outgoing::is_content_id;
 use crate::ports::PortError;
 use crate::signed_link::{self, LinkPurpose, SignedLink};
 use crate::{Error, store};
@@ -42,6 +43,7 @@ impl Desk {
         actor: &Actor,
         filename: &str,
         content_type: &str,
+        content_id: Option<&str>,
         content: Vec<u8>,
     ) -> Result<Attachment, Error> {
         actor.access.require(Scope::ConversationsWrite)?;
@@ -51,12 +53,17 @@ impl Desk {
         }
         let mut faults = Faults::default();
         faults.line("/filename", filename, 255);
+        if content_id.is_some_and(|id| !is_content_id(id)) {
+            let detail = "has 1 to 100 characters, letters, digits and . _ @ + = - alone";
+            faults.add("/content_id", "invalid", detail);
+        }
         faults.check()?;
         let size = content.len() as i64;
         let desk = self.clone();
         let raw = crate::desk::off_thread(move || desk.keep_here(&content)).await?;
         let filename = crate::text::file_name(filename);
         let content_type = media_type(content_type);
+        let content_id = content_id.map(str::to_owned);
         self.write(actor, move |cx| {
             crate::blobs::require_recent(raw.put_at, cx.now)?;
             store::blobs::insert(cx.conn, &[crate::blobs::row(&raw, cx.now)])?;
@@ -68,8 +75,8 @@ impl Desk {
                 filename: filename.clone(),
                 content_type: content_type.clone(),
                 size,
-                inline: false,
-                content_id: None,
+                inline: content_id.is_some(),
+                content_id: content_id.clone(),
                 token_id: cx.actor.token_id.clone(),
                 created_at: cx.now,
                 expires_at: Some(cx.now.plus(cx.settings.keep_uploads)),

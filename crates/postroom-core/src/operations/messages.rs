@@ -18,6 +18,7 @@ use crate::time::Timestamp;
 use crate::unsent::{Unsent, When, Writing};
 use crate::{Error, store};
 
+mod dress;
 mod files;
 pub mod leave;
 pub mod reparse;
@@ -25,7 +26,8 @@ mod reply;
 mod show;
 pub mod unsent;
 mod write;
-pub use write::{UNDO_SECONDS, add};
+pub use reply::Preview;
+pub use write::{UNDO_SECONDS, add, preview};
 pub(super) use write::{append, check};
 
 /// A message with what is shown beside it.

@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod intake;
 pub mod leases;
 pub mod ledger;
+pub mod mailbox_outgoing;
 pub mod mailboxes;
 pub mod messages;
 mod notices;

@@ -6,7 +6,7 @@ use crate::message::{Attachment, AuthorType, Message, MessageKind, Recipients};
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
-use crate::store::schema::{attachments, messages};
+use crate::store::schema::{attachments, messages, unsent};
 use crate::store::types::Json;
 use crate::text::fold_address;
 use crate::threading::{Decision, Flag};
@@ -93,6 +93,7 @@ pub fn set_raw(
     raw_hash: &str,
     raw_size: i64,
     fingerprint: &[u8],
+    has_html: bool,
 ) -> Result<(), StoreError> {
     diesel::update(messages::table.find(id))
         .set((
@@ -100,6 +101,7 @@ pub fn set_raw(
             messages::raw_hash.eq(raw_hash),
             messages::raw_size.eq(raw_size),
             messages::fingerprint.eq(fingerprint),
+            messages::has_html.eq(has_html),
         ))
         .execute(conn)?;
     Ok(())
@@ -211,6 +213,30 @@ pub fn recent_inbound(
         .limit(limit)
         .select((messages::id, messages::sender))
         .load(conn)?)
+}
+
+/// The newest mails of a conversation, notes and what has not left apart: those to and from the customer, or
+/// of a side conversation.
+pub fn recent_mails(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    side: Option<MessageId>,
+    limit: i64,
+) -> Result<Vec<Message>, StoreError> {
+    let waiting = unsent::table.filter(unsent::message_id.eq(messages::id));
+    let mut query = messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::kind.ne(MessageKind::Note))
+        .filter(diesel::dsl::not(diesel::dsl::exists(waiting)))
+        .order(messages::id.desc())
+        .limit(limit)
+        .select(Message::as_select())
+        .into_boxed();
+    query = match side {
+        Some(side) => query.filter(messages::side_id.eq(side)),
+        None => query.filter(messages::side_id.is_null()),
+    };
+    Ok(query.load(conn)?)
 }
 
 /// The Message-IDs of a conversation's mails, newest first, at most `limit`: of those to and from the

@@ -15,6 +15,7 @@ pub mod events;
 pub mod idempotency;
 pub mod leases;
 pub mod ledger;
+pub mod mailbox_outgoing;
 pub mod mailboxes;
 pub mod messages;
 pub mod migrate;

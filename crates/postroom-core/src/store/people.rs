@@ -71,6 +71,7 @@ pub fn update_agent(
             agents::email.eq(&after.email),
             agents::email_folded.eq(crate::text::fold_address(&after.email)),
             agents::role.eq(after.role),
+            agents::signature.eq(&after.signature),
             agents::disabled_at.eq(after.disabled_at),
             agents::version.eq(before.version + 1),
             agents::updated_at.eq(now),

@@ -178,6 +178,7 @@ diesel::table! {
         email -> Text,
         email_folded -> Text,
         role -> Text,
+        signature -> Nullable<Text>,
         disabled_at -> Nullable<BigInt>,
         version -> BigInt,
         created_at -> BigInt,
@@ -544,6 +545,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    mailbox_outgoing (mailbox_id) {
+        mailbox_id -> BigInt,
+        from_name -> Text,
+        signature -> Nullable<Text>,
+        head -> Nullable<Text>,
+        foot -> Nullable<Text>,
+        quote_history -> Bool,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
@@ -552,6 +566,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     authorization_flows,
     login_refusals,
     mailbox_states,
+    mailbox_outgoing,
     leases,
     folders,
     pending_mails,

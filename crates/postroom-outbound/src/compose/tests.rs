@@ -420,7 +420,7 @@ fn everything_stands_in_its_order() {
 #[test]
 fn a_text_with_a_fault_is_refused() {
     let deep = Written { text: "<div>".repeat(257), format: TextFormat::Html };
-    assert!(Composer.fault(&deep).is_some());
+    assert!(Composer.render(&deep).is_err());
     assert!(Composer.compose(&Outgoing { body: deep, ..outgoing() }).unwrap_err().what.contains("its text"));
-    assert_eq!(Composer.fault(&Written::plain("<div>".repeat(257))), None);
+    assert!(Composer.render(&Written::plain("<div>".repeat(257))).is_ok());
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn rendered(format: TextFormat, text: &str) -> Twins {
+fn rendered(format: TextFormat, text: &str) -> Rendered {
     let pictures = Pictures::of(["logo".to_owned()].into_iter());
     Markup::new(&pictures).render(&Written { text: text.to_owned(), format }).unwrap()
 }
@@ -30,7 +30,7 @@ fn markdown_becomes_html_and_stays_as_it_was_typed() {
     ] {
         assert_eq!(
             rendered(TextFormat::Markdown, typed),
-            Twins { text: typed.to_owned(), html: html.to_owned() }
+            Rendered { text: typed.to_owned(), html: html.to_owned() }
         );
     }
     let table = rendered(TextFormat::Markdown, "|a|b|\n|-|:-:|\n|1|2|").html;

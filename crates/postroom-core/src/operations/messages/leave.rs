@@ -1,6 +1,7 @@
 //! What was held or scheduled leaves when its time has come: it is composed then, and is mail on its way
 //! from there on.
 
+use super::dress::Author;
 use super::unsent::{back_to_draft, take_back};
 use super::write::left;
 use super::{File, MessageCard, reply};
@@ -43,7 +44,8 @@ pub(super) fn leave(
     files: &[File],
 ) -> Result<(), Error> {
     let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
-    let prepared = reply::prepare(cx, conversation, mailbox, message.kind, &unsent.writing)?;
+    let author = Author::of(&message);
+    let prepared = reply::prepare(cx, conversation, mailbox, message.kind, &unsent.writing, author)?;
     let rewritten = Rewritten {
         author_type: message.author_type,
         author_id: message.author_id,

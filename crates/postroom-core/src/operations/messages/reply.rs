@@ -1,6 +1,7 @@
 //! A message leaves: it is composed, kept and put into the outbox in one transaction. Its bytes and its
 //! Message-ID are final from then on.
 
+use super::dress::{Author, Dress, quoted};
 use super::{File, NewMessage, Row, attach, author, outgoing, row};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
@@ -9,7 +10,7 @@ use crate::mail::{Address, Part};
 use crate::mailbox::Mailbox;
 use crate::message::{Message, MessageKind, Recipients};
 use crate::operations::{outbox, round_trips};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Composed, Outgoing, TextFormat, Written};
 use crate::ports::ReadContext;
 use crate::store::threads::KnownId;
 use crate::store::types::Json;
@@ -35,6 +36,8 @@ pub(super) struct Prepared {
     /// Outlook's thread, as what it answers has it.
     thread_index: Option<String>,
     pub(super) text: String,
+    /// What stands around it.
+    dress: Dress,
 }
 
 /// Writes a message and puts it into the outbox.
@@ -44,7 +47,8 @@ pub(super) fn write(
     mailbox: &Mailbox,
     new: &NewMessage,
 ) -> Result<MessageId, Error> {
-    let prepared = prepare(cx, conversation, mailbox, new.kind, &new.writing)?;
+    let author_of = Author::caller(cx);
+    let prepared = prepare(cx, conversation, mailbox, new.kind, &new.writing, author_of)?;
     let (author_type, author_id) = author(cx.actor);
     let id = store::messages::insert(
         cx.conn,
@@ -72,7 +76,9 @@ pub(super) fn prepare(
     mailbox: &Mailbox,
     kind: MessageKind,
     writing: &Writing,
+    author: Author,
 ) -> Result<Prepared, Error> {
+    let dress = Dress::of(cx, conversation, mailbox, author)?;
     let recipients = recipients(cx, conversation, mailbox, kind, writing)?;
     let answered = match kind {
         MessageKind::Forward => None,
@@ -91,15 +97,19 @@ pub(super) fn prepare(
         Some(side) => store::messages::recent_ids(cx.conn, conversation.id, Some(side), 1)?.pop(),
         None => answered.and_then(|message| message.internet_message_id),
     };
-    let (text, _) = crate::text::many_lines(&writing.text, TEXT_BYTES);
+    let written = Written { text: writing.text.clone(), format: writing.format };
+    let rendered = cx.ports.composer.render(&written);
+    let rendered = rendered.map_err(|fault| Error::invalid("/text", "invalid_markup", fault))?;
+    let (text, _) = crate::text::many_lines(&rendered.text, TEXT_BYTES);
     Ok(Prepared {
         kind,
-        from: sender(mailbox, writing),
+        from: Address { name: Some(dress.sender_name()), ..sender(mailbox, writing) },
         recipients,
         subject,
         in_reply_to: in_reply_to.as_deref().and_then(in_brackets),
         thread_index,
         text,
+        dress,
     })
 }
 
@@ -108,6 +118,90 @@ pub(super) fn sender(mailbox: &Mailbox, writing: &Writing) -> Address {
     let asked = writing.from.as_deref().map(fold_address);
     let aliases = mailbox.aliases.iter().find(|alias| Some(fold_address(alias)) == asked);
     Address { name: Some(mailbox.name.clone()), email: aliases.unwrap_or(&mailbox.address).clone() }
+}
+
+/// A mail as it leaves now, under these ids; nothing is kept of it. `side` is the side conversation that it
+/// belongs to.
+fn compose(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    id: Option<MessageId>,
+    writing: &Writing,
+    prepared: Prepared,
+    files: &[File],
+) -> Result<(String, Composed), Error> {
+    let folded = fold_address(&mailbox.address);
+    let domain = domain_of(&folded);
+    let mut random = [0_u8; 10];
+    rand::fill(&mut random);
+    let own = id.unwrap_or(MessageId(0));
+    let message_id = cx.keys.signer().message_id(conversation.id, own, random, domain);
+    let side = (prepared.kind == MessageKind::Forward).then(|| writing.side_id.unwrap_or(own));
+    let Prepared { from, recipients, subject, in_reply_to, thread_index, dress, .. } = prepared;
+    let history =
+        if dress.quotes(writing) { quoted(cx, conversation, side, id, &recipients)? } else { Vec::new() };
+    // A side conversation is known by its mails alone: an address names the whole conversation.
+    let token = cx.keys.signer().plus(conversation.id);
+    let reply_to = match side {
+        None => round_trips::answers_to(cx, mailbox, &token)?,
+        Some(_) => None,
+    };
+    let signature = if writing.is_unsigned { None } else { dress.signature(cx)? };
+    let outgoing = Outgoing {
+        reply_to: reply_to.map(|email| Address { name: from.name.clone(), email }),
+        body: Written { text: writing.text.clone(), format: writing.format },
+        signature,
+        layout: dress.layout(),
+        quoted: history,
+        cc: recipients.cc,
+        bcc: recipients.bcc,
+        in_reply_to,
+        references: references(cx, conversation, side, domain, &message_id)?,
+        thread_index,
+        files: files.iter().map(outgoing).collect(),
+        ..Outgoing::plain(
+            from,
+            recipients.to,
+            subject,
+            "",
+            &message_id,
+            cx.now,
+            cx.keys.signer().instance_mark(),
+        )
+    };
+    let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
+    Ok((message_id, composed))
+}
+
+/// How a message would leave now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// From.
+    pub from: Address,
+    /// To, Cc and Bcc.
+    pub recipients: Recipients,
+    /// The subject.
+    pub subject: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part: a whole document.
+    pub html: String,
+}
+
+/// Shows how a checked message would leave now.
+pub(super) fn preview(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+) -> Result<Preview, Error> {
+    let author = Author::caller(cx);
+    let prepared = prepare(cx, conversation, mailbox, new.kind, &new.writing, author)?;
+    let (from, recipients) = (prepared.from.clone(), prepared.recipients.clone());
+    let subject = prepared.subject.clone();
+    let (_, composed) = compose(cx, conversation, mailbox, None, &new.writing, prepared, &new.files)?;
+    Ok(Preview { from, recipients, subject, text: composed.text, html: composed.html })
 }
 
 /// Composes a message whose row and files are there, and puts it into the outbox: from here on its bytes
@@ -121,47 +215,17 @@ pub(super) fn freeze(
     prepared: Prepared,
     files: &[File],
 ) -> Result<(), Error> {
-    let folded = fold_address(&mailbox.address);
-    let domain = domain_of(&folded);
-    let mut random = [0_u8; 10];
-    rand::fill(&mut random);
-    let message_id = cx.keys.signer().message_id(conversation.id, id, random, domain);
-    let recipients = prepared.recipients;
-    let mut side = None;
     if prepared.kind == MessageKind::Forward {
-        side = Some(writing.side_id.unwrap_or(id));
         store::messages::begin_side(cx.conn, id)?;
     }
-    // A side conversation is known by its mails alone: an address names the whole conversation.
-    let token = cx.keys.signer().plus(conversation.id);
-    let reply_to = match side {
-        None => round_trips::answers_to(cx, mailbox, &token)?,
-        Some(_) => None,
-    };
-    let outgoing = Outgoing {
-        reply_to: reply_to.map(|email| Address { name: prepared.from.name.clone(), email }),
-        cc: recipients.cc.clone(),
-        bcc: recipients.bcc.clone(),
-        in_reply_to: prepared.in_reply_to,
-        references: references(cx, conversation, side, domain, &message_id)?,
-        thread_index: prepared.thread_index,
-        files: files.iter().map(outgoing).collect(),
-        ..Outgoing::plain(
-            prepared.from,
-            recipients.to.clone(),
-            prepared.subject,
-            prepared.text,
-            &message_id,
-            cx.now,
-            cx.keys.signer().instance_mark(),
-        )
-    };
-    let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
+    let recipients = prepared.recipients.clone();
+    let (message_id, composed) = compose(cx, conversation, mailbox, Some(id), writing, prepared, files)?;
     let bare = message_id.trim_start_matches('<').trim_end_matches('>').to_owned();
     let read = cx.ports.reader.read(&composed.raw, &ReadContext::default());
     let queued = outbox::queue(cx, mailbox.id, Some(id), &composed)?;
     let size = composed.raw.len() as i64;
-    store::messages::set_raw(cx.conn, id, &bare, &queued.raw_hash, size, &read.fingerprint)?;
+    let has_html = writing.format != TextFormat::Text;
+    store::messages::set_raw(cx.conn, id, &bare, &queued.raw_hash, size, &read.fingerprint, has_html)?;
     let known = KnownId {
         share_group: mailbox.group.clone(),
         rfc_id: bare,

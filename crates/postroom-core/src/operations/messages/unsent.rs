@@ -1,6 +1,7 @@
 //! Messages that have not left: drafts, which everybody who may answer can go on with, and answers that
 //! are held or scheduled and can be taken back until they leave.
 
+use super::dress::Author;
 use super::write::{check_files, check_time, check_writing, named, require_unmoved, scope};
 use super::{File, MessageCard, NewMessage, Row, attach, author, leave, reply, row};
 use crate::access::Scope;
@@ -15,6 +16,7 @@ use crate::mailbox::Mailbox;
 use crate::message::{Message, MessageKind, Recipients};
 use crate::operations::conversations::{about, changeable};
 use crate::operations::{overtaken, require_version};
+use crate::outgoing::TextFormat;
 use crate::store::types::Json;
 use crate::store::unsent::Rewritten;
 use crate::time::Timestamp;
@@ -119,7 +121,7 @@ impl Shown {
         writing: &Writing,
         state: UnsentState,
     ) -> Result<Self, Error> {
-        match reply::prepare(cx, conversation, mailbox, kind, writing) {
+        match reply::prepare(cx, conversation, mailbox, kind, writing, Author::caller(cx)) {
             Ok(prepared) => Ok(Self {
                 from: prepared.from,
                 recipients: prepared.recipients,
@@ -147,6 +149,12 @@ impl Shown {
 pub struct UnsentChange {
     /// What it says.
     pub text: Option<String>,
+    /// What that is written in.
+    pub format: Option<TextFormat>,
+    /// Whether it has no signature.
+    pub is_unsigned: Option<bool>,
+    /// Whether it quotes; `Some(None)` is as the mailbox has it.
+    pub quote: Option<Option<bool>>,
     /// The one of the mailbox's addresses that it comes from; `Some(None)` is the first.
     pub from: Option<Option<String>>,
     /// Its subject; `Some(None)` is that of what it answers.
@@ -170,6 +178,9 @@ impl UnsentChange {
         let after = before.clone();
         Writing {
             text: self.text.clone().unwrap_or(after.text),
+            format: self.format.unwrap_or(after.format),
+            is_unsigned: self.is_unsigned.unwrap_or(after.is_unsigned),
+            quote: self.quote.unwrap_or(after.quote),
             from: self.from.clone().unwrap_or(after.from),
             subject: self.subject.clone().unwrap_or(after.subject),
             to: self.to.clone().unwrap_or(after.to),

@@ -1,5 +1,6 @@
 //! Writing into a conversation: what is asked of a new message, and what becomes of the conversation.
 
+use super::reply::Preview;
 use super::{File, MessageCard, NewMessage, Row, attach, author, cards, reply, unsent};
 use crate::access::Scope;
 use crate::conversation::{Conversation, Status, WaitingOn};
@@ -12,6 +13,7 @@ use crate::mailbox::Mailbox;
 use crate::message::{AuthorType, MessageKind};
 use crate::operations::conversations::{about, changeable, save, set_status};
 use crate::operations::require_version;
+use crate::outgoing::TextFormat;
 use crate::store::types::Json;
 use crate::text::{SUBJECT_CHARS, TEXT_BYTES, fold_address};
 use crate::unsent::{When, Writing};
@@ -52,6 +54,22 @@ pub fn add(
     let (_, message_id) = append(cx, conversation, &mailbox, new)?;
     let message = store::messages::find(cx.conn, message_id)?.ok_or(Error::NotFound("message"))?;
     cards(cx, vec![message])?.pop().ok_or(Error::NotFound("message"))
+}
+
+/// Shows a message as it would leave now. Nothing is kept of it.
+pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<Preview, Error> {
+    cx.access().require(scope(new.kind, When::Never))?;
+    let conversation = changeable(cx, id)?;
+    let mailbox =
+        store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
+    let mut faults = Faults::default();
+    if !matches!(new.kind, MessageKind::Reply | MessageKind::Forward) {
+        faults.add("/kind", "not_allowed", "only a reply or a forward leaves");
+    }
+    check_files(new.files.len(), "", &mut faults);
+    check_writing(&mailbox, new.kind, &new.writing, "", &mut faults);
+    faults.check()?;
+    reply::preview(cx, &conversation, &mailbox, new)
 }
 
 /// What it takes to write such a message.
@@ -168,6 +186,9 @@ pub(super) fn check_writing(
                 "not_allowed",
                 "only a forward belongs to a side conversation",
             );
+        }
+        if writing.format != TextFormat::Text {
+            faults.add(format!("{at}/format"), "not_allowed", "only a reply or a forward has a format");
         }
         return;
     }

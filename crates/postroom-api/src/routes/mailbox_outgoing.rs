@@ -1,0 +1,137 @@
+//! How a mailbox's mail looks.
+
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::etag::{IfMatch, IfNoneMatch};
+use crate::extract::{Caller, Id};
+use crate::patch::{Patch, given};
+use crate::state::Api;
+use actix_web::web::Data;
+use actix_web::{get, patch};
+use postroom_core::id::MailboxId;
+use postroom_core::mailbox_outgoing::MailboxOutgoing;
+use postroom_core::operations::mailbox_outgoing::{self, OutgoingChange};
+use postroom_core::outgoing::Written;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(get_mailbox_outgoing).service(update_mailbox_outgoing);
+}
+
+/// How a mailbox's mail looks. All texts are templates, whose placeholders are `{{agent.name}}`,
+/// `{{mailbox.name}}`, `{{mailbox.address}}`, `{{customer.name}}`, `{{conversation.id}}` and
+/// `{{conversation.subject}}`, in a signature `{{agent.signature}}` as well.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MailboxOutgoing)]
+struct OutgoingView {
+    /// Whose.
+    mailbox_id: MailboxId,
+    /// Counts changes; 0: nobody has changed it yet.
+    version: i64,
+    /// The name that customers see.
+    from_name: String,
+    /// What stands below what agents write; `null`: the agent's own signature, if there is one.
+    signature: Option<Written>,
+    /// What stands above it.
+    head: Option<Written>,
+    /// What stands below it all, above what is quoted.
+    foot: Option<Written>,
+    /// An answer quotes what its recipients know already, unless it says otherwise: the newest three of the
+    /// messages that everybody it goes to was party to, 64 KiB at most.
+    quote_history: bool,
+}
+
+impl From<MailboxOutgoing> for OutgoingView {
+    fn from(outgoing: MailboxOutgoing) -> Self {
+        Self {
+            mailbox_id: outgoing.mailbox_id,
+            version: outgoing.version,
+            from_name: outgoing.from_name,
+            signature: outgoing.signature.as_deref().cloned(),
+            head: outgoing.head.as_deref().cloned(),
+            foot: outgoing.foot.as_deref().cloned(),
+            quote_history: outgoing.quote_history,
+        }
+    }
+}
+
+/// What is to change of how a mailbox's mail looks; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MailboxOutgoingPatch {
+    /// The name that customers see.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_length = 200)]
+    from_name: Option<String>,
+    /// What stands below what agents write; `null`: the agent's own signature.
+    #[serde(default)]
+    #[schema(value_type = Option<Written>)]
+    signature: Patch<Written>,
+    /// What stands above it; `null`: nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<Written>)]
+    head: Patch<Written>,
+    /// What stands below it all; `null`: nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<Written>)]
+    foot: Patch<Written>,
+    /// Whether answers quote unless they say otherwise.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    quote_history: Option<bool>,
+}
+
+/// Read how a mailbox's mail looks
+///
+/// Needs `conversations:read` or `admin:read`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IfNoneMatch),
+    responses((status = OK, body = OutgoingView, description = "How it looks.")))]
+#[get("/mailboxes/{id}/outgoing")]
+async fn get_mailbox_outgoing(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MailboxId>,
+    held: IfNoneMatch,
+) -> Answer {
+    let found = api.desk.read(&caller, move |cx| mailbox_outgoing::find(cx, id.0)).await?;
+    let etag = found.etag();
+    Ok(answer::one(&OutgoingView::from(found), &etag, &held))
+}
+
+/// Change how a mailbox's mail looks
+///
+/// It holds for what leaves from now on; `POST /conversations/{id}/messages/preview` shows it. An unknown
+/// placeholder is refused. Needs `admin:write` and to manage the mailbox.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IfMatch),
+    request_body(content = MailboxOutgoingPatch, description = "What is to change.", example = json!({
+        "from_name": "{{agent.name}} at {{mailbox.name}}",
+        "signature": {"text": "{{agent.signature}}\n\nCase {{conversation.id}}", "format": "text"},
+        "quote_history": true
+    })),
+    responses((status = OK, body = OutgoingView, description = "How it looks now.")))]
+#[patch("/mailboxes/{id}/outgoing")]
+async fn update_mailbox_outgoing(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MailboxId>,
+    seen: IfMatch,
+    body: Body<MailboxOutgoingPatch>,
+) -> Answer {
+    let body = body.0;
+    let change = OutgoingChange {
+        from_name: body.from_name,
+        signature: body.signature.change(),
+        head: body.head.change(),
+        foot: body.foot.change(),
+        quote_history: body.quote_history,
+    };
+    let update = move |cx: &mut postroom_core::cx::Cx<'_>| {
+        mailbox_outgoing::update(cx, id.0, seen.expected(), &change)
+    };
+    let changed = api.desk.write(&caller, update).await?;
+    let etag = changed.etag();
+    Ok(answer::changed(&OutgoingView::from(changed), &etag))
+}

@@ -1,0 +1,183 @@
+//! What is put around what somebody writes: the name it comes from, the signature, head and foot, and what
+//! it quotes.
+
+use crate::conversation::Conversation;
+use crate::cx::Cx;
+use crate::id::{AgentId, MessageId};
+use crate::mail::Address;
+use crate::mailbox::Mailbox;
+use crate::mailbox_outgoing::MailboxOutgoing;
+use crate::message::{AuthorType, Message, Recipients};
+use crate::outgoing::{Layout, QUOTED_MESSAGES, Quoted, TextFormat, Written};
+use crate::store::types::Json;
+use crate::template::{self, Filling, Placeholder};
+use crate::text::fold_address;
+use crate::threading::Flag;
+use crate::unsent::Writing;
+use crate::{Error, store};
+use std::collections::HashSet;
+
+/// Among so many of the newest messages those are looked for that may be quoted.
+const QUOTABLE: i64 = 30;
+
+/// Who writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Author {
+    name: String,
+    agent: Option<AgentId>,
+}
+
+impl Author {
+    /// The caller.
+    pub(super) fn caller(cx: &Cx<'_>) -> Self {
+        Self { name: cx.actor.name.clone(), agent: cx.actor.agent_id }
+    }
+
+    /// Whoever wrote a message.
+    pub(super) fn of(message: &Message) -> Self {
+        let is_agent = message.author_type == AuthorType::Agent;
+        Self {
+            name: message.author_name.clone().unwrap_or_default(),
+            agent: message.author_id.filter(|_| is_agent).map(AgentId),
+        }
+    }
+}
+
+/// What is known for the placeholders of one mail.
+pub(super) struct Dress {
+    outgoing: MailboxOutgoing,
+    author: Author,
+    signature: Option<Written>,
+    mailbox: (String, String),
+    customer: String,
+    conversation: (i64, String),
+}
+
+impl Dress {
+    /// Reads what a mail of this author's needs.
+    pub(super) fn of(
+        cx: &mut Cx<'_>,
+        conversation: &Conversation,
+        mailbox: &Mailbox,
+        author: Author,
+    ) -> Result<Self, Error> {
+        let outgoing = crate::operations::mailbox_outgoing::known(cx, mailbox.id)?;
+        let agent = match author.agent {
+            Some(id) => store::people::find_agent(cx.conn, id)?,
+            None => None,
+        };
+        let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
+        let customer = customers.into_iter().next().and_then(|customer| customer.name);
+        Ok(Self {
+            outgoing,
+            author,
+            signature: agent.and_then(|agent| agent.signature).map(Json::into_inner),
+            mailbox: (mailbox.name.clone(), mailbox.address.clone()),
+            customer: customer.unwrap_or_default(),
+            conversation: (conversation.id.0, conversation.subject.clone()),
+        })
+    }
+
+    /// The name that the mail comes from.
+    pub(super) fn sender_name(&self) -> String {
+        let filled = template::fill(&self.outgoing.from_name, TextFormat::Text, |known| self.value(known));
+        crate::text::one_line(&filled, 200)
+    }
+
+    /// What a placeholder stands for, but for the agent's signature.
+    fn value(&self, placeholder: Placeholder) -> Filling {
+        Filling::Text(match placeholder {
+            Placeholder::AgentName => self.author.name.clone(),
+            Placeholder::AgentSignature => String::new(),
+            Placeholder::MailboxName => self.mailbox.0.clone(),
+            Placeholder::MailboxAddress => self.mailbox.1.clone(),
+            Placeholder::CustomerName => self.customer.clone(),
+            Placeholder::ConversationId => self.conversation.0.to_string(),
+            Placeholder::ConversationSubject => self.conversation.1.clone(),
+        })
+    }
+
+    fn filled(&self, template: &Written, signature: &Filling) -> Written {
+        let value = |known| match known {
+            Placeholder::AgentSignature => signature.clone(),
+            other => self.value(other),
+        };
+        Written { text: template::fill(&template.text, template.format, value), format: template.format }
+    }
+
+    /// Head and foot.
+    pub(super) fn layout(&self) -> Layout {
+        let none = Filling::Text(String::new());
+        let filled = |text: &Option<Json<Written>>| text.as_ref().map(|text| self.filled(text, &none));
+        Layout { head: filled(&self.outgoing.head), foot: filled(&self.outgoing.foot), logo: None }
+    }
+
+    /// The mailbox's signature, in which the agent's own may stand; the agent's own where the mailbox has
+    /// none.
+    pub(super) fn signature(&self, cx: &Cx<'_>) -> Result<Option<Written>, Error> {
+        let none = Filling::Text(String::new());
+        let own = self.signature.as_ref().map(|own| self.filled(own, &none));
+        let Some(template) = &self.outgoing.signature else { return Ok(own) };
+        let own = match own {
+            Some(own) => as_filling(cx, &own, template.format)?,
+            None => none,
+        };
+        Ok(Some(self.filled(template, &own)))
+    }
+
+    /// Whether such a mail quotes what it answers.
+    pub(super) fn quotes(&self, writing: &Writing) -> bool {
+        writing.quote.unwrap_or(self.outgoing.quote_history)
+    }
+}
+
+/// A text as it stands inside another one of that format.
+fn as_filling(cx: &Cx<'_>, text: &Written, inside: TextFormat) -> Result<Filling, Error> {
+    if text.format == inside {
+        return Ok(Filling::Markup(text.text.clone()));
+    }
+    let rendered = cx.ports.composer.render(text).map_err(|fault| {
+        Error::invalid("/signature", "invalid_markup", format!("the agent's signature: {fault}"))
+    })?;
+    Ok(match inside {
+        TextFormat::Html => Filling::Markup(rendered.html),
+        TextFormat::Text | TextFormat::Markdown => Filling::Text(rendered.text),
+    })
+}
+
+/// The newest messages that every recipient was party to, the newest first: nobody learns anything from a
+/// quote. Notes, drafts, other side conversations, and what the sender's domain disowns or a server took
+/// for junk are never among them.
+pub(super) fn quoted(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    side: Option<MessageId>,
+    own: Option<MessageId>,
+    recipients: &Recipients,
+) -> Result<Vec<Quoted>, Error> {
+    let readers: HashSet<String> = addresses(recipients).collect();
+    let recent = store::messages::recent_mails(cx.conn, conversation.id, side, QUOTABLE)?;
+    let may = |message: &Message| {
+        let is_doubtful =
+            message.flags.iter().any(|flag| matches!(flag, Flag::Suspicious | Flag::Junk | Flag::Guess));
+        let mut party: HashSet<String> = addresses(&message.recipients).collect();
+        party.extend(message.sender.iter().map(|sender| fold_address(&sender.email)));
+        Some(message.id) != own && !is_doubtful && !message.class.is_automatic() && readers.is_subset(&party)
+    };
+    let chosen = recent.into_iter().filter(may).take(QUOTED_MESSAGES);
+    let quote = |message: Message| {
+        Some(Quoted {
+            who: message.sender.as_deref().cloned()?,
+            when: message.sent_at.or(message.received_at).unwrap_or(message.created_at),
+            text: message.reply_content.unwrap_or(message.content),
+            // the HTML lies in the raw mail, which may have to be fetched: not inside a transaction
+            html: None,
+        })
+    };
+    Ok(chosen.filter_map(quote).collect())
+}
+
+fn addresses(recipients: &Recipients) -> impl Iterator<Item = String> + '_ {
+    let all = recipients.to.iter().chain(&recipients.cc).chain(&recipients.bcc);
+    all.map(|address: &Address| fold_address(&address.email))
+}

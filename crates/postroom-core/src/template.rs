@@ -1,0 +1,178 @@
+//! The one language of templates: fixed placeholders, `{{customer.name}}`, and nothing else. No expressions, no
+//! loops, one pass: what a value holds is never looked at again (RT's and FreeScout's templates ran code).
+
+use crate::outgoing::TextFormat;
+use std::fmt::Write as _;
+
+/// The longest template, in bytes.
+pub const TEMPLATE_BYTES: usize = 32 * 1024;
+
+/// What a placeholder stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placeholder {
+    /// The agent who writes; the token's name where it is none.
+    AgentName,
+    /// The signature of that agent's own. It stands in signatures alone.
+    AgentSignature,
+    /// The mailbox.
+    MailboxName,
+    /// Its address.
+    MailboxAddress,
+    /// The conversation's customer; empty where the name is not known.
+    CustomerName,
+    /// The conversation's number.
+    ConversationId,
+    /// Its subject.
+    ConversationSubject,
+}
+
+impl Placeholder {
+    /// Every placeholder with its name.
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("agent.name", Self::AgentName),
+        ("agent.signature", Self::AgentSignature),
+        ("mailbox.name", Self::MailboxName),
+        ("mailbox.address", Self::MailboxAddress),
+        ("customer.name", Self::CustomerName),
+        ("conversation.id", Self::ConversationId),
+        ("conversation.subject", Self::ConversationSubject),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find_map(|(known, it)| (known == name).then_some(it))
+    }
+}
+
+/// A value as it goes into a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filling {
+    /// Text that means nothing in any format.
+    Text(String),
+    /// A piece that is written in the template's own format already.
+    Markup(String),
+}
+
+/// A piece of a template.
+enum Piece<'t> {
+    Literal(&'t str),
+    Named(&'t str),
+}
+
+/// Cuts a template into pieces: `{{` and the next `}}` hold a name, everything else is itself.
+fn pieces(template: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, behind)) = after.split_once("}}") else { break };
+        pieces.push(Piece::Literal(before));
+        pieces.push(Piece::Named(name.trim()));
+        rest = behind;
+    }
+    pieces.push(Piece::Literal(rest));
+    pieces
+}
+
+/// What is wrong with a template, in words; `allowed` says which placeholders may stand in it.
+pub fn fault(template: &str, allowed: impl Fn(Placeholder) -> bool) -> Option<String> {
+    if template.len() > TEMPLATE_BYTES {
+        return Some(format!("has at most {TEMPLATE_BYTES} bytes"));
+    }
+    let unknown = pieces(template).into_iter().find_map(|piece| match piece {
+        Piece::Named(name) if !Placeholder::named(name).is_some_and(&allowed) => Some(name.to_owned()),
+        _ => None,
+    })?;
+    let mut detail = format!("there is no {{{{{}}}}} here; there are", crate::text::one_line(&unknown, 60));
+    let known = Placeholder::ALL.into_iter().filter(|(_, placeholder)| allowed(*placeholder));
+    for (index, (name, _)) in known.enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        // writing to a String can't fail
+        let _ = write!(detail, "{comma} {{{{{name}}}}}");
+    }
+    Some(detail)
+}
+
+/// A template with its placeholders filled in, each value escaped for the template's format. One that is
+/// not known stays as it is.
+pub fn fill(template: &str, format: TextFormat, value: impl Fn(Placeholder) -> Filling) -> String {
+    let mut filled = String::with_capacity(template.len() + 64);
+    for piece in pieces(template) {
+        match piece {
+            Piece::Literal(text) => filled.push_str(text),
+            Piece::Named(name) => match Placeholder::named(name).map(&value) {
+                Some(Filling::Markup(markup)) => filled.push_str(&markup),
+                Some(Filling::Text(text)) => escape(&mut filled, &text, format),
+                None => {
+                    filled.push_str("{{");
+                    filled.push_str(name);
+                    filled.push_str("}}");
+                }
+            },
+        }
+    }
+    filled
+}
+
+fn escape(filled: &mut String, text: &str, format: TextFormat) {
+    for c in text.chars() {
+        match (format, c) {
+            (TextFormat::Html, '&') => filled.push_str("&amp;"),
+            (TextFormat::Html, '<') => filled.push_str("&lt;"),
+            (TextFormat::Html, '>') => filled.push_str("&gt;"),
+            (TextFormat::Html, '"') => filled.push_str("&quot;"),
+            (TextFormat::Html, '\'') => filled.push_str("&#39;"),
+            (TextFormat::Html, '\n') => filled.push_str("<br>\n"),
+            // CommonMark section 2.4: any of them may be escaped
+            (TextFormat::Markdown, c) if c.is_ascii_punctuation() => filled.extend(['\\', c]),
+            (_, c) => filled.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(template: &str, format: TextFormat, value: &str) -> String {
+        fill(template, format, |_| Filling::Text(value.to_owned()))
+    }
+
+    #[test]
+    fn placeholders_are_filled_once() {
+        assert_eq!(filled("Dear {{customer.name}}, {{ mailbox.name }}", TextFormat::Text, "A"), "Dear A, A");
+        let sly = "{{agent.name}}";
+        assert_eq!(filled("{{customer.name}}", TextFormat::Text, sly), sly, "a value is not looked at again");
+        assert_eq!(filled("{{{{customer.name}}}}", TextFormat::Text, "x"), "{{{{customer.name}}}}");
+        assert_eq!(filled("{{ a }} {{", TextFormat::Text, "x"), "{{a}} {{");
+    }
+
+    #[test]
+    fn values_mean_nothing_in_their_format() {
+        let sly = "<b>&\"'\n*x* [a](b)";
+        assert_eq!(filled("{{customer.name}}", TextFormat::Text, sly), sly);
+        assert_eq!(
+            filled("{{customer.name}}", TextFormat::Html, sly),
+            "&lt;b&gt;&amp;&quot;&#39;<br>\n*x* [a](b)"
+        );
+        assert_eq!(
+            filled("{{customer.name}}", TextFormat::Markdown, sly),
+            "\\<b\\>\\&\\\"\\'\n\\*x\\* \\[a\\]\\(b\\)"
+        );
+        let markup =
+            fill("{{agent.signature}}", TextFormat::Html, |_| Filling::Markup("<b>x</b>".to_owned()));
+        assert_eq!(markup, "<b>x</b>");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_fault() {
+        let all = |_| true;
+        assert_eq!(fault("Hi {{customer.name}} {{", all), None);
+        assert!(
+            fault("{{customer.password}}", all).is_some_and(|detail| detail.contains("{{customer.name}}"))
+        );
+        assert!(fault("{{1+1}}", all).is_some() && fault("{{}}", all).is_some());
+        let no_signature = |placeholder| placeholder != Placeholder::AgentSignature;
+        assert!(fault("{{agent.signature}}", no_signature).is_some());
+        assert_eq!(fault(&"x".repeat(TEMPLATE_BYTES), all), None);
+        assert!(fault(&"x".repeat(TEMPLATE_BYTES + 1), all).is_some());
+    }
+}
