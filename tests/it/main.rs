@@ -33,6 +33,7 @@ mod nets;
 mod oauth;
 mod oracle;
 mod poison;
+mod postfix;
 mod presences;
 mod problems;
 mod program;

@@ -15,6 +15,7 @@ pub mod mail;
 pub mod maildir;
 pub mod oauth;
 pub mod ports;
+pub mod postfix;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
