@@ -37,7 +37,7 @@ fn report(kind: &str, part: &str, fields: &str, ours: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn bounce(action: &str, status: &str, ours: &str) -> Vec<u8> {
+pub fn bounce(action: &str, status: &str, ours: &str) -> Vec<u8> {
     let fields = format!(
         "Reporting-MTA: dns; mx.example.org\r\n\r\nFinal-Recipient: rfc822; ada@example.net\r\n\
          Action: {action}\r\nStatus: {status}\r\nDiagnostic-Code: smtp; 550 {status} no such user\r\n"

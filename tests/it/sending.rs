@@ -1,7 +1,11 @@
 //! Answers on their way out: what leaves, what never does, and what is refused.
 
+mod by_hand;
+mod copies;
 mod faults;
+mod logins;
 mod restart;
+mod uncertain;
 
 use crate::mailing::*;
 use base64::Engine;

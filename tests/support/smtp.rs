@@ -146,6 +146,7 @@ struct State {
     closed: bool,
     open: Vec<TcpStream>,
     connections: usize,
+    logins: usize,
     mails: Vec<Captured>,
     taken: usize,
     refused: HashMap<String, String>,
@@ -228,6 +229,16 @@ impl SmtpSink {
     /// How many connections there have been.
     pub fn connections(&self) -> usize {
         self.shared.state().connections
+    }
+
+    /// How often somebody has tried to log in.
+    pub fn logins(&self) -> usize {
+        self.shared.state().logins
+    }
+
+    /// Forgets all faults that were asked for and have not happened.
+    pub fn forget_faults(&self) {
+        self.shared.state().faults.clear();
     }
 
     /// Answers RCPT for this address with `reply` (`550 5.1.1 No such user`) from now on.

@@ -151,7 +151,7 @@ pub struct PendingAuthorization {
     pub expires_at: Timestamp,
 }
 
-/// A server did not let the mailbox in with a fresh token.
+/// A server did not let the mailbox in with its password, or with a fresh token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LoginRefusal {
     /// Which of the two servers.

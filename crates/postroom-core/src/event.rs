@@ -36,6 +36,8 @@ words! {
         MessageSent = "message.sent",
         /// An answer could not leave yet.
         MessageDeferred = "message.deferred",
+        /// An answer has been waiting to leave for four hours.
+        MessageDelayed = "message.delayed",
         /// Nobody knows whether an answer arrived.
         MessageUncertain = "message.uncertain",
         /// An answer will not leave.

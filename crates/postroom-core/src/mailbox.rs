@@ -1,5 +1,6 @@
 //! A mailbox: an address the desk owns, where its mail comes from and how its answers leave.
 
+use crate::authorization::LoginRefusal;
 use crate::id::MailboxId;
 use crate::store::schema::folders;
 use crate::time::Timestamp;
@@ -440,6 +441,9 @@ pub struct MailboxStatus {
     pub failing_since: Option<Timestamp>,
     /// When it is tried next, after one that failed; asking for a poll does it at once.
     pub retry_at: Option<Timestamp>,
+    /// Servers that refused the login, by token or where mail leaves: nothing is sent or fetched there
+    /// until it is tried again. Asking for a poll has the way out tried at once.
+    pub refusals: Vec<LoginRefusal>,
     /// A poll is asked for or under way.
     pub syncing: bool,
     /// Mail that is known to be there and not yet here.

@@ -268,6 +268,8 @@ pub struct Outbound {
     pub may_be_double: bool,
     /// When it was told that it takes long.
     pub delayed_at: Option<Timestamp>,
+    /// Since when it has been tried, where somebody had it tried anew.
+    pub tried_from: Option<Timestamp>,
     /// How far its copy in the Sent folder has got; `None`: the desk makes none.
     pub copy_state: Option<CopyState>,
     /// How often that was tried.
@@ -276,6 +278,22 @@ pub struct Outbound {
     pub copy_next_at: Option<Timestamp>,
     /// What went wrong with it last.
     pub copy_error: Option<String>,
+}
+
+impl Outbound {
+    /// What an ETag says of it, without quotes. The copy in the Sent folder has a hand of its own, which
+    /// counts no version.
+    pub fn etag(&self) -> String {
+        match self.copy_state {
+            None => self.version.to_string(),
+            Some(state) => format!("{}-{state}{}", self.version, self.copy_attempts),
+        }
+    }
+
+    /// Nobody knows whether it arrived, and something may still show that it did.
+    pub fn is_looked_for(&self) -> bool {
+        self.state == DeliveryState::Uncertain && self.finished_at.is_none()
+    }
 }
 
 /// A file.

@@ -2,6 +2,7 @@
 
 mod idle;
 mod login;
+mod sent;
 mod told;
 mod words;
 
@@ -93,11 +94,14 @@ impl Failure {
     fn explain(self, place: &Place, shelf: &Shelf, what: &str) -> SourceError {
         let line = shelf.last_line();
         match self {
-            Self::Crate(imap::Error::No(_) | imap::Error::Bad(_)) => SourceError::Refused {
-                what: what.to_owned(),
-                said: words::said(&line),
-                for_now: words::is_for_now(&line),
-            },
+            // Where a literal is not waited for, the crate does not say what was said instead.
+            Self::Crate(imap::Error::No(_) | imap::Error::Bad(_) | imap::Error::Append) => {
+                SourceError::Refused {
+                    what: what.to_owned(),
+                    said: words::said(&line),
+                    for_now: words::is_for_now(&line),
+                }
+            }
             Self::Crate(imap::Error::Validate(error)) => {
                 SourceError::Refused { what: what.to_owned(), said: error.to_string(), for_now: false }
             }

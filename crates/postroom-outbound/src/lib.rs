@@ -7,6 +7,7 @@
 mod address;
 mod body;
 mod compose;
+mod course;
 mod header;
 mod html;
 mod layout;
@@ -25,6 +26,7 @@ mod tls;
 mod wire;
 
 pub use compose::{Composer, MAX_RECIPIENTS};
+pub use course::{Course, Entry, Point};
 pub use probe::{probe, probe_delivery};
 pub use send::{Envelope, Outcome, Refusal, send};
 pub use session::Timeouts;

@@ -1,5 +1,6 @@
 //! Tries a mailbox's way out without sending anything.
 
+use crate::course::Alone;
 use crate::session::{Session, Timeouts, Trouble};
 use postroom_core::mailbox::{Credential, Delivery, Security};
 use postroom_core::ports::Probe;
@@ -13,7 +14,7 @@ pub async fn probe(delivery: &Delivery, credential: Option<&Credential>, timeout
     // servers often know a mailbox by its address
     let own_name = username.as_deref().and_then(|user| crate::address::on_the_wire(user).ok());
     let own_name = own_name.as_deref().and_then(|user| user.rsplit_once('@')).map(|(_, domain)| domain);
-    match Session::open(delivery, credential, own_name, timeouts).await {
+    match Session::open(delivery, credential, own_name, timeouts, &Alone).await {
         Ok(session) => {
             let place = &session.place;
             let how = match security {

@@ -5,6 +5,7 @@
 
 use crate::address::{for_command, on_the_wire};
 use crate::body::Body;
+use crate::course::{Course, Point};
 use crate::session::{Session, Timeouts, Trouble, reason_of};
 use crate::wire::Reply;
 use lettre::Address;
@@ -73,30 +74,31 @@ pub enum Outcome {
     Uncertain {
         /// Why.
         reason: String,
+        /// Recipients that were refused before the mail went.
+        refused: Vec<Refusal>,
     },
 }
 
 /// Sends bytes to a mailbox's SMTP server.
 ///
-/// `before_data` runs when the server is ready for the bytes and none has gone: the place to
-/// write down that they go. If it fails, nothing goes. CR and LF that stand alone go as CRLF,
+/// `course` is asked before the login and before the bytes go. CR and LF that stand alone go as CRLF,
 /// for servers differ in what they take for the end of a mail (CVE-2023-51764).
 ///
 /// `delivery` must be `Delivery::Smtp`; the sink defers.
-pub async fn send<E: Display>(
+pub async fn send(
     delivery: &Delivery,
     credential: Option<&Credential>,
     envelope: &Envelope,
     raw: &[u8],
     timeouts: &Timeouts,
-    before_data: impl AsyncFnOnce() -> Result<(), E>,
+    course: &impl Course,
 ) -> Outcome {
     let route = match Route::of(envelope) {
         Ok(route) => route,
         Err(reason) => return failed(reason, None),
     };
     let own_name = route.from.as_ref().map(Address::domain);
-    let mut session = match Session::open(delivery, credential, own_name, timeouts).await {
+    let mut session = match Session::open(delivery, credential, own_name, timeouts, course).await {
         Ok(session) => session,
         Err(Trouble::Later { reason, code }) => {
             return Outcome::Deferred { reason, code, refused: Vec::new() };
@@ -105,12 +107,12 @@ pub async fn send<E: Display>(
     };
     let body = Body::of(raw);
     let mut transaction = Transaction { session: &mut session, timeouts, refused: Vec::new() };
-    let outcome = match transaction.run(route, &body, before_data).await {
+    let outcome = match transaction.run(route, &body, course).await {
         Ok(response) => Outcome::Sent { response, refused: transaction.refused },
         Err(End::Deferred(reason, code)) => Outcome::Deferred { reason, code, refused: transaction.refused },
         Err(End::Failed(reason, code)) => Outcome::Failed { reason, code, refused: transaction.refused },
         Err(End::Login(reason)) => Outcome::LoginRefused { reason },
-        Err(End::Uncertain(reason)) => Outcome::Uncertain { reason },
+        Err(End::Uncertain(reason)) => Outcome::Uncertain { reason, refused: transaction.refused },
     };
     // not waited for: what is known now must be written down before anything else goes wrong
     tokio::spawn(session.quit());
@@ -164,12 +166,7 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    async fn run<E: Display>(
-        &mut self,
-        route: Route<'_>,
-        body: &Body,
-        before_data: impl AsyncFnOnce() -> Result<(), E>,
-    ) -> Result<String, End> {
+    async fn run(&mut self, route: Route<'_>, body: &Body, course: &impl Course) -> Result<String, End> {
         let place = self.session.place.clone();
         tracing::debug!(
             place,
@@ -188,7 +185,8 @@ impl Transaction<'_> {
             let reason = format!("{place} answered before it had the mail");
             return Err(End::Deferred(reason, None));
         }
-        before_data().await.map_err(|error| {
+        course.passed(Point::Recipients);
+        course.data().await.map_err(|error| {
             End::Deferred(
                 reason_of(&format!("the mail was not sent, for it could not be noted: {error}")),
                 None,
@@ -201,7 +199,8 @@ impl Transaction<'_> {
                 _ => End::Deferred(self.session.broken("the mail", &broken), None),
             });
         }
-        let reply = self.session.wire.dot(self.timeouts.dot).await;
+        course.passed(Point::Bytes);
+        let reply = self.session.wire.dot(self.timeouts.dot, || course.passed(Point::Dot)).await;
         let reply = reply.map_err(|broken| {
             let what = self.session.broken("the end of the mail", &broken);
             End::Uncertain(reason_of(&format!("{what}: it may have been taken or not")))

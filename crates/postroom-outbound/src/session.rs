@@ -1,6 +1,7 @@
 //! A session with an SMTP server up to the point where it would take a mail: reached, greeted,
 //! encrypted, logged in.
 
+use crate::course::{Course, Entry};
 use crate::server::Server;
 use crate::tls;
 use crate::wire::{Broken, Reply, Wire};
@@ -107,6 +108,7 @@ impl Session {
         credential: Option<&Credential>,
         own_name: Option<&str>,
         timeouts: &Timeouts,
+        course: &impl Course,
     ) -> Result<Self, Trouble> {
         let Some(server) = Server::of(delivery) else {
             return Err(later("the mailbox has no SMTP server: its mail is captured and never leaves"));
@@ -128,7 +130,7 @@ impl Session {
         });
         let wire = Wire::new(stream);
         let mut session = Self { wire, offers: Offers::default(), place: server.place(), secrets };
-        match session.prepare(&server, login, own_name, timeouts).await {
+        match session.prepare(&server, login, own_name, timeouts, course).await {
             Ok(()) => Ok(session),
             Err(trouble) => {
                 session.quit().await;
@@ -143,6 +145,7 @@ impl Session {
         login: Option<(&str, &Credential)>,
         own_name: Option<&str>,
         timeouts: &Timeouts,
+        course: &impl Course,
     ) -> Result<(), Trouble> {
         if server.security == Security::Tls {
             self.encrypt(server, timeouts).await?;
@@ -163,7 +166,18 @@ impl Session {
             self.hello(own_name, timeouts).await?;
         }
         match login {
-            Some((user, credential)) => self.log_in(user, credential, timeouts).await,
+            Some((user, credential)) => {
+                let turn = course.log_in().await;
+                let turn = turn.map_err(|why| Trouble::Login { reason: reason_of(&why.to_string()) })?;
+                let done = self.log_in(user, credential, timeouts).await;
+                let entry = match &done {
+                    Ok(()) => Entry::LetIn,
+                    Err(Trouble::Login { .. }) => Entry::Refused,
+                    Err(Trouble::Later { .. }) => Entry::Unknown,
+                };
+                course.logged_in(turn, entry);
+                done
+            }
             None => Ok(()),
         }
     }

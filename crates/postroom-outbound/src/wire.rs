@@ -112,6 +112,15 @@ impl Wire {
 
     /// Sends a command, line end included, and waits for its reply.
     pub(crate) async fn command(&mut self, command: impl Display, limit: Duration) -> Result<Reply, Broken> {
+        self.ask(command, limit, || {}).await
+    }
+
+    async fn ask(
+        &mut self,
+        command: impl Display,
+        limit: Duration,
+        gone: impl FnOnce(),
+    ) -> Result<Reply, Broken> {
         let line = command.to_string();
         self.within(limit, async move |wire| {
             if !wire.unread.is_empty() {
@@ -121,6 +130,7 @@ impl Wire {
                 return if unasked.code == 421 { Ok(unasked) } else { Err(Broken::Foreign) };
             }
             wire.write(line.as_bytes()).await?;
+            gone();
             wire.read_reply().await
         })
         .await
@@ -155,9 +165,10 @@ impl Wire {
         Ok(())
     }
 
-    /// Ends the mail and waits for the verdict. Without one it may have been taken.
-    pub(crate) async fn dot(&mut self, limit: Duration) -> Result<Reply, Broken> {
-        let reply = self.command(".\r\n", limit).await?;
+    /// Ends the mail and waits for the verdict. Without one it may have been taken. `gone` is called in
+    /// between.
+    pub(crate) async fn dot(&mut self, limit: Duration, gone: impl FnOnce()) -> Result<Reply, Broken> {
+        let reply = self.ask(".\r\n", limit, gone).await?;
         self.in_mail = false;
         Ok(reply)
     }

@@ -495,6 +495,7 @@ CREATE TABLE outbox (
   finished_at BIGINT,
   may_be_double BOOLEAN NOT NULL,
   delayed_at BIGINT,
+  tried_from BIGINT,
   copy_state TEXT CHECK (copy_state IN ('wanted', 'done', 'given_up')),
   copy_attempts INTEGER NOT NULL,
   copy_next_at BIGINT,

@@ -164,6 +164,7 @@ impl Session<'_> {
             "XOAUTH2" => return self.auth_by_token(&decode(initial)),
             _ => return self.say("504 5.5.4 Unknown mechanism"),
         };
+        self.shared.state().logins += 1;
         if (user.as_str(), password.as_str()) != (USER, PASSWORD) {
             return self.say("535 5.7.8 Wrong user name or password");
         }
@@ -182,6 +183,7 @@ impl Session<'_> {
             return self.say("501 5.5.2 Not XOAUTH2");
         };
         let token = parts.get(1).and_then(|part| part.strip_prefix("auth=Bearer ")).unwrap_or_default();
+        self.shared.state().logins += 1;
         let is_good = book.lock().unwrap_or_else(PoisonError::into_inner).contains(token);
         if !is_good {
             let said = self.ask("334 eyJzdGF0dXMiOiI0MDAifQ==")?;

@@ -375,7 +375,7 @@ pub struct DeliveryView {
 impl From<Outbound> for DeliveryView {
     fn from(outbound: Outbound) -> Self {
         let waits = matches!(outbound.state, DeliveryState::Queued | DeliveryState::Deferred);
-        let is_open = outbound.state == DeliveryState::Uncertain && outbound.finished_at.is_none();
+        let is_open = outbound.is_looked_for();
         Self {
             state: outbound.state,
             recipients: outbound.recipients.into_inner(),

@@ -19,7 +19,7 @@ use crate::authorization::{
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::MailboxId;
-use crate::mailbox::{Delivery, Mailbox, Source};
+use crate::mailbox::{Delivery, End, Mailbox, Source};
 use crate::store::authorizations::{Authorization, Flow};
 use crate::{Error, store};
 use std::collections::{HashMap, HashSet};
@@ -138,11 +138,14 @@ fn by_hand(mailbox: &Mailbox, why: &str) -> String {
     )
 }
 
+/// No refused login is left alone for longer.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
 /// How long to leave a server alone that has refused so often in a row: 1 minute at first, an hour
 /// at most. Providers lock accounts out over less.
 fn pause_after(refusals: i32) -> Duration {
     let doublings = refusals.clamp(1, 7).unsigned_abs() - 1;
-    Duration::from_secs((60_u64 << doublings).min(60 * 60))
+    Duration::from_secs(60_u64 << doublings).min(LONGEST_PAUSE)
 }
 
 fn about(id: MailboxId) -> About {
@@ -170,6 +173,13 @@ fn is_delivery_by_token(delivery: &Delivery) -> bool {
     matches!(delivery, Delivery::Smtp { auth: crate::mailbox::AuthMethod::Oauth2, username: Some(_), .. })
 }
 
+fn is_by_token(mailbox: &Mailbox, end: End) -> bool {
+    match end {
+        End::Source => is_source_by_token(&mailbox.source),
+        End::Delivery => is_delivery_by_token(&mailbox.delivery),
+    }
+}
+
 /// Whether a mailbox stands still until somebody authorizes it, or until a refused login is tried
 /// again; and why, where more is known than that nobody has authorized it yet.
 pub(super) fn what_is_needed(cx: &mut Cx<'_>, mailbox: &Mailbox) -> Result<Option<String>, Error> {
@@ -184,13 +194,14 @@ pub(super) fn what_is_needed(cx: &mut Cx<'_>, mailbox: &Mailbox) -> Result<Optio
         return Ok(Some(by_hand(mailbox, &why)));
     }
     let refusals = store::authorizations::refusals(cx.conn, mailbox.id)?;
-    Ok(refusals.into_iter().next().map(|refusal| refusal.error))
+    let by_token = refusals.into_iter().find(|refusal| is_by_token(mailbox, refusal.login_end));
+    Ok(by_token.map(|refusal| refusal.error))
 }
 
 /// Which mailboxes [`what_is_needed`] says something of, asked for all at once.
 pub(super) struct Needy {
     states: HashMap<MailboxId, AuthorizationState>,
-    refused: HashSet<MailboxId>,
+    refused: HashSet<(MailboxId, End)>,
 }
 
 /// Looks up who is [`Needy`].
@@ -208,7 +219,14 @@ impl Needy {
                 .states
                 .get(&mailbox.id)
                 .is_none_or(|state| *state == AuthorizationState::NeedsAuthorization)
-                || self.refused.contains(&mailbox.id))
+                || [End::Source, End::Delivery]
+                    .into_iter()
+                    .any(|end| is_by_token(mailbox, end) && self.refused.contains(&(mailbox.id, end))))
+    }
+
+    /// Whether the server that a mailbox sends by refuses its password.
+    pub(super) fn is_kept_from_sending(&self, mailbox: &Mailbox) -> bool {
+        !is_delivery_by_token(&mailbox.delivery) && self.refused.contains(&(mailbox.id, End::Delivery))
     }
 }
 

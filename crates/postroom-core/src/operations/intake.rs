@@ -2,6 +2,7 @@
 //! events. Whatever dies, a mail is there with all that belongs to it, or not at all.
 
 use super::leases;
+use super::outbox::Evidence;
 use crate::conversation::{Conversation, LinkReason};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
@@ -193,6 +194,8 @@ fn take_in(
         return round_trips::note(cx, here, ledger, read, trip);
     }
     if let Some((message, mut conversation, reason)) = known.same(cx, here, read)? {
+        let is_copy = read.role == FolderRole::Sent;
+        known.settle(cx, message, if is_copy { Evidence::SentFolder } else { Evidence::Echo })?;
         if read.role == FolderRole::Sent {
             conversation = sent::recognise(cx, here, known, ledger, read, message, conversation)?;
         }
@@ -236,6 +239,11 @@ fn take_in(
     ledger.accept(read.arrival, message_id, written.id);
     effects::tell(cx, read, &written, message_id, is_flood);
     reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
+    match &report {
+        Some(report) if !is_new => known.settle(cx, report.of(), Evidence::Report)?,
+        Some(_) => {}
+        None => known.settle_answered(cx, read)?,
+    }
     known.put(written);
     Ok(())
 }

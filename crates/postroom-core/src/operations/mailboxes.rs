@@ -3,6 +3,7 @@
 use super::tokens::require_whole_sight;
 use super::{overtaken, require_version};
 use crate::access::{Level, Scope};
+use crate::authorization::LoginRefusal;
 use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
@@ -328,6 +329,7 @@ fn write(
     }
     if delivery_password {
         set_password(cx, before.id, End::Delivery, change.delivery_password.as_deref())?;
+        store::authorizations::try_at_once(cx.conn, before.id, End::Delivery, cx.now)?;
     }
     let about = About { mailbox_id: Some(before.id), ..About::default() };
     let event = NewEvent::new(EventType::MailboxUpdated, about)
@@ -380,11 +382,16 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
     let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
     let waiting = store::pending::waiting(cx.conn, id)?;
     let needed = super::authorizations::what_is_needed(cx, &mailbox)?;
+    let refusals: Vec<LoginRefusal> =
+        store::authorizations::refusals(cx.conn, id)?.into_iter().map(LoginRefusal::from).collect();
+    let kept_from_sending = refusals.iter().find(|refusal| refusal.end == End::Delivery);
+    let why = kept_from_sending.map(|refusal| format!("its answers wait: {}", refusal.error));
     Ok(MailboxStatus {
-        state: word(&mailbox, &state, needed.is_some(), waiting.retried > 0),
+        state: word(&mailbox, &state, needed.is_some(), waiting.retried > 0 || why.is_some()),
         last_success_at: state.last_success_at,
         last_attempt_at: state.last_attempt_at,
-        last_error: state.last_error.or(needed).or(waiting.last_error),
+        last_error: state.last_error.or(needed).or(why).or(waiting.last_error),
+        refusals,
         failing_since: state.failing_since,
         retry_at: state.retry_at,
         syncing: state.sync_requested_at.is_some(),
@@ -398,6 +405,11 @@ pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
         missing: state.missing,
         folders: store::mailboxes::folders(cx.conn, id)?,
     })
+}
+
+/// Whether the polls of a mailbox fail: then nobody else need log in there.
+pub fn is_failing(cx: &mut Cx<'_>, id: MailboxId) -> Result<bool, Error> {
+    Ok(store::mailboxes::state(cx.conn, id)?.is_some_and(|state| state.trouble.is_some()))
 }
 
 fn word(mailbox: &Mailbox, state: &PollState, needs_somebody: bool, is_stuck: bool) -> MailboxState {
@@ -425,7 +437,8 @@ pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
     for mailbox in store::mailboxes::list(cx.conn)? {
         let Some(state) = states.iter().find(|state| state.mailbox_id == mailbox.id) else { continue };
         let needs_somebody = needy.needs(&mailbox);
-        *match word(&mailbox, state, needs_somebody, stuck.contains(&mailbox.id)) {
+        let is_stuck = stuck.contains(&mailbox.id) || needy.is_kept_from_sending(&mailbox);
+        *match word(&mailbox, state, needs_somebody, is_stuck) {
             MailboxState::New => &mut tally.new,
             MailboxState::Ok => &mut tally.ok,
             MailboxState::Degraded => &mut tally.degraded,
@@ -437,7 +450,8 @@ pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
     Ok(tally)
 }
 
-/// Asks for a poll now. The status says when it is through.
+/// Asks for a poll now, and has a login tried that was refused where mail leaves. The status says when the
+/// poll is through.
 pub fn request_sync(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
     cx.access().require(Scope::ConversationsWrite)?;
     let mailbox = visible(cx, id)?;
@@ -446,12 +460,14 @@ pub fn request_sync(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Err
             "this mailbox is at rest; wake it with {\"paused\": false}".to_owned(),
         ));
     }
-    if matches!(mailbox.source, Source::Push {}) {
+    let is_tried = store::authorizations::try_at_once(cx.conn, id, End::Delivery, cx.now)?;
+    if !matches!(mailbox.source, Source::Push {}) {
+        store::mailboxes::request_sync(cx.conn, id, cx.now)?;
+    } else if !is_tried {
         return Err(Error::StateConflict(
             "mail is pushed into this mailbox; there is nothing to poll".to_owned(),
         ));
     }
-    store::mailboxes::request_sync(cx.conn, id, cx.now)?;
     cx.wake();
     status(cx, id)
 }

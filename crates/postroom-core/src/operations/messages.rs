@@ -48,7 +48,7 @@ impl MessageCard {
     /// message itself changing, so both versions count.
     pub fn etag(&self) -> String {
         match &self.delivery {
-            Some(delivery) => format!("{}.{}", self.message.etag(), delivery.version),
+            Some(delivery) => format!("{}.{}", self.message.etag(), delivery.etag()),
             None => self.message.etag(),
         }
     }

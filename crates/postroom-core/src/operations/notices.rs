@@ -5,7 +5,7 @@ use crate::access::Role;
 use crate::cx::Cx;
 use crate::id::MailboxId;
 use crate::mail::Address;
-use crate::mailbox::{Delivery, Mailbox};
+use crate::mailbox::{Delivery, End, Mailbox};
 use crate::outgoing::{Automatic, Outgoing};
 
 use crate::text::{address_fault, domain_of, fold_address};
@@ -77,8 +77,10 @@ fn carrier(cx: &mut Cx<'_>, about: Option<MailboxId>) -> Result<Option<Mailbox>,
     let mut able = store::mailboxes::list(cx.conn)?;
     able.retain(|mailbox| !mailbox.paused && matches!(mailbox.delivery, Delivery::Smtp { .. }));
     let states = store::mailboxes::states(cx.conn)?;
+    let refused = store::authorizations::refused(cx.conn)?;
     let works = |mailbox: &Mailbox| {
-        states.iter().any(|state| state.mailbox_id == mailbox.id && state.failing_since.is_none())
+        !refused.contains(&(mailbox.id, End::Delivery))
+            && states.iter().any(|state| state.mailbox_id == mailbox.id && state.failing_since.is_none())
     };
     let named = cx.settings.notices_mailbox.as_deref();
     if let Some(name) = named

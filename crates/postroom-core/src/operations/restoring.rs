@@ -1,7 +1,7 @@
 //! What a desk that comes out of a backup must settle before it does anything else.
 
 use super::messages;
-use super::outbox::{self, Outcome};
+use super::outbox;
 use crate::blobs::OBJECTS_MARK;
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
@@ -25,7 +25,8 @@ pub struct Settled {
 
 /// Settles a desk that was restored from a backup of `taken_at`.
 ///
-/// An answer that had not left then may have left since: it is uncertain, and not sent again. What
+/// An answer that had not left then may have left since: it is uncertain, and nothing sends it again by
+/// itself; nor is one sent again that was uncertain then. What
 /// was made after the backup is gone, but its numbers are out in the world: in Message-IDs that
 /// customers answer, in frontends, in cursors of the event log. They are never given out again.
 /// Its large files were put under the names that its new mark gives them ([`ObjectName::restored`]).
@@ -36,7 +37,7 @@ pub fn settle(cx: &mut Cx<'_>, taken_at: Timestamp, mark: &str) -> Result<Settle
     let why = format!("the desk was restored from a backup of {taken_at}; it may have left since");
     let unfinished = store::outbox::unfinished(cx.conn)?;
     for mail in &unfinished {
-        outbox::finish(cx, mail, &Outcome::Uncertain(why.clone()))?;
+        outbox::settle_for_good(cx, mail, &why)?;
     }
     messages::unsent::stop_all(cx, &why)?;
     cx.tell(

@@ -102,9 +102,9 @@ pub fn states(conn: &mut Conn) -> Result<Vec<(MailboxId, AuthorizationState)>, S
     Ok(mailbox_authorizations::table.select(columns).load(conn)?)
 }
 
-/// The mailboxes with a login that was refused.
-pub fn refused(conn: &mut Conn) -> Result<Vec<MailboxId>, StoreError> {
-    Ok(login_refusals::table.select(login_refusals::mailbox_id).distinct().load(conn)?)
+/// The logins that were refused.
+pub fn refused(conn: &mut Conn) -> Result<Vec<(MailboxId, End)>, StoreError> {
+    Ok(login_refusals::table.select((login_refusals::mailbox_id, login_refusals::login_end)).load(conn)?)
 }
 
 /// Puts a first authorization in place.
@@ -235,6 +235,31 @@ pub fn refusals(conn: &mut Conn, id: MailboxId) -> Result<Vec<Refusal>, StoreErr
         .order(login_refusals::login_end.asc())
         .select(Refusal::as_select())
         .load(conn)?)
+}
+
+/// The mailboxes whose login at one end was refused and is left alone until after `now`, each with when it
+/// is tried again. A time after `latest` came from a clock that has been set back since, and holds nothing
+/// up.
+pub fn left_alone(
+    conn: &mut Conn,
+    end: End,
+    now: Timestamp,
+    latest: Timestamp,
+) -> Result<Vec<(MailboxId, Timestamp)>, StoreError> {
+    Ok(login_refusals::table
+        .filter(login_refusals::login_end.eq(end))
+        .filter(login_refusals::retry_at.gt(now))
+        .filter(login_refusals::retry_at.le(latest))
+        .select((login_refusals::mailbox_id, login_refusals::retry_at))
+        .load(conn)?)
+}
+
+/// Has a refused login tried as soon as there is a reason to. `false`: none was refused.
+pub fn try_at_once(conn: &mut Conn, id: MailboxId, end: End, now: Timestamp) -> Result<bool, StoreError> {
+    let changed = diesel::update(login_refusals::table.find((id, end)))
+        .set(login_refusals::retry_at.eq(now))
+        .execute(conn)?;
+    Ok(changed == 1)
 }
 
 /// Notes a first refusal. A row that is there already stays: somebody noted the same one.

@@ -3,7 +3,7 @@
 use crate::id::{MailboxId, MessageId, OutboxId};
 use crate::message::{CopyState, DeliveryState, Outbound, RecipientResult};
 use crate::store::conn::Conn;
-use crate::store::schema::{mailboxes, outbox};
+use crate::store::schema::{mailbox_states, mailboxes, outbox};
 use crate::store::types::Json;
 use crate::store::{StoreError, returning};
 use crate::time::Timestamp;
@@ -60,13 +60,15 @@ pub fn of_messages(
     Ok(rows.into_iter().filter_map(|row| Some((row.message_id?, row))).collect())
 }
 
-/// The mails that are due, of mailboxes that are not paused, oldest first. `longest` says, from the
-/// fewest attempts to the most, until when a mail of so many can have to wait: one that waits for longer
-/// had its time from a clock that has been set back since, and is due as well.
+/// The mails that are due, of mailboxes that are neither paused nor among those that are not let in,
+/// oldest first. `longest` says, from the fewest attempts to the most, until when a mail of so many can
+/// have to wait: one that waits for longer had its time from a clock that has been set back since, and is
+/// due as well.
 pub fn due(
     conn: &mut Conn,
     now: Timestamp,
     longest: &[(i32, Timestamp)],
+    not_let_in: &[MailboxId],
     limit: i64,
 ) -> Result<Vec<Outbound>, StoreError> {
     let mut due = outbox::table
@@ -80,6 +82,7 @@ pub fn due(
     Ok(due
         .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
         .filter(mailboxes::paused.eq(false))
+        .filter(outbox::mailbox_id.ne_all(not_let_in))
         .order((outbox::next_attempt_at.asc(), outbox::id.asc()))
         .limit(limit)
         .select(Outbound::as_select())
@@ -87,11 +90,12 @@ pub fn due(
 }
 
 /// When the next mail is due, if any waits.
-pub fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+pub fn next_due(conn: &mut Conn, not_let_in: &[MailboxId]) -> Result<Option<Timestamp>, StoreError> {
     Ok(outbox::table
         .inner_join(mailboxes::table)
         .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
         .filter(mailboxes::paused.eq(false))
+        .filter(outbox::mailbox_id.ne_all(not_let_in))
         .order(outbox::next_attempt_at.asc())
         .select(outbox::next_attempt_at)
         .first(conn)
@@ -105,8 +109,64 @@ pub fn unfinished(conn: &mut Conn) -> Result<Vec<Outbound>, StoreError> {
             DeliveryState::Queued,
             DeliveryState::Deferred,
             DeliveryState::Sending,
+            DeliveryState::Uncertain,
         ]))
+        .filter(outbox::finished_at.is_null())
         .order(outbox::id.asc())
+        .select(Outbound::as_select())
+        .load(conn)?)
+}
+
+/// Uncertain mails whose time for evidence is up, oldest first. One whose time is after `latest` had it
+/// from a clock that has been set back since.
+pub fn undecided(
+    conn: &mut Conn,
+    now: Timestamp,
+    latest: Timestamp,
+    limit: i64,
+) -> Result<Vec<Outbound>, StoreError> {
+    Ok(outbox::table
+        .filter(outbox::state.eq(DeliveryState::Uncertain))
+        .filter(outbox::finished_at.is_null())
+        .filter(outbox::next_attempt_at.le(now).or(outbox::next_attempt_at.gt(latest)))
+        .order((outbox::next_attempt_at.asc(), outbox::id.asc()))
+        .limit(limit)
+        .select(Outbound::as_select())
+        .load(conn)?)
+}
+
+/// When the next uncertain mail is to be decided, if any is.
+pub fn next_undecided(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    Ok(outbox::table
+        .filter(outbox::state.eq(DeliveryState::Uncertain))
+        .filter(outbox::finished_at.is_null())
+        .order(outbox::next_attempt_at.asc())
+        .select(outbox::next_attempt_at)
+        .first(conn)
+        .optional()?)
+}
+
+/// The messages of which nobody knows whether they arrived, whether they are to be sent again or not.
+pub fn doubtful(conn: &mut Conn) -> Result<Vec<MessageId>, StoreError> {
+    let again = outbox::state
+        .eq_any([DeliveryState::Queued, DeliveryState::Deferred])
+        .and(outbox::may_be_double.eq(true));
+    let found: Vec<Option<MessageId>> = outbox::table
+        .filter(outbox::state.eq(DeliveryState::Uncertain).or(again))
+        .select(outbox::message_id)
+        .load(conn)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Mails that have been waiting since before `bound`, of which nobody has been told so, oldest first.
+pub fn slow(conn: &mut Conn, bound: Timestamp, limit: i64) -> Result<Vec<Outbound>, StoreError> {
+    Ok(outbox::table
+        .filter(outbox::state.eq_any([DeliveryState::Queued, DeliveryState::Deferred]))
+        .filter(outbox::delayed_at.is_null())
+        .filter(outbox::created_at.le(bound))
+        .filter(outbox::tried_from.is_null().or(outbox::tried_from.le(bound)))
+        .order(outbox::id.asc())
+        .limit(limit)
         .select(Outbound::as_select())
         .load(conn)?)
 }
@@ -138,13 +198,11 @@ struct Changed {
     finished_at: Option<Timestamp>,
     may_be_double: bool,
     delayed_at: Option<Timestamp>,
-    copy_state: Option<CopyState>,
-    copy_attempts: i32,
-    copy_next_at: Option<Timestamp>,
-    copy_error: Option<String>,
+    tried_from: Option<Timestamp>,
 }
 
-/// Writes `after` over `before`, one version on. `None`: another worker was first.
+/// Writes `after` over `before`, one version on, but for its copy in the Sent folder. `None`: another
+/// worker was first.
 pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Option<Outbound>, StoreError> {
     let changed = Changed {
         state: after.state,
@@ -160,10 +218,7 @@ pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Op
         finished_at: after.finished_at,
         may_be_double: after.may_be_double,
         delayed_at: after.delayed_at,
-        copy_state: after.copy_state,
-        copy_attempts: after.copy_attempts,
-        copy_next_at: after.copy_next_at,
-        copy_error: after.copy_error.clone(),
+        tried_from: after.tried_from,
     };
     let same = outbox::table
         .find(before.id)
@@ -183,4 +238,59 @@ pub fn expire_claims(conn: &mut Conn, at: Timestamp) -> Result<(), StoreError> {
         .set(outbox::claimed_until.eq(at))
         .execute(conn)?;
     Ok(())
+}
+
+/// Notes that a copy of a mail is wanted in its mailbox's Sent folder. The version stays: whoever sends
+/// the mail to its other recipients is in nobody's way.
+pub fn want_copy(conn: &mut Conn, id: OutboxId, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(outbox::table.find(id).filter(outbox::copy_state.is_null()))
+        .set((outbox::copy_state.eq(CopyState::Wanted), outbox::copy_next_at.eq(Some(at))))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The mails whose copy is due, of mailboxes that are not paused and can be read, oldest first. One whose
+/// time is after `latest` had it from a clock that has been set back since.
+pub fn due_copies(
+    conn: &mut Conn,
+    now: Timestamp,
+    latest: Timestamp,
+    limit: i64,
+) -> Result<Vec<Outbound>, StoreError> {
+    Ok(outbox::table
+        .inner_join(mailboxes::table.inner_join(mailbox_states::table))
+        .filter(outbox::copy_state.eq(CopyState::Wanted))
+        .filter(outbox::copy_next_at.le(now).or(outbox::copy_next_at.gt(latest)))
+        .filter(mailboxes::paused.eq(false))
+        .filter(mailbox_states::trouble.is_null())
+        .order((outbox::copy_next_at.asc(), outbox::id.asc()))
+        .limit(limit)
+        .select(Outbound::as_select())
+        .load(conn)?)
+}
+
+/// When the next copy is due, if any is wanted.
+pub fn next_copy(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    let next: Option<Option<Timestamp>> = outbox::table
+        .filter(outbox::copy_state.eq(CopyState::Wanted))
+        .order(outbox::copy_next_at.asc())
+        .select(outbox::copy_next_at)
+        .first(conn)
+        .optional()?;
+    Ok(next.flatten())
+}
+
+/// Writes how the copy of a mail stands that is still wanted, if nobody has tried it since `before`.
+pub fn update_copy(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<bool, StoreError> {
+    let same = outbox::table
+        .find(before.id)
+        .filter(outbox::copy_state.eq(CopyState::Wanted))
+        .filter(outbox::copy_attempts.eq(before.copy_attempts));
+    let set = (
+        outbox::copy_state.eq(after.copy_state),
+        outbox::copy_attempts.eq(after.copy_attempts),
+        outbox::copy_next_at.eq(after.copy_next_at),
+        outbox::copy_error.eq(after.copy_error.clone()),
+    );
+    Ok(diesel::update(same).set(set).execute(conn)? == 1)
 }

@@ -502,6 +502,7 @@ diesel::table! {
         finished_at -> Nullable<BigInt>,
         may_be_double -> Bool,
         delayed_at -> Nullable<BigInt>,
+        tried_from -> Nullable<BigInt>,
         copy_state -> Nullable<Text>,
         copy_attempts -> Integer,
         copy_next_at -> Nullable<BigInt>,

@@ -3,8 +3,10 @@
 
 mod authorize;
 pub(crate) mod batch;
+mod copies;
 mod due;
 mod fetch;
+mod gate;
 mod keep;
 mod lease;
 mod leave;
@@ -13,6 +15,7 @@ mod news;
 mod poll;
 mod room;
 mod send;
+mod settle;
 
 use crate::config::Ingest;
 use postroom_core::desk::Desk;
@@ -26,6 +29,8 @@ pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> 
         tokio::spawn(fetch::run(desk.clone(), ingest.watched_folders(), stopping.clone())),
         tokio::spawn(leave::run(desk.clone(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
+        tokio::spawn(settle::run(desk.clone(), stopping.clone())),
+        tokio::spawn(copies::run(desk.clone(), stopping.clone())),
         tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),
         tokio::spawn(room::run(desk.clone(), stopping.clone())),

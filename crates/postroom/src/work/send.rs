@@ -1,6 +1,7 @@
 //! Sends what is due. Each mail is claimed by one worker alone, and what came of it is written
 //! down before the next attempt.
 
+use super::gate::{Gate, Gates, Turn, Visit};
 use super::{ended, rest};
 use postroom_core::Error;
 use postroom_core::actor::Actor;
@@ -11,7 +12,7 @@ use postroom_core::operations::authorizations::NoLogin;
 use postroom_core::operations::mailboxes;
 use postroom_core::operations::outbox::{self, Outcome, Refusal};
 use postroom_core::store::StoreError;
-use postroom_outbound::{Envelope, Timeouts};
+use postroom_outbound::{Course, Entry, Envelope, Point, Timeouts};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,7 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
     let mut changes = desk.changes();
     let mut sending = JoinSet::new();
     let mut unsure = Vec::new();
+    let mut gates = Gates::default();
     loop {
         changes.borrow_and_update();
         let free = AT_ONCE.saturating_sub(sending.len());
@@ -41,7 +43,8 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
             match claim(&desk, free, &mut unsure).await {
                 Ok(claimed) => {
                     for mail in claimed {
-                        sending.spawn(send(desk.clone(), mail, stopping.clone()));
+                        let gate = gates.of(mail.mailbox_id);
+                        sending.spawn(send(desk.clone(), mail, gate, stopping.clone()));
                     }
                 }
                 Err(error) => tracing::error!(error = ?error, "the outbox can't be looked through"),
@@ -97,11 +100,12 @@ async fn pause(desk: &Desk) -> Duration {
     }
 }
 
-async fn send(desk: Desk, claimed: Outbound, mut stopping: watch::Receiver<bool>) {
+async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watch::Receiver<bool>) {
+    die_at("after-claim");
     let id = claimed.id;
     let current = Arc::new(Mutex::new(Row { known: claimed.clone(), unsure: None }));
     let bytes_go = AtomicBool::new(false);
-    let mut attempt = pin!(attempt(&desk, &current, &bytes_go));
+    let mut attempt = pin!(attempt(&desk, &current, &gate, &bytes_go));
     let tried = tokio::select! {
         biased;
         tried = &mut attempt => Some(tried),
@@ -129,6 +133,9 @@ async fn send(desk: Desk, claimed: Outbound, mut stopping: watch::Receiver<bool>
     let row = current.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let recipients = outbox::waiting_recipients(&row.known).len();
     let (mailbox, outcome_is) = (row.known.mailbox_id, in_a_word(&outcome));
+    if matches!(outcome, Outcome::Sent { .. }) {
+        die_at("before-sent");
+    }
     match write_down(&desk, row, outcome, &mut stopping).await {
         Ok(()) => {
             tracing::info!(%mailbox, outbox = %id, recipients, outcome = outcome_is, "a mail was tried");
@@ -147,7 +154,8 @@ fn in_a_word(outcome: &Outcome) -> &'static str {
         Outcome::Sent { .. } => "sent in part",
         Outcome::Deferred { .. } => "deferred",
         Outcome::Failed { .. } => "failed",
-        Outcome::Uncertain(_) => "uncertain",
+        Outcome::NotLetIn(_) => "not let in",
+        Outcome::Uncertain { .. } => "uncertain",
     }
 }
 
@@ -200,7 +208,12 @@ async fn write_down(
 }
 
 /// `bytes_go` is set before it is noted that they go.
-async fn attempt(desk: &Desk, current: &Arc<Mutex<Row>>, bytes_go: &AtomicBool) -> Result<Outcome, Error> {
+async fn attempt(
+    desk: &Desk,
+    current: &Arc<Mutex<Row>>,
+    gate: &Arc<Gate>,
+    bytes_go: &AtomicBool,
+) -> Result<Outcome, Error> {
     let claimed = current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
     let mailbox_id = claimed.mailbox_id;
     let connection = desk.read(&Actor::system(), move |cx| mailboxes::connection(cx, mailbox_id)).await?;
@@ -211,33 +224,43 @@ async fn attempt(desk: &Desk, current: &Arc<Mutex<Row>>, bytes_go: &AtomicBool) 
     let envelope = Envelope { from: claimed.envelope_from.clone(), to: outbox::waiting_recipients(&claimed) };
     let mut rejected: Option<Credential> = None;
     loop {
+        // Before the desk is asked whether the mailbox is let in.
+        let visit = Visit::new(gate);
         let access = match desk.access(&connection, End::Delivery, rejected.as_ref()).await {
             Ok(access) => access,
             Err(NoLogin::Desk(error)) => return Err(error),
-            Err(error) => {
+            Err(NoLogin::Needed(reason)) => return Ok(Outcome::NotLetIn(reason)),
+            Err(error @ NoLogin::Later(_)) => {
                 return Ok(Outcome::Deferred { reason: error.to_string(), refused: Vec::new() });
             }
         };
         let credential = access.credential;
+        let way = Way { desk, current, visit: &visit, bytes_go };
         let delivery = &connection.mailbox.delivery;
+        let timeouts = Timeouts::default();
         let outcome =
-            hand_over(desk, current, delivery, credential.as_ref(), &envelope, &raw, bytes_go).await;
+            postroom_outbound::send(delivery, credential.as_ref(), &envelope, &raw, &timeouts, &way).await;
         let is_by_token = matches!(credential, Some(Credential::Bearer(_)));
         match &outcome {
+            postroom_outbound::Outcome::LoginRefused { .. } if visit.is_turned_away() => {
+                return Ok(translate(outcome));
+            }
             // A token is renewed once. Refused again, the login is left alone for a while.
             postroom_outbound::Outcome::LoginRefused { .. }
                 if is_by_token && rejected.is_none() && !access.on_trial =>
             {
                 rejected = credential;
             }
-            postroom_outbound::Outcome::LoginRefused { reason } if is_by_token => {
+            postroom_outbound::Outcome::LoginRefused { reason } => {
                 let (desk, why) = (desk.clone(), reason.clone());
                 blocking(move || desk.login_refused_here(mailbox_id, End::Delivery, &why)).await?;
+                visit.close();
                 return Ok(translate(outcome));
             }
             _ => {
-                let reached = !matches!(outcome, postroom_outbound::Outcome::Deferred { .. });
-                if access.on_trial && reached {
+                // Where no login is asked for, the mail's own way says as much.
+                let is_reached = !matches!(outcome, postroom_outbound::Outcome::Deferred { .. });
+                if access.on_trial && (visit.is_let_in() || is_reached) {
                     let desk = desk.clone();
                     blocking(move || desk.login_accepted_here(mailbox_id, End::Delivery)).await?;
                 }
@@ -247,32 +270,56 @@ async fn attempt(desk: &Desk, current: &Arc<Mutex<Row>>, bytes_go: &AtomicBool) 
     }
 }
 
-/// Hands a mail to the server; that its bytes go is written down before they do.
-async fn hand_over(
-    desk: &Desk,
-    current: &Arc<Mutex<Row>>,
-    delivery: &Delivery,
-    credential: Option<&Credential>,
-    envelope: &Envelope,
-    raw: &[u8],
-    bytes_go: &AtomicBool,
-) -> postroom_outbound::Outcome {
-    let note = async || {
-        bytes_go.store(true, Ordering::Relaxed);
-        let shared = Arc::clone(current);
-        let known = current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
+/// The course of one attempt: that the bytes go is written down before they do.
+struct Way<'a> {
+    desk: &'a Desk,
+    current: &'a Arc<Mutex<Row>>,
+    visit: &'a Visit,
+    bytes_go: &'a AtomicBool,
+}
+
+impl Course for Way<'_> {
+    type Error = Error;
+    type Turn = Turn;
+
+    async fn log_in(&self) -> Result<Turn, Error> {
+        self.visit.turn().await
+    }
+
+    fn logged_in(&self, turn: Turn, entry: Entry) {
+        self.visit.end(turn, entry);
+    }
+
+    async fn data(&self) -> Result<(), Error> {
+        self.bytes_go.store(true, Ordering::Relaxed);
+        let shared = Arc::clone(self.current);
+        let known = self.current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
         let system = Actor::system();
-        let noted = desk.write(&system, move |cx| {
+        let noted = self.desk.write(&system, move |cx| {
             let noted = outbox::data_goes(cx, &known)?;
             shared.lock().unwrap_or_else(PoisonError::into_inner).unsure = Some(noted.clone());
             Ok(noted)
         });
         let noted = noted.await?;
-        *current.lock().unwrap_or_else(PoisonError::into_inner) = Row { known: noted, unsure: None };
-        Ok::<(), Error>(())
-    };
-    postroom_outbound::send(delivery, credential, envelope, raw, &Timeouts::default(), note).await
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Row { known: noted, unsure: None };
+        Ok(())
+    }
+
+    fn passed(&self, point: Point) {
+        die_at(match point {
+            Point::Recipients => "after-rcpt",
+            Point::Bytes => "before-dot",
+            Point::Dot => "after-dot",
+        });
+    }
 }
+
+#[cfg(feature = "chaos")]
+use crate::chaos::die_at;
+
+/// Only builds for tests die on purpose.
+#[cfg(not(feature = "chaos"))]
+fn die_at(_point: &str) {}
 
 /// Runs something that blocks where it may.
 async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
@@ -295,8 +342,7 @@ fn translate(outcome: postroom_outbound::Outcome) -> Outcome {
         Wire::Sent { response, refused } => Outcome::Sent { response, refused: refusals(refused) },
         Wire::Deferred { reason, refused, .. } => Outcome::Deferred { reason, refused: refusals(refused) },
         Wire::Failed { reason, refused, .. } => Outcome::Failed { reason, refused: refusals(refused) },
-        // The mailbox's password is at fault, not the mail: it waits for that to be mended.
-        Wire::LoginRefused { reason } => Outcome::Deferred { reason, refused: Vec::new() },
-        Wire::Uncertain { reason } => Outcome::Uncertain(reason),
+        Wire::LoginRefused { reason } => Outcome::NotLetIn(reason),
+        Wire::Uncertain { reason, refused } => Outcome::Uncertain { reason, refused: refusals(refused) },
     }
 }

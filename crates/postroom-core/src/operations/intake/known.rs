@@ -11,7 +11,9 @@ use crate::intake::Arrival;
 use crate::mail::{Address, Class, Mail};
 use crate::mailbox::FolderRole;
 use crate::message::Attachment;
+use crate::operations::outbox::{self, Evidence};
 use crate::operations::transfers;
+use crate::own_id::OwnId;
 use crate::store::blobs::Blob;
 use crate::store::threads::KnownId;
 use crate::text::fold_address;
@@ -44,6 +46,8 @@ pub(super) struct Known {
     customers: HashMap<String, CustomerId>,
     conversations: HashMap<ConversationId, Conversation>,
     people: People,
+    /// Messages of ours of which nobody knows whether they arrived.
+    doubtful: HashSet<MessageId>,
     new_ids: Vec<KnownId>,
     displaced: Vec<KnownId>,
     embodied: Vec<KnownId>,
@@ -79,6 +83,7 @@ impl Known {
             customers: HashMap::new(),
             conversations: HashMap::new(),
             people: People::default(),
+            doubtful: outbox::doubtful(cx)?,
             new_ids: Vec::new(),
             displaced: Vec::new(),
             embodied: Vec::new(),
@@ -121,6 +126,31 @@ impl Known {
         let alike = self.fingerprints.get(read.mail.fingerprint.as_slice()).into_iter().flatten();
         let same = alike.clone().find(|(known, _, _)| known == id);
         Ok(same.map(|(_, message, at)| (*message, self.at(*at), "the same mail is here already")))
+    }
+
+    /// A mail shows that one of ours was taken, if that was in doubt.
+    pub(super) fn settle(
+        &mut self,
+        cx: &mut Cx<'_>,
+        message: MessageId,
+        evidence: Evidence,
+    ) -> Result<(), Error> {
+        if self.doubtful.remove(&message) { outbox::prove(cx, message, evidence) } else { Ok(()) }
+    }
+
+    /// Whoever answers a mail of ours has got it. (What else it refers to may be the work of ours that the
+    /// answered one named.)
+    pub(super) fn settle_answered(&mut self, cx: &mut Cx<'_>, read: &Read<'_>) -> Result<(), Error> {
+        if self.doubtful.is_empty() {
+            return Ok(());
+        }
+        let sealed = |id: &String| {
+            let mut seals = read.keys.seals.iter();
+            seals.any(|(place, own)| place == id && matches!(own, OwnId::Message { .. }))
+        };
+        let named = read.keys.candidates.iter().take(read.keys.answered).filter(|id| sealed(id));
+        let named: Vec<MessageId> = named.filter_map(|id| Some(self.owner(id)?.0)).collect();
+        named.into_iter().try_for_each(|message| self.settle(cx, message, Evidence::Answer))
     }
 
     /// A provider gave a mail of ours another name: who answers it will use that one.

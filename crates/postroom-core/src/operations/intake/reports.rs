@@ -40,6 +40,11 @@ impl Report {
         Ok(found.filter(left).map(|message| Self { message, is_permanent }))
     }
 
+    /// Which message that is.
+    pub(super) fn of(&self) -> MessageId {
+        self.message.id
+    }
+
     /// An agent's answer will never arrive: somebody has to know. A desk's own answer was no work
     /// of anybody's.
     pub(super) fn is_lost(&self) -> bool {

@@ -1,11 +1,12 @@
 //! Every end of the story, played by a scripted server on this machine.
 
 use super::*;
+use crate::course::Entry;
 use crate::script::Step::{Close, Hear, Mail, Say, Stammer, Tls};
 use crate::script::{Heard, Script, Step, fixture};
 use postroom_core::mailbox::{AuthMethod, Security};
-use std::cell::Cell;
-use std::convert::Infallible;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 mod offers;
@@ -53,7 +54,34 @@ fn impatient() -> Timeouts {
     Timeouts { block: short, dot: short, ..patient() }
 }
 
-/// Sends and says how often `before_data` ran.
+/// A course that counts how often it was noted that bytes go, or can't be.
+#[derive(Default)]
+struct Noting {
+    noted: AtomicU32,
+    fault: Option<&'static str>,
+    not_now: Option<&'static str>,
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Course for Noting {
+    type Error = &'static str;
+    type Turn = ();
+
+    async fn log_in(&self) -> Result<(), &'static str> {
+        self.not_now.map_or(Ok(()), Err)
+    }
+
+    fn logged_in(&self, (): (), entry: Entry) {
+        self.entries.lock().unwrap().push(entry);
+    }
+
+    async fn data(&self) -> Result<(), &'static str> {
+        self.noted.fetch_add(1, Ordering::Relaxed);
+        self.fault.map_or(Ok(()), Err)
+    }
+}
+
+/// Sends and says how often it was noted that bytes go.
 async fn deliver(
     delivery: &Delivery,
     envelope: &Envelope,
@@ -72,13 +100,9 @@ async fn deliver_as(
     raw: &[u8],
     timeouts: &Timeouts,
 ) -> (Outcome, u32) {
-    let noted = Cell::new(0);
-    let outcome = send(delivery, Some(credential), envelope, raw, timeouts, async || {
-        noted.set(noted.get() + 1);
-        Ok::<_, Infallible>(())
-    })
-    .await;
-    (outcome, noted.get())
+    let course = Noting::default();
+    let outcome = send(delivery, Some(credential), envelope, raw, timeouts, &course).await;
+    (outcome, course.noted.into_inner())
 }
 
 /// A server in plain that says EHLO's answer by itself and then follows the steps.

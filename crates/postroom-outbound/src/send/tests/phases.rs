@@ -36,9 +36,10 @@ async fn a_mail_goes_with_login_past_slow_and_long_replies() {
 async fn sending_can_be_spawned() {
     let script = Script::play(vec![Say(b"421 not now\r\n")]);
     let (delivery, envelope) = (server(script.port, Security::None), to(&["ada@example.net"]));
-    let task = tokio::spawn(async move {
-        send(&delivery, None, &envelope, RAW, &patient(), async || Ok::<_, Infallible>(())).await
-    });
+    let task =
+        tokio::spawn(
+            async move { send(&delivery, None, &envelope, RAW, &patient(), &Noting::default()).await },
+        );
     assert_eq!(deferred(&task.await.unwrap()).1, Some(421));
     script.end().await;
 }
@@ -203,8 +204,8 @@ async fn what_can_not_be_noted_is_not_sent() {
         steps
     });
     let (delivery, envelope) = (server(script.port, Security::None), to(&["ada@example.net"]));
-    let outcome =
-        send(&delivery, None, &envelope, RAW, &patient(), async || Err("the disk\r\nis full")).await;
+    let course = Noting { fault: Some("the disk\r\nis full"), ..Noting::default() };
+    let outcome = send(&delivery, None, &envelope, RAW, &patient(), &course).await;
     assert_eq!(
         deferred(&outcome),
         ("the mail was not sent, for it could not be noted: the disk is full", None)

@@ -46,9 +46,36 @@ async fn a_login_is_refused_or_put_off() {
         assert_eq!(script.end().await.rest, b"QUIT\r\n");
     }
     let (delivery, envelope) = (with_login(1), to(&["ada@example.net"]));
-    let outcome = send(&delivery, None, &envelope, RAW, &patient(), async || Ok::<_, Infallible>(())).await;
+    let outcome = send(&delivery, None, &envelope, RAW, &patient(), &Noting::default()).await;
     let Outcome::LoginRefused { reason } = outcome else { panic!("{outcome:?}") };
     assert_eq!(reason, "no password is known for desk at localhost:1");
+}
+
+#[tokio::test]
+async fn who_sends_is_asked_before_the_login_and_told_after_it() {
+    let hello = || vec![Say(b"220 x\r\n"), Hear("EHLO"), Say(b"250-x\r\n250 AUTH PLAIN\r\n")];
+    let password = Credential::Password("s3cret-word".to_owned());
+    for (said, entry) in
+        [(&b"535 5.7.8 no\r\n"[..], Entry::Refused), (b"454 4.7.0 later\r\n", Entry::Unknown)]
+    {
+        let script = Script::play([hello(), vec![Hear("AUTH PLAIN"), Say(said)]].concat());
+        let course = Noting::default();
+        let (delivery, envelope) = (with_login(script.port), to(&["ada@example.net"]));
+        let outcome = send(&delivery, Some(&password), &envelope, RAW, &patient(), &course).await;
+        assert_eq!(matches!(outcome, Outcome::LoginRefused { .. }), entry == Entry::Refused, "{outcome:?}");
+        assert_eq!(*course.entries.lock().unwrap(), [entry]);
+        script.end().await;
+    }
+    let script = Script::play(hello());
+    let course = Noting { not_now: Some("it was refused a moment ago"), ..Noting::default() };
+    let (delivery, envelope) = (with_login(script.port), to(&["ada@example.net"]));
+    let outcome = send(&delivery, Some(&password), &envelope, RAW, &patient(), &course).await;
+    assert!(
+        matches!(&outcome, Outcome::LoginRefused { reason } if reason == "it was refused a moment ago"),
+        "{outcome:?}"
+    );
+    assert!(course.entries.lock().unwrap().is_empty());
+    assert_eq!(script.end().await.rest, b"QUIT\r\n", "no password goes over the line");
 }
 
 #[tokio::test]

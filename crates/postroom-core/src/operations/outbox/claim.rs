@@ -1,0 +1,130 @@
+//! Who sends a mail: one worker alone, who has it to itself for a while, and what becomes of a mail whose
+//! worker died over it.
+
+use super::{CLOCKS, Outcome, PAUSES, finish, lost_claim};
+use crate::cx::Cx;
+use crate::id::MailboxId;
+use crate::mailbox::End;
+use crate::message::{DeliveryState, Outbound};
+use crate::operations::authorizations::LONGEST_PAUSE;
+use crate::time::Timestamp;
+use crate::{Error, store};
+use std::time::Duration;
+
+/// How long one worker has a mail to itself. One that takes longer loses it, and finds so before
+/// the bytes go ([`data_goes`]); one that had sent them by then leaves it uncertain.
+const CLAIM: Duration = Duration::from_mins(30);
+
+/// Takes mails that are due to send them: each is claimed by one worker alone. How long goes by the
+/// database's clock, which is one for all daemons. Those of a mailbox that is not let in wait.
+pub fn claim(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<Outbound>, Error> {
+    let until = store::leases::now(cx.conn)?.plus(CLAIM);
+    let mut claimed = Vec::new();
+    let latest = |pause| cx.now.plus(Duration::from_secs(pause)).plus(CLOCKS);
+    let mut longest: Vec<(i32, Timestamp)> =
+        (1..).zip(PAUSES).map(|(attempts, pause)| (attempts, latest(pause))).collect();
+    if let Some((attempts, _)) = longest.last_mut() {
+        *attempts = i32::MAX;
+    }
+    let not_let_in: Vec<MailboxId> = not_let_in(cx)?.into_iter().map(|(id, _)| id).collect();
+    for before in store::outbox::due(cx.conn, cx.now, &longest, &not_let_in, limit)? {
+        let after = Outbound {
+            state: DeliveryState::Sending,
+            attempts: before.attempts + 1,
+            claimed_until: Some(until),
+            data_sent_at: None,
+            ..before.clone()
+        };
+        claimed.extend(store::outbox::update(cx.conn, &before, &after)?);
+    }
+    Ok(claimed)
+}
+
+/// The mailboxes whose server has refused the login, each with when that is tried again.
+fn not_let_in(cx: &mut Cx<'_>) -> Result<Vec<(MailboxId, Timestamp)>, Error> {
+    let latest = cx.now.plus(LONGEST_PAUSE).plus(CLOCKS);
+    Ok(store::authorizations::left_alone(cx.conn, End::Delivery, cx.now, latest)?)
+}
+
+/// When the next mail is due, if one waits, or a mailbox may be let in again.
+pub fn next_due(cx: &mut Cx<'_>) -> Result<Option<Timestamp>, Error> {
+    let not_let_in = not_let_in(cx)?;
+    let next_try = not_let_in.iter().map(|(_, at)| *at).min();
+    let mailboxes: Vec<MailboxId> = not_let_in.into_iter().map(|(id, _)| id).collect();
+    let next_due = store::outbox::next_due(cx.conn, &mailboxes)?;
+    Ok([next_try, next_due].into_iter().flatten().min())
+}
+
+/// Notes, before the bytes go, that they go: if the worker dies now, nobody knows whether they
+/// arrived. Fails if the claim was lost.
+pub fn data_goes(cx: &mut Cx<'_>, claimed: &Outbound) -> Result<Outbound, Error> {
+    let after = Outbound { data_sent_at: Some(cx.now), ..claimed.clone() };
+    store::outbox::update(cx.conn, claimed, &after)?.ok_or_else(lost_claim)
+}
+
+/// Lets go of a mail whose bytes have not gone, so that another daemon need not wait for the claim to
+/// run out. The attempt was none.
+pub fn give_back(cx: &mut Cx<'_>, claimed: &Outbound) -> Result<(), Error> {
+    let queued = Outbound {
+        state: DeliveryState::Queued,
+        claimed_until: None,
+        attempts: claimed.attempts - 1,
+        ..claimed.clone()
+    };
+    store::outbox::update(cx.conn, claimed, &queued)?.map(drop).ok_or_else(lost_claim)
+}
+
+/// Gives back what a worker may have claimed when it was not told whether its claim was committed. A row
+/// that is not in every part what the claim made of it is not its own, and stays as it is.
+pub fn give_back_unsure(cx: &mut Cx<'_>, claimed: &[Outbound]) -> Result<usize, Error> {
+    let mut given = 0;
+    for mail in claimed {
+        if store::outbox::find(cx.conn, mail.id)?.is_some_and(|row| is_same_row(&row, mail)) {
+            give_back(cx, mail)?;
+            given += 1;
+        }
+    }
+    Ok(given)
+}
+
+/// Whether a row is what a worker made of it. Its copy in the Sent folder has another hand, and does not
+/// count.
+pub fn is_same_row(row: &Outbound, known: &Outbound) -> bool {
+    let known = Outbound {
+        copy_state: row.copy_state,
+        copy_attempts: row.copy_attempts,
+        copy_next_at: row.copy_next_at,
+        copy_error: row.copy_error.clone(),
+        ..known.clone()
+    };
+    *row == known
+}
+
+/// Settles mails whose worker died over them: one whose bytes had not gone is tried again, one
+/// whose bytes had may have arrived, and is not sent blindly a second time.
+pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
+    let now = store::leases::now(cx.conn)?;
+    let abandoned = store::outbox::abandoned(cx.conn, now)?;
+    for claimed in &abandoned {
+        if claimed.data_sent_at.is_some() {
+            let reason = "the daemon stopped while the mail was going out; it may or may not have arrived";
+            finish(cx, claimed, &Outcome::Uncertain { reason: reason.to_owned(), refused: Vec::new() })?;
+        } else {
+            let queued = Outbound {
+                state: DeliveryState::Queued,
+                claimed_until: None,
+                next_attempt_at: cx.now,
+                ..claimed.clone()
+            };
+            store::outbox::update(cx.conn, claimed, &queued)?;
+        }
+    }
+    Ok(abandoned.len())
+}
+
+/// Lets go of every claim at once: for a daemon that starts and knows itself alone.
+pub fn recover_all(cx: &mut Cx<'_>) -> Result<usize, Error> {
+    let now = store::leases::now(cx.conn)?;
+    store::outbox::expire_claims(cx.conn, now.minus(Duration::from_secs(1)))?;
+    recover(cx)
+}
