@@ -1,5 +1,6 @@
 //! Answers on their way out: what leaves, what never does, and what is refused.
 
+mod asked;
 mod by_hand;
 mod copies;
 mod faults;

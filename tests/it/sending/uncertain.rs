@@ -120,7 +120,7 @@ async fn what_comes_back_settles_it() {
     assert!(now["response"].as_str().is_some_and(|why| why.contains("mailbox of ours")), "{now}");
     assert_eq!(now["recipients"][0]["state"], "accepted");
 
-    // A bounce that names it proves that the server took it, and says what came of it.
+    // A bounce that names it proves that the server took it, and says who has not got it.
     let (bounced, _) = lost(&desk, &sink, conversation).await;
     let report = bounce("failed", "5.1.1", &id_of(&bounced));
     push(&desk, mailbox, &report).await;

@@ -1,5 +1,5 @@
 //! Messages that have not left: drafts gone on with, sent, thrown away; what is held or scheduled taken
-//! back.
+//! back; and what did not arrive tried again.
 
 use crate::answer::{self, Answer};
 use crate::body::Body;
@@ -25,7 +25,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(update_message).service(delete_message).service(cancel_message);
+    config.service(update_message).service(delete_message).service(cancel_message).service(retry_message);
 }
 
 /// What is to change of a message that has not left; what is left out stays.
@@ -172,7 +172,9 @@ async fn delete_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen:
 
 /// Stop a message
 ///
-/// What is held or scheduled is a draft again. What is on its way can't be stopped. Needs `messages:send`.
+/// What is held or scheduled is a draft again. What waits to be handed over, or is tried again, goes to
+/// nobody whom it has not reached yet: it is `failed`. What is being handed over just now, or is settled,
+/// can't be stopped. Needs `messages:send`.
 #[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch),
     responses(
         (status = OK, body = MessageView, description = "The message as it is now."),
@@ -181,6 +183,23 @@ async fn delete_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen:
 #[post("/messages/{id}/cancel")]
 async fn cancel_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen: IfMatch) -> Answer {
     let card = api.desk.write(&caller, move |cx| leave::cancel(cx, id.0, seen.expected())).await?;
+    let etag = card.etag();
+    Ok(answer::changed(&MessageView::new(card, &api.links), &etag))
+}
+
+/// Try a message again
+///
+/// What failed, bounced, is deferred, or may or may not have arrived goes out again at once, with the same
+/// bytes and the same Message-ID, to those whom it has not reached. What is held is let go. Needs
+/// `messages:send`.
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch),
+    responses(
+        (status = OK, body = MessageView, description = "The message as it is now."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: there is nothing to try again, or not yet.")))]
+#[post("/messages/{id}/retry")]
+async fn retry_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen: IfMatch) -> Answer {
+    let card = api.desk.retry_message(&caller, id.0, seen.expected().map(str::to_owned)).await?;
     let etag = card.etag();
     Ok(answer::changed(&MessageView::new(card, &api.links), &etag))
 }

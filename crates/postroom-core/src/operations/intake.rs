@@ -238,13 +238,12 @@ fn take_in(
     known.remember(here, read, &decision, &written, message_id, cx.now);
     ledger.accept(read.arrival, message_id, written.id);
     effects::tell(cx, read, &written, message_id, is_flood);
-    // First, that what comes back was taken.
+    reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     match &report {
         Some(report) if !is_new => known.settle(cx, report.of(), Evidence::Report)?,
         Some(_) => {}
         None => known.settle_answered(cx, read)?,
     }
-    reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     known.put(written);
     Ok(())
 }

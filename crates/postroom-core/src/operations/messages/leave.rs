@@ -2,7 +2,7 @@
 //! from there on.
 
 use super::dress::Author;
-use super::unsent::{back_to_draft, take_back};
+use super::unsent::{UnsentChange, back_to_draft, take_back};
 use super::write::left;
 use super::{File, MessageCard, reply};
 use crate::access::Scope;
@@ -13,11 +13,11 @@ use crate::desk::Desk;
 use crate::id::MessageId;
 use crate::mailbox::Mailbox;
 use crate::operations::conversations::changeable;
-use crate::operations::overtaken;
+use crate::operations::{outbox, overtaken, require_version};
 use crate::store::types::Json;
 use crate::store::unsent::Rewritten;
 use crate::time::Timestamp;
-use crate::unsent::{Unsent, UnsentState};
+use crate::unsent::{Unsent, UnsentState, When};
 use crate::{Error, store};
 use std::time::Duration;
 
@@ -95,7 +95,8 @@ fn stays(cx: &mut Cx<'_>, id: MessageId, why: &str) -> Result<(), Error> {
     back_to_draft(cx, conversation, &message, &unsent, Some(why))
 }
 
-/// Stops a message: what is held or scheduled is a draft again. What is on its way can't be stopped.
+/// Stops a message: what is held or scheduled is a draft again, and what is on its way goes to nobody whom
+/// it has not reached yet. What is being handed over, or is settled, can't be stopped.
 ///
 /// `expected` is the version of the message that the caller saw.
 pub fn cancel(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<MessageCard, Error> {
@@ -103,10 +104,48 @@ pub fn cancel(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<
     if let Some(card) = take_back(cx, id, expected)? {
         return Ok(card);
     }
-    Err(Error::StateConflict("this message has left, or never was to leave: it can't be stopped".to_owned()))
+    let card = super::find_visible(cx, id)?;
+    require_version("message", expected, card.etag())?;
+    outbox::cancel(cx, id)?;
+    super::find_visible(cx, id)
 }
 
 impl Desk {
+    /// Tries a message again that did not arrive ([`outbox::retry`]), and lets go at once of what is held.
+    ///
+    /// `expected` is the version of the message that the caller saw.
+    pub async fn retry_message(
+        &self,
+        actor: &Actor,
+        id: MessageId,
+        expected: Option<String>,
+    ) -> Result<MessageCard, Error> {
+        let held = self
+            .read(actor, move |cx| {
+                cx.access().require(Scope::MessagesSend)?;
+                Ok(super::find_visible(cx, id)?.unsent.map(|unsent| unsent.state))
+            })
+            .await?;
+        match held {
+            Some(UnsentState::Held) => {
+                let now = UnsentChange { when: Some(When::After(0)), ..UnsentChange::default() };
+                self.change_unsent(actor, id, expected, now).await
+            }
+            Some(state) => Err(Error::StateConflict(format!(
+                "this message is {state} and was not tried yet; PATCH it with draft: false to send it"
+            ))),
+            None => {
+                self.write(actor, move |cx| {
+                    let card = super::find_visible(cx, id)?;
+                    require_version("message", expected.as_deref(), card.etag())?;
+                    outbox::retry(cx, id)?;
+                    super::find_visible(cx, id)
+                })
+                .await
+            }
+        }
+    }
+
     /// Lets a message leave whose time has come. One that can't is a draft again. Whatever else is wrong,
     /// the store or a file, will be tried again.
     pub async fn leave(&self, id: MessageId) -> Result<(), Error> {

@@ -20,12 +20,12 @@ fn changeable(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     card.delivery.ok_or_else(|| Error::StateConflict("this message does not leave by mail".to_owned()))
 }
 
-/// Has a mail tried now that failed, waits after a failure, or stays uncertain: the same bytes, to those
+/// Has a mail tried now that failed, came back, waits after a failure, or stays uncertain: the same bytes, to those
 /// who have not got it. Of an uncertain one it may be the second that arrives, and it is marked so.
 pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     let before = changeable(cx, id)?;
     match before.state {
-        DeliveryState::Failed | DeliveryState::Deferred => {}
+        DeliveryState::Failed | DeliveryState::Deferred | DeliveryState::Bounced => {}
         DeliveryState::Uncertain if !before.is_looked_for() => {}
         DeliveryState::Uncertain => {
             let until = before.next_attempt_at;
@@ -37,7 +37,8 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     }
     let mut results = before.recipients.to_vec();
     for result in &mut results {
-        if matches!(result.state, RecipientState::Refused | RecipientState::Deferred) {
+        use RecipientState::{Bounced, Deferred, Refused};
+        if matches!(result.state, Refused | Deferred | Bounced) {
             result.state = RecipientState::Waiting;
         }
     }
