@@ -107,6 +107,8 @@ fn with_unknown_id(path: &str) -> String {
     };
     path.replace("{id}", &id)
         .replace("{row}", "4503599627370495")
+        .replace("{kind}", "acknowledgement")
+        .replace("{language}", "en")
         .replace("{file}", "nothing.js")
         .replace("{key}", none)
 }
@@ -121,7 +123,13 @@ async fn without_a_token_there_is_only_what_is_public() {
     let schedule = desk.http.post("/api/v1/schedules", &schedule).await.expect(201).json();
     let key = schedule["public_key"].as_str().expect("a key");
     for operation in operations(&desk.http).await {
-        let path = operation.path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
+        let path = operation
+            .path
+            .replace("{id}", "1")
+            .replace("{row}", "1")
+            .replace("{kind}", "acknowledgement")
+            .replace("{language}", "en")
+            .replace("{file}", "index.html");
         let path = path.replace("{key}", key);
         for http in [&nobody, &nobody.with_token("pr_pat_nonsense")] {
             let answer = operation.call(http, &path).await;
@@ -179,7 +187,12 @@ async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
     for path in paths {
         let known: Vec<&str> =
             all.iter().filter(|other| other.path == *path).map(|other| other.method.as_str()).collect();
-        let real = path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
+        let real = path
+            .replace("{id}", "1")
+            .replace("{row}", "1")
+            .replace("{kind}", "acknowledgement")
+            .replace("{language}", "en")
+            .replace("{file}", "index.html");
         for method in
             ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(|method| !known.contains(method))
         {
@@ -211,7 +224,13 @@ async fn a_method_that_is_not_there_is_405_and_an_unknown_path_404() {
 async fn a_parameter_that_is_not_known_is_400() {
     let desk = TestDesk::start().await;
     for operation in operations(&desk.http).await {
-        let path = operation.path.replace("{id}", "1").replace("{row}", "1").replace("{file}", "index.html");
+        let path = operation
+            .path
+            .replace("{id}", "1")
+            .replace("{row}", "1")
+            .replace("{kind}", "acknowledgement")
+            .replace("{language}", "en")
+            .replace("{file}", "index.html");
         // RFC 6749 section 4.1.2: providers add parameters of their own.
         let is_strict = operation.name() != "GET /api/v1/oauth/callback";
         for query in ["frobnicate=1", "Limit=5", "limit%20=5"].into_iter().filter(|_| is_strict) {
@@ -306,9 +325,14 @@ async fn nothing_of_another_mailbox_is_in_any_answer() {
             };
             let is_bound = operation.path.contains("{id}")
                 && ["mailboxes", "conversations", "messages", "customers", "attachments"].contains(&noun);
-            let path =
-                operation.path.replace("{id}", &id).replace("{row}", "1").replace("{file}", "index.html")
-                    + operation.query();
+            let path = operation
+                .path
+                .replace("{id}", &id)
+                .replace("{row}", "1")
+                .replace("{kind}", "acknowledgement")
+                .replace("{language}", "en")
+                .replace("{file}", "index.html")
+                + operation.query();
             let answer = operation.call(&http, &path).await;
             let name = operation.name();
             assert!(answer.status < 500, "{name}: {}", answer.text());
@@ -336,7 +360,12 @@ async fn nonsense_is_refused_and_never_our_failure() {
     let bodies: [&[u8]; 8] =
         [b"", b"{", b"null", b"[]", b"\"text\"", b"{\"nothing_like_this\":1}", b"\xff\xfe", b"[[[[[[[[[["];
     for operation in operations(&desk.http).await.iter().filter(|operation| operation.method != "GET") {
-        let path = operation.path.replace("{id}", "1").replace("{row}", "1");
+        let path = operation
+            .path
+            .replace("{id}", "1")
+            .replace("{row}", "1")
+            .replace("{kind}", "acknowledgement")
+            .replace("{language}", "en");
         let is_json = operation.body.as_ref().is_some_and(|(kind, _)| kind.ends_with("json"));
         // A mailbox is tried without a word, or told how.
         let may_be_left_out = operation.path.ends_with("/mailboxes/{id}/test");

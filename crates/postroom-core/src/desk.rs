@@ -6,6 +6,7 @@ use crate::blobs::OBJECTS_MARK;
 use crate::cx::Cx;
 use crate::keys::Keys;
 use crate::object_name;
+use crate::operations::breaker::Limits;
 use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
 use crate::store::{self, StoreError};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub error_after: Duration,
     /// The name of the mailbox that notices to the administrators leave from.
     pub notices_mailbox: Option<String>,
+    /// How much automatic mail may leave.
+    pub automatic: Limits,
 }
 
 impl Default for Settings {
@@ -57,6 +60,7 @@ impl Default for Settings {
             send_for: Duration::from_secs(2 * DAY),
             error_after: Duration::from_mins(15),
             notices_mailbox: None,
+            automatic: Limits::default(),
         }
     }
 }

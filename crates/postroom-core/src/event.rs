@@ -63,6 +63,8 @@ words! {
         /// An answer that was held or scheduled is a draft again: somebody took it back, or it could not
         /// leave (`reason`).
         MessageCancelled = "message.cancelled",
+        /// A mail gets no automatic answer; `reason` says why.
+        AutoReplyWithheld = "auto_reply.withheld",
         /// A note was written.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.

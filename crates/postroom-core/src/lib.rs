@@ -8,6 +8,7 @@
 pub mod access;
 pub mod actor;
 pub mod authorization;
+pub mod auto_reply;
 pub mod backoff;
 pub mod blobs;
 pub mod conversation;

@@ -180,6 +180,19 @@ pub struct SignatureClaim {
     pub expires: Option<i64>,
 }
 
+/// What a mail says about automatic answers to it. All of it can be forged, so it only ever keeps one back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerHints {
+    /// It came from `<>`: Return-Path says so.
+    pub has_null_path: bool,
+    /// X-Auto-Response-Suppress asks for none.
+    pub is_declined: bool,
+    /// A filter on its way marked it as spam.
+    pub is_marked_spam: bool,
+    /// Its languages, as Content-Language names them (RFC 3282).
+    pub languages: Vec<String>,
+}
+
 /// A mail after reading: header texts raw where threading reads them itself, the rest decoded.
 ///
 /// Reading never fails: a mail that can't be read has `problem` set and what little was found.
@@ -240,6 +253,8 @@ pub struct Mail {
     pub about_ids: Vec<String>,
     /// Whom a bounce is about.
     pub failed_recipients: Vec<FailedRecipient>,
+    /// What it says about automatic answers to it.
+    pub answer_hints: AnswerHints,
     /// What its calendar wants, where it has one.
     pub calendar_method: Option<CalendarMethod>,
     /// The first bytes of Thread-Index, where Outlook sent one: all mails of a conversation share them.
@@ -286,6 +301,7 @@ impl Mail {
             instance_marks: Vec::new(),
             about_ids: Vec::new(),
             failed_recipients: Vec::new(),
+            answer_hints: AnswerHints::default(),
             calendar_method: None,
             thread_index: None,
             whole_thread_index: None,

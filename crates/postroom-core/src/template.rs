@@ -24,11 +24,13 @@ pub enum Placeholder {
     ConversationId,
     /// Its subject.
     ConversationSubject,
+    /// When the schedule opens next, in words. It stands in out-of-hours answers alone.
+    NextOpening,
 }
 
 impl Placeholder {
     /// Every placeholder with its name.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("agent.name", Self::AgentName),
         ("agent.signature", Self::AgentSignature),
         ("mailbox.name", Self::MailboxName),
@@ -36,7 +38,13 @@ impl Placeholder {
         ("customer.name", Self::CustomerName),
         ("conversation.id", Self::ConversationId),
         ("conversation.subject", Self::ConversationSubject),
+        ("next_opening", Self::NextOpening),
     ];
+
+    /// Whether it may stand in every text around a mail.
+    pub fn stands_anywhere(self) -> bool {
+        !matches!(self, Self::AgentSignature | Self::NextOpening)
+    }
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find_map(|(known, it)| (known == name).then_some(it))

@@ -12,7 +12,7 @@ use crate::{bounce, dkim, fields, files, quote, quote_html, sender_auth};
 use base64::Engine;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
-use postroom_core::mail::{Address, Class, Mail, THREAD_INDEX_BYTES, TextParts};
+use postroom_core::mail::{Address, AnswerHints, Class, Mail, THREAD_INDEX_BYTES, TextParts};
 use postroom_core::ports::ReadContext;
 use postroom_core::text::{self, SUBJECT_CHARS, TEXT_BYTES};
 use std::borrow::Cow;
@@ -145,6 +145,7 @@ pub(crate) fn envelope(headers: &Headers<'_>, limits: &Limits, problems: &mut Ve
     }
     let list_id = headers.first("List-Id").map(|value| text::one_line(&fields::bracketed(value), WORD_CHARS));
     mail.list_id = list_id.filter(|id| !id.is_empty());
+    mail.answer_hints = answer_hints(headers);
     let subject = headers.first("Subject").map(fields::unstructured).unwrap_or_default();
     mail.subject = text::one_line(&subject, SUBJECT_CHARS);
     mail.date = headers.first("Date").and_then(fields::date);
@@ -154,6 +155,29 @@ pub(crate) fn envelope(headers: &Headers<'_>, limits: &Limits, problems: &mut Ve
         (mail.thread_index, mail.whole_thread_index) = (Some(shared), Some(whole));
     }
     mail
+}
+
+/// Languages of a mail that are kept, and the longest that is one (RFC 5646 section 4.4.1).
+const LANGUAGES: usize = 10;
+const LANGUAGE_BYTES: usize = 35;
+
+/// What the headers say about automatic answers.
+fn answer_hints(headers: &Headers<'_>) -> AnswerHints {
+    let word = |name: &str| headers.text(name).unwrap_or_default().trim().to_ascii_lowercase();
+    let suppressed = word("X-Auto-Response-Suppress");
+    let declines = |word: &str| matches!(word.trim(), "all" | "autoreply" | "oof");
+    let languages = word("Content-Language");
+    let languages = languages.split(',').map(str::trim);
+    AnswerHints {
+        has_null_path: headers.first("Return-Path").map(fields::bracketed).as_deref() == Some(""),
+        is_declined: suppressed.split([',', ';']).any(declines),
+        is_marked_spam: ["X-Spam-Flag", "X-Spam-Status", "X-Spam"].iter().any(|n| word(n).starts_with("yes")),
+        languages: languages
+            .filter(|tag| !tag.is_empty() && tag.len() <= LANGUAGE_BYTES && tag.is_ascii())
+            .take(LANGUAGES)
+            .map(str::to_owned)
+            .collect(),
+    }
 }
 
 /// A list of ids that is too long keeps its first and its last: the root and the nearest.
@@ -323,6 +347,29 @@ mod tests {
         }
         let old = read("From a@b Mon\rSubject: x\rX: y\r\rb\rc");
         assert_eq!((old.subject.as_str(), old.text.as_str()), ("x", "b\nc"));
+    }
+
+    #[test]
+    fn what_speaks_against_an_automatic_answer_is_read() {
+        let hints = |raw: &str| read(&format!("{raw}\n\nb")).answer_hints;
+        assert_eq!(hints("Subject: x"), AnswerHints::default());
+        assert!(hints("Return-Path: <>").has_null_path);
+        assert!(!hints("Return-Path: <ada@x.example>").has_null_path);
+        for declined in ["All", "DR, OOF", "DR, RN, NRN, OOF, AutoReply", "autoreply"] {
+            assert!(hints(&format!("X-Auto-Response-Suppress: {declined}")).is_declined, "{declined}");
+        }
+        for other in ["DR, RN, NRN", "None", ""] {
+            assert!(!hints(&format!("X-Auto-Response-Suppress: {other}")).is_declined, "{other}");
+        }
+        for spam in ["X-Spam-Flag: YES", "X-Spam-Status: Yes, score=9.1", "X-Spam: Yes"] {
+            assert!(hints(spam).is_marked_spam, "{spam}");
+        }
+        assert!(!hints("X-Spam-Status: No, score=0.1").is_marked_spam);
+        assert_eq!(hints("Content-Language: de-AT, en").languages, ["de-at", "en"]);
+        let many = format!("Content-Language: {}", ["de"; 11].join(","));
+        assert_eq!(hints(&many).languages.len(), 10);
+        let long = format!("Content-Language: {}, {}", "a".repeat(35), "a".repeat(36));
+        assert_eq!(hints(&long).languages.len(), 1);
     }
 
     #[test]

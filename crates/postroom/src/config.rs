@@ -35,6 +35,8 @@ pub struct Config {
     pub oauth: Oauth,
     /// What the desk itself writes to those who run it.
     pub notices: Notices,
+    /// How much automatic mail leaves before it is held.
+    pub automatic: Automatic,
     /// Mailboxes that are set up here rather than through the API.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<ConfiguredMailbox>,
@@ -325,6 +327,32 @@ pub struct Notices {
     pub mailbox: Option<String>,
 }
 
+/// How much automatic mail leaves before more of it is held for a person to decide.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Automatic {
+    /// To one domain in an hour; public mail providers are not counted.
+    pub domain_per_hour: u32,
+    /// By one rule of a mailbox's in an hour, or five times its mean of the last week if that is more.
+    pub rule_per_hour: u32,
+    /// From one mailbox in an hour.
+    pub mailbox_per_hour: u32,
+    /// From the desk as a whole in ten minutes.
+    pub desk_per_ten_minutes: u32,
+}
+
+impl Default for Automatic {
+    fn default() -> Self {
+        let usual = postroom_core::operations::breaker::Limits::default();
+        Self {
+            domain_per_hour: usual.domain_hour,
+            rule_per_hour: usual.rule_hour,
+            mailbox_per_hour: usual.mailbox_hour,
+            desk_per_ten_minutes: usual.desk_ten_minutes,
+        }
+    }
+}
+
 impl Ingest {
     /// Folders of a mailbox that are watched.
     pub(crate) fn watched_folders(&self) -> usize {
@@ -401,6 +429,15 @@ impl Config {
         range("keep.send_hours", self.keep.send_hours as usize, 1, 24 * 14)?;
         range("ingest.watched_folders", self.ingest.watched_folders, 1, 20)?;
         range("ingest.error_after_minutes", self.ingest.error_after_minutes as usize, 1, 24 * 60)?;
+        let automatic = &self.automatic;
+        for (name, value) in [
+            ("automatic.domain_per_hour", automatic.domain_per_hour),
+            ("automatic.rule_per_hour", automatic.rule_per_hour),
+            ("automatic.mailbox_per_hour", automatic.mailbox_per_hour),
+            ("automatic.desk_per_ten_minutes", automatic.desk_per_ten_minutes),
+        ] {
+            range(name, value as usize, 0, 10_000)?;
+        }
         range("database.connections", self.database.connections as usize, 0, 100)?;
         for origin in &server.cors_origins {
             let is_origin = url::Url::parse(origin).is_ok_and(|url| {

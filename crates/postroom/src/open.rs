@@ -5,6 +5,7 @@ use crate::{key_file, outside};
 use anyhow::{Context, bail};
 use postroom_core::desk::{Desk, Parts, Settings};
 use postroom_core::keys::Keys;
+use postroom_core::operations::breaker;
 use postroom_core::store::conn::{self, DatabaseUrl};
 use postroom_core::store::{self, migrate};
 use postroom_core::time::Clock;
@@ -139,6 +140,12 @@ fn settings(config: &Config) -> Settings {
         ingest_tries: config.limits.ingest_tries,
         send_for: hours(config.keep.send_hours),
         notices_mailbox: config.notices.mailbox.clone(),
+        automatic: breaker::Limits {
+            domain_hour: config.automatic.domain_per_hour,
+            rule_hour: config.automatic.rule_per_hour,
+            mailbox_hour: config.automatic.mailbox_per_hour,
+            desk_ten_minutes: config.automatic.desk_per_ten_minutes,
+        },
         error_after: Duration::from_secs(u64::from(config.ingest.error_after_minutes) * 60),
     }
 }

@@ -233,6 +233,31 @@ CREATE TABLE schedules (
   CHECK ((calendar IS NULL) = (calendar_until IS NULL))
 ) STRICT;
 
+-- Which automatic answers a mailbox gives; one without a row gives none.
+CREATE TABLE mailbox_auto_replies (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  acknowledge INTEGER NOT NULL CHECK (acknowledge IN (0, 1)),
+  out_of_hours INTEGER NOT NULL CHECK (out_of_hours IN (0, 1)),
+  schedule_id INTEGER REFERENCES schedules (id),
+  default_language TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  CHECK (out_of_hours = 0 OR schedule_id IS NOT NULL)
+) STRICT;
+CREATE INDEX mailbox_auto_replies_schedule ON mailbox_auto_replies (schedule_id) WHERE schedule_id IS NOT NULL;
+
+-- What those answers say where it is not the text that the program brings along.
+CREATE TABLE auto_reply_texts (
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('acknowledgement', 'out_of_hours')),
+  language TEXT NOT NULL,
+  subject TEXT,
+  body TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (mailbox_id, kind, language)
+) STRICT;
+
 -- What an agent or a team may do in a mailbox: one of the two holds it.
 CREATE TABLE grants (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -472,6 +497,30 @@ CREATE TABLE unsent (
   updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX unsent_due ON unsent (leaves_at, message_id) WHERE leaves_at IS NOT NULL;
+
+-- Mails that may get an automatic answer, with what they say about that, until it is decided.
+CREATE TABLE wanted_answers (
+  message_id INTEGER NOT NULL PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+  hints TEXT NOT NULL
+) STRICT;
+
+-- Automatic mail of the last days, to count how much there is of it. `held`: it was made and did not
+-- leave by itself.
+CREATE TABLE automatic_mails (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  mailbox_id INTEGER NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  recipient TEXT NOT NULL,
+  domain TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  held INTEGER NOT NULL CHECK (held IN (0, 1)),
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX automatic_mails_recipient ON automatic_mails (recipient, created_at);
+CREATE INDEX automatic_mails_conversation ON automatic_mails (conversation_id, created_at);
+CREATE INDEX automatic_mails_domain ON automatic_mails (domain, created_at);
+CREATE INDEX automatic_mails_mailbox ON automatic_mails (mailbox_id, rule, created_at);
+CREATE INDEX automatic_mails_time ON automatic_mails (created_at);
 
 -- Mail on its way out. The bytes under `raw_hash` are final. Without a message it is a notice to
 -- the administrators.

@@ -7,6 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 mod agents;
 mod attachments;
 mod authorizations;
+mod auto_replies;
 mod categories;
 mod conversations;
 mod customers;
@@ -49,6 +50,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(mailboxes::routes)
         .configure(round_trips::routes)
         .configure(mailbox_outgoing::routes)
+        .configure(auto_replies::routes)
         .configure(authorizations::routes)
         .configure(ledger::routes)
         .configure(reconcile::routes)

@@ -195,7 +195,7 @@ pub fn sign(
 
 fn check_signature(cx: &Cx<'_>, signature: Option<&Option<Written>>, faults: &mut Faults) {
     if let Some(Some(signature)) = signature {
-        let allowed = |known| known != Placeholder::AgentSignature;
+        let allowed = |known: Placeholder| known.stands_anywhere();
         check_template(cx, "/signature", signature, allowed, faults);
     }
 }

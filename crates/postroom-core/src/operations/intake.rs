@@ -3,6 +3,7 @@
 
 use super::leases;
 use super::outbox::Evidence;
+use crate::auto_reply::WantedAnswer;
 use crate::conversation::{Conversation, LinkReason};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
@@ -11,6 +12,7 @@ use crate::intake::{Arrival, Batch, History, Receipt};
 use crate::mail::{Class, Mail};
 use crate::mailbox::{AfterIngest, FolderRole, Mailbox, Source};
 use crate::own_id::Reading;
+use crate::store::types::Json;
 use crate::text::{fold_address, without_plus};
 use crate::threading::decide::{Arriving, decide};
 use crate::threading::keys::{self, Keys};
@@ -51,6 +53,8 @@ struct Circumstances {
     agent_addresses: HashSet<String>,
     policy: Policy,
     history: Option<History>,
+    /// The mailbox gives automatic answers.
+    answers: bool,
 }
 
 impl Circumstances {
@@ -147,6 +151,7 @@ fn circumstances(cx: &mut Cx<'_>, batch: &Batch) -> Result<Circumstances, Error>
         policy,
         role: batch.role,
         history: batch.history,
+        answers: store::auto_replies::find(cx.conn, id)?.is_some_and(|settings| settings.answers()),
         mailbox,
     })
 }
@@ -237,7 +242,12 @@ fn take_in(
     link(cx, &written, &decision, message_id)?;
     known.remember(here, read, &decision, &written, message_id, cx.now);
     ledger.accept(read.arrival, message_id, written.id);
-    effects::tell(cx, read, &written, message_id, is_flood);
+    let is_quiet = effects::tell(cx, read, &written, message_id, is_flood);
+    // Nobody sat down to write what is automatic: that it gets no answer goes without saying.
+    if is_new && here.answers && here.history.is_none() && !is_quiet && !read.class.is_automatic() {
+        let hints = Json::new(read.mail.answer_hints.clone());
+        store::auto_replies::want(cx.conn, &WantedAnswer { message_id, hints })?;
+    }
     reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     match &report {
         Some(report) if !is_new => known.settle(cx, report.of(), Evidence::Report)?,

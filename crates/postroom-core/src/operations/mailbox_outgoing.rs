@@ -52,12 +52,15 @@ pub fn update(
     if let Some(name) = &change.from_name {
         faults.line("/from_name", name, 200);
         faults.header_name("/from_name", name, 200);
-        check_placeholders("/from_name", name, |known| known != Placeholder::AgentSignature, &mut faults);
+        let allowed = |known: Placeholder| known.stands_anywhere();
+        check_placeholders("/from_name", name, allowed, &mut faults);
     }
     for (member, text) in [("signature", &change.signature), ("head", &change.head), ("foot", &change.foot)] {
         if let Some(Some(text)) = text {
             let is_signature = member == "signature";
-            let allowed = |known| is_signature || known != Placeholder::AgentSignature;
+            let allowed = |known: Placeholder| {
+                known.stands_anywhere() || (is_signature && known == Placeholder::AgentSignature)
+            };
             check_template(cx, &format!("/{member}"), text, allowed, &mut faults);
         }
     }

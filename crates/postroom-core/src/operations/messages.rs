@@ -18,6 +18,7 @@ use crate::time::Timestamp;
 use crate::unsent::{Unsent, When, Writing};
 use crate::{Error, store};
 
+pub(super) mod automatic;
 mod dress;
 mod files;
 pub mod leave;

@@ -9,7 +9,9 @@
 pub mod agents;
 pub mod attachments;
 pub mod authorizations;
+pub mod auto_replies;
 mod bounces;
+pub mod breaker;
 pub mod categories;
 pub mod collecting;
 pub mod conversations;

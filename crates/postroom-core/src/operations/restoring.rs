@@ -40,6 +40,8 @@ pub fn settle(cx: &mut Cx<'_>, taken_at: Timestamp, mark: &str) -> Result<Settle
         outbox::settle_for_good(cx, mail, &why)?;
     }
     messages::unsent::stop_all(cx, &why)?;
+    // Whoever wrote then has got an automatic answer since.
+    store::auto_replies::forget_wanted(cx.conn)?;
     cx.tell(
         NewEvent::new(EventType::DeskRestored, About::default())
             .with("backup_taken_at", taken_at.to_string())

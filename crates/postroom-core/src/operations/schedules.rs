@@ -164,6 +164,11 @@ pub fn delete(cx: &mut Cx<'_>, id: ScheduleId, expected: Option<&str>) -> Result
     let before = existing(cx, id)?;
     require_version("schedule", expected, before.etag())?;
     // What goes by a schedule is asked for here: while it does, the schedule stays (`StateConflict`).
+    if let Some(mailbox) = store::auto_replies::user_of(cx.conn, id)? {
+        return Err(Error::StateConflict(format!(
+            "the automatic answers of mailbox {mailbox} go by this schedule; give them another one first"
+        )));
+    }
     if !store::schedules::delete(cx.conn, &before)? {
         return Err(overtaken());
     }

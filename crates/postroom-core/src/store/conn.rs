@@ -235,6 +235,15 @@ pub fn lock_group(conn: &mut Conn, group: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the lock under which automatic mail is counted and let out, until the transaction ends: two
+/// transactions that count at once would each let the last one out. SQLite has one writer.
+pub fn lock_automatic(conn: &mut Conn) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706180, 0)").execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Opens pooled connections by the URL's scheme, so that the true cause of a failure is told
 /// (the derived one says only "invalid connection url").
 #[derive(Debug)]

@@ -4,6 +4,8 @@
 //! [`crate::access::Access`] that reads of mailbox-bound data are handed.
 
 pub mod authorizations;
+pub mod auto_replies;
+pub mod automatic_mails;
 pub mod blobs;
 pub mod bursts;
 pub mod collecting;

@@ -229,6 +229,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    mailbox_auto_replies (mailbox_id) {
+        mailbox_id -> BigInt,
+        acknowledge -> Bool,
+        out_of_hours -> Bool,
+        schedule_id -> Nullable<BigInt>,
+        default_language -> Text,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    auto_reply_texts (mailbox_id, kind, language) {
+        mailbox_id -> BigInt,
+        kind -> Text,
+        language -> Text,
+        subject -> Nullable<Text>,
+        body -> Text,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     grants (id) {
         id -> BigInt,
         agent_id -> Nullable<BigInt>,
@@ -456,6 +480,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    wanted_answers (message_id) {
+        message_id -> BigInt,
+        hints -> Text,
+    }
+}
+
+diesel::table! {
+    automatic_mails (id) {
+        id -> BigInt,
+        mailbox_id -> BigInt,
+        conversation_id -> BigInt,
+        recipient -> Text,
+        domain -> Text,
+        rule -> Text,
+        held -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     presences (conversation_id, agent_id) {
         conversation_id -> BigInt,
         agent_id -> BigInt,
@@ -577,6 +621,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     team_members,
     categories,
     schedules,
+    mailbox_auto_replies,
+    auto_reply_texts,
     grants,
     tokens,
     customers,
@@ -593,6 +639,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     tags,
     conversation_tags,
     unsent,
+    wanted_answers,
+    automatic_mails,
     presences,
     round_trips,
     outbox,

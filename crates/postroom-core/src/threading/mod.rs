@@ -22,7 +22,7 @@
 
 mod customer;
 pub mod decide;
-mod freemail;
+pub(crate) mod freemail;
 mod gate;
 pub mod identity;
 pub mod keys;

@@ -1,6 +1,7 @@
 //! The workers. Each is told nothing: what is due is in the store, so that a wake-up, a timer
 //! and a restart run the same code.
 
+mod answer;
 mod authorize;
 pub(crate) mod batch;
 mod copies;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     vec![
         tokio::spawn(fetch::run(desk.clone(), ingest.watched_folders(), stopping.clone())),
+        tokio::spawn(answer::run(desk.clone(), stopping.clone())),
         tokio::spawn(leave::run(desk.clone(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(settle::run(desk.clone(), stopping.clone())),

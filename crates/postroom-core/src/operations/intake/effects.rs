@@ -97,14 +97,14 @@ pub(super) fn touch(
     Ok(written)
 }
 
-/// Tells that a mail is here. `quiet` in it says that nothing automatic may follow.
+/// Tells that a mail is here. `quiet` in it says that nothing automatic may follow; so does `true`.
 pub(super) fn tell(
     cx: &mut Cx<'_>,
     read: &Read<'_>,
     conversation: &Conversation,
     message: MessageId,
     is_flood: bool,
-) {
+) -> bool {
     let about = About { message_id: Some(message), ..about(conversation) };
     let is_quiet = read.role != FolderRole::Inbox || read.arrival.is_history || is_flood;
     let mut event = if read.role == FolderRole::Sent {
@@ -119,6 +119,7 @@ pub(super) fn tell(
         event = event.with("quiet", true);
     }
     cx.tell(event);
+    is_quiet
 }
 
 #[cfg(test)]

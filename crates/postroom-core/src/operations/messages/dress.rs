@@ -78,6 +78,19 @@ impl Dress {
         })
     }
 
+    /// Of a mail that the desk itself writes: nothing stands around it, for what can stand there may hold
+    /// what the customer wrote.
+    pub(super) fn bare(conversation: &Conversation, mailbox: &Mailbox, author: Author) -> Self {
+        Self {
+            outgoing: MailboxOutgoing::unchanged(mailbox.id),
+            author,
+            signature: None,
+            mailbox: (mailbox.name.clone(), mailbox.address.clone()),
+            customer: String::new(),
+            conversation: (conversation.id.0, String::new()),
+        }
+    }
+
     /// The name that the mail comes from.
     pub(super) fn sender_name(&self) -> String {
         let filled = template::fill(&self.outgoing.from_name, TextFormat::Text, |known| self.value(known));
@@ -94,6 +107,8 @@ impl Dress {
             Placeholder::CustomerName => self.customer.clone(),
             Placeholder::ConversationId => self.conversation.0.to_string(),
             Placeholder::ConversationSubject => self.conversation.1.clone(),
+            // It stands in out-of-hours answers alone.
+            Placeholder::NextOpening => String::new(),
         })
     }
 

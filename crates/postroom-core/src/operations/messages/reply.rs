@@ -10,7 +10,7 @@ use crate::mail::{Address, Part};
 use crate::mailbox::Mailbox;
 use crate::message::{Message, MessageKind, Recipients};
 use crate::operations::{outbox, round_trips};
-use crate::outgoing::{Composed, Outgoing, TextFormat, Written};
+use crate::outgoing::{Automatic, Composed, Outgoing, TextFormat, Written};
 use crate::ports::ReadContext;
 use crate::store::threads::KnownId;
 use crate::store::types::Json;
@@ -78,20 +78,27 @@ pub(super) fn prepare(
     writing: &Writing,
     author: Author,
 ) -> Result<Prepared, Error> {
-    let dress = Dress::of(cx, conversation, mailbox, author)?;
+    let dress = match kind {
+        MessageKind::AutoReply => Dress::bare(conversation, mailbox, author),
+        _ => Dress::of(cx, conversation, mailbox, author)?,
+    };
     let recipients = recipients(cx, conversation, mailbox, kind, writing)?;
     let answered = match kind {
         MessageKind::Forward => None,
-        _ => answered(cx, conversation, &recipients)?,
+        _ => answered(cx, conversation, kind, &recipients)?,
     };
     let subject = match (&writing.subject, kind) {
         (Some(subject), _) => crate::text::one_line(subject, SUBJECT_CHARS),
         (None, MessageKind::Forward) => side_subject(cx, conversation, writing)?,
+        (None, MessageKind::AutoReply) => format!("[#{}]", conversation.id),
         (None, _) => subject(conversation, answered.as_ref().map(|message| message.subject.as_str())),
     };
     let thread_index = match &answered {
-        Some(answered) => store::messages::thread_index(cx.conn, answered.id)?,
-        None => None,
+        // The desk's own answers hold as little of what others wrote as they can.
+        Some(answered) if kind != MessageKind::AutoReply => {
+            store::messages::thread_index(cx.conn, answered.id)?
+        }
+        _ => None,
     };
     let in_reply_to = match writing.side_id {
         Some(side) => store::messages::recent_ids(cx.conn, conversation.id, Some(side), 1)?.pop(),
@@ -138,17 +145,25 @@ fn compose(
     let own = id.unwrap_or(MessageId(0));
     let message_id = cx.keys.signer().message_id(conversation.id, own, random, domain);
     let side = (prepared.kind == MessageKind::Forward).then(|| writing.side_id.unwrap_or(own));
+    let is_automatic = prepared.kind == MessageKind::AutoReply;
     let Prepared { from, recipients, subject, in_reply_to, thread_index, dress, .. } = prepared;
     let history =
-        if dress.quotes(writing) { quoted(cx, conversation, side, id, &recipients)? } else { Vec::new() };
+        if !is_automatic && dress.quotes(writing) { quoted(cx, conversation, side, id, &recipients)? } else { Vec::new() };
     // A side conversation is known by its mails alone: an address names the whole conversation.
     let token = cx.keys.signer().plus(conversation.id);
     let reply_to = match side {
         None => round_trips::answers_to(cx, mailbox, &token)?,
         Some(_) => None,
     };
+    let references = if is_automatic {
+        let seal = cx.keys.signer().conversation_reference(conversation.id, domain);
+        [Some(seal), in_reply_to.clone(), Some(message_id.clone())].into_iter().flatten().collect()
+    } else {
+        references(cx, conversation, side, domain, &message_id)?
+    };
     let signature = if writing.is_unsigned { None } else { dress.signature(cx)? };
     let outgoing = Outgoing {
+        automatic: is_automatic.then_some(Automatic::Replied),
         reply_to: reply_to.map(|email| Address { name: from.name.clone(), email }),
         body: Written { text: writing.text.clone(), format: writing.format },
         signature,
@@ -157,7 +172,7 @@ fn compose(
         cc: recipients.cc,
         bcc: recipients.bcc,
         in_reply_to,
-        references: references(cx, conversation, side, domain, &message_id)?,
+        references,
         thread_index,
         files: files.iter().map(outgoing).collect(),
         ..Outgoing::plain(
@@ -219,6 +234,7 @@ pub(super) fn freeze(
         store::messages::begin_side(cx.conn, id)?;
     }
     let recipients = prepared.recipients.clone();
+    let is_automatic = prepared.kind == MessageKind::AutoReply;
     let (message_id, composed) = compose(cx, conversation, mailbox, Some(id), writing, prepared, files)?;
     let bare = message_id.trim_start_matches('<').trim_end_matches('>').to_owned();
     let read = cx.ports.reader.read(&composed.raw, &ReadContext::default());
@@ -235,15 +251,18 @@ pub(super) fn freeze(
         created_at: cx.now,
     };
     store::threads::insert_ids(cx.conn, &[known])?;
-    invite(cx, conversation, &recipients)?;
+    if !is_automatic {
+        invite(cx, conversation, &recipients)?;
+    }
     point_into_raw(cx, &read.parts, &composed.files, files)
 }
 
 /// The mail that is answered: the newest by somebody whom the answer goes to, whose subject and id they
-/// know; only where none of them has written, the newest of all.
+/// know; only where none of them has written, the newest of all. The desk itself answers the first.
 fn answered(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
+    kind: MessageKind,
     recipients: &Recipients,
 ) -> Result<Option<Message>, Error> {
     let recent = store::messages::recent_inbound(cx.conn, conversation.id, ANSWERABLE)?;
@@ -252,7 +271,10 @@ fn answered(
     let is_theirs = |sender: &Option<Json<Address>>| {
         sender.as_ref().is_some_and(|sender| to.contains(&fold_address(&sender.email)))
     };
-    let theirs = recent.iter().find(|(_, sender)| is_theirs(sender)).or(recent.first());
+    let theirs = match kind {
+        MessageKind::AutoReply => recent.iter().rfind(|(_, sender)| is_theirs(sender)),
+        _ => recent.iter().find(|(_, sender)| is_theirs(sender)).or(recent.first()),
+    };
     match theirs {
         Some((id, _)) => Ok(store::messages::find(cx.conn, *id)?),
         None => Ok(None),

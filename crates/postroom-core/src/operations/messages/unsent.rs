@@ -53,6 +53,28 @@ pub(super) fn keep(
     new: &NewMessage,
     waits: Waits,
 ) -> Result<MessageId, Error> {
+    put(cx, conversation, mailbox, new, waits, None)
+}
+
+/// Keeps a message until a person lets it go, and says why.
+pub(super) fn hold(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+    why: String,
+) -> Result<MessageId, Error> {
+    put(cx, conversation, mailbox, new, Waits { state: UnsentState::Held, leaves_at: None }, Some(why))
+}
+
+fn put(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+    waits: Waits,
+    reason: Option<String>,
+) -> Result<MessageId, Error> {
     let shown = Shown::of(cx, conversation, mailbox, new.kind, &new.writing, waits.state)?;
     let (author_type, author_id) = author(cx.actor);
     let id = store::messages::insert(
@@ -74,7 +96,7 @@ pub(super) fn keep(
         state: waits.state,
         writing: Json::new(new.writing.clone()),
         leaves_at: waits.leaves_at,
-        reason: None,
+        reason,
         updated_at: cx.now,
     };
     store::unsent::insert(cx.conn, &unsent)?;

@@ -75,7 +75,9 @@ pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<
 /// What it takes to write such a message.
 pub(super) fn scope(kind: MessageKind, when: When) -> Scope {
     match kind {
-        MessageKind::Reply | MessageKind::Forward if when != When::Never => Scope::MessagesSend,
+        MessageKind::Reply | MessageKind::Forward | MessageKind::AutoReply if when != When::Never => {
+            Scope::MessagesSend
+        }
         _ => Scope::ConversationsWrite,
     }
 }
@@ -165,7 +167,7 @@ pub(super) fn check_writing(
         faults.add(format!("{at}/text"), "nul_character", "must not hold U+0000");
     }
     let lists = [("to", &writing.to), ("cc", &writing.cc), ("bcc", &writing.bcc)];
-    if !matches!(kind, MessageKind::Reply | MessageKind::Forward) {
+    if !matches!(kind, MessageKind::Reply | MessageKind::Forward | MessageKind::AutoReply) {
         for (name, list) in lists {
             if !list.is_empty() {
                 faults.add(

@@ -1,0 +1,45 @@
+//! Decides about mails that may get an automatic answer, soon after they came in.
+
+use super::rest;
+use postroom_core::Error;
+use postroom_core::actor::Actor;
+use postroom_core::desk::Desk;
+use postroom_core::operations::auto_replies::answer;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Mails that are looked up at once.
+const BATCH: i64 = 100;
+/// Looks for such mails at least this often.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Runs until the daemon stops.
+pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
+    let mut changes = desk.changes();
+    loop {
+        changes.borrow_and_update();
+        if let Err(error) = once(&desk, &stopping).await {
+            tracing::error!(error = ?error, "automatic answers can't be written yet");
+        }
+        if !rest(&mut changes, &mut stopping, LOOK).await {
+            return;
+        }
+    }
+}
+
+/// Decides about all there are. Where the store fails the rest stays for the next time.
+async fn once(desk: &Desk, stopping: &watch::Receiver<bool>) -> Result<(), Error> {
+    loop {
+        let wanted = desk.read(&Actor::system(), |cx| answer::wanted(cx, BATCH)).await?;
+        let count = wanted.len() as i64;
+        for id in wanted {
+            if *stopping.borrow() {
+                return Ok(());
+            }
+            desk.answer(id).await?;
+        }
+        if count < BATCH {
+            return Ok(());
+        }
+    }
+}
