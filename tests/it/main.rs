@@ -1,6 +1,7 @@
 //! postroom tried from outside, on whichever database `POSTROOM_TEST_DATABASE` names.
 
 mod access;
+mod answers;
 mod api;
 mod attacks;
 mod backup;

@@ -2,7 +2,7 @@
 
 use crate::id::{ConversationId, MessageId};
 use crate::mail::Address;
-use crate::message::{AuthorType, Message, Recipients};
+use crate::message::{AuthorType, Message, MessageKind, Recipients};
 use crate::store::StoreError;
 use crate::store::conn::Conn;
 use crate::store::schema::{messages, unsent};
@@ -123,8 +123,8 @@ pub fn delete_message(conn: &mut Conn, before: &Message) -> Result<bool, StoreEr
     Ok(diesel::delete(same).execute(conn)? == 1)
 }
 
-/// What of a conversation has come or is on its way since a message: whatever is newer and no draft,
-/// oldest first.
+/// What of a conversation has come or is on its way since a message: whatever is newer, no draft and none
+/// of the desk's own answers, oldest first.
 pub fn newer_than(
     conn: &mut Conn,
     conversation: ConversationId,
@@ -135,6 +135,7 @@ pub fn newer_than(
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::id.gt(after))
+        .filter(messages::kind.ne(MessageKind::AutoReply))
         .filter(messages::id.ne_all(drafts))
         .order(messages::id.asc())
         .limit(limit)
