@@ -86,6 +86,10 @@ fn ada() -> TestMail {
 async fn a_mail_is_acknowledged_without_a_byte_of_what_it_says() {
     let (desk, sink) = (desk_with(|_| ()).await, SmtpSink::start());
     let mailbox = acknowledging(&desk, &sink, json!({})).await;
+    // What stands around agents' mail may name the customer: nothing of it stands around this.
+    let looks = json!({"from_name": "{{customer.name}}", "head": {"text": "{{conversation.subject}}"},
+        "foot": {"text": "{{customer.name}}"}, "signature": {"text": "{{customer.name}}"}, "quote_history": true});
+    desk.http.patch(&format!("/api/v1/mailboxes/{mailbox}/outgoing"), &looks).await.expect(200);
     let evil = mail()
         .from("BUY-NOW <ada@example.net>")
         .subject("BUY-NOW at evil.example {{mailbox.name}}")
@@ -148,6 +152,9 @@ async fn out_of_hours_the_next_opening_is_named_in_the_language_of_the_mail() {
     // A schedule that somebody goes by stays.
     let path = format!("/api/v1/schedules/{}", schedule["id"]);
     problem(&desk.http.delete(&path).await, 409, "state_conflict");
+    let looks = format!("/api/v1/mailboxes/{mailbox}/outgoing");
+    let misplaced = desk.http.patch(&looks, &json!({"signature": {"text": "{{next_opening}}"}})).await;
+    problem(&misplaced, 422, "validation_failed");
 
     ask(&desk, mailbox, &ada().header("Content-Language", "de-CH, en")).await;
     let got = sink.next().await;
@@ -191,38 +198,38 @@ async fn texts_are_a_mailboxs_own_by_kind_and_language() {
     problem(&desk.http.get(&text(mailbox, "acknowledgement", "nederlands")).await, 404, "not_found");
     problem(&desk.http.get(&text(mailbox, "farewell", "nl")).await, 404, "not_found");
 
-    let own = json!({"subject": "Ontvangen [#{{conversation.id}}]", "body": "Dag van {{mailbox.name}}."});
+    let own = json!({"subject": "Ontvangen [#{{conversation.id}}]", "body": {"text": "Dag van *{{mailbox.name}}*.", "format": "markdown"}});
     let written = desk.http.put(&path, &own).await.expect(200);
     let etag = written.header("etag").expect("a version").to_owned();
     assert_eq!((&written.json()["language"], &written.json()["version"]), (&json!("nl"), &json!(1)));
     let stale = [("Content-Type", "application/json"), ("If-Match", "\"at1-acknowledgement-nl-7\"")];
-    let body = json!({"body": "Anders."}).to_string();
+    let body = json!({"body": {"text": "Anders."}}).to_string();
     desk.http.send("PUT", &path, &stale, body.as_bytes()).await.expect(412);
     let fresh = [("Content-Type", "application/json"), ("If-Match", etag.as_str())];
     desk.http.send("PUT", &path, &fresh, body.as_bytes()).await.expect(200);
     desk.http.put(&path, &own).await.expect(200);
 
     for (kind, wrong) in [
-        ("acknowledgement", json!({"body": "{{conversation.subject}}"})),
-        ("acknowledgement", json!({"body": "x", "subject": "{{customer.name}}"})),
-        ("acknowledgement", json!({"body": "{{next_opening}}"})),
-        ("out_of_hours", json!({"body": "{{1+1}}"})),
-        ("out_of_hours", json!({"body": " "})),
-        ("out_of_hours", json!({"body": "x", "subject": "a\r\nBcc: eve@evil.example"})),
-        ("out_of_hours", json!({"body": "x".repeat(10_001)})),
+        ("acknowledgement", json!({"body": {"text": "{{conversation.subject}}"}})),
+        ("acknowledgement", json!({"body": {"text": "x"}, "subject": "{{customer.name}}"})),
+        ("acknowledgement", json!({"body": {"text": "{{next_opening}}"}})),
+        ("out_of_hours", json!({"body": {"text": "{{1+1}}"}})),
+        ("out_of_hours", json!({"body": {"text": " "}})),
+        ("out_of_hours", json!({"body": {"text": "x"}, "subject": "a\r\nBcc: eve@evil.example"})),
+        ("out_of_hours", json!({"body": {"text": "x".repeat(10_001)}})),
     ] {
         let refused = desk.http.put(&text(mailbox, kind, "nl"), &wrong).await;
         problem(&refused, 422, "validation_failed");
     }
     desk.http
-        .put(&text(mailbox, "out_of_hours", "nl"), &json!({"body": "x".repeat(10_000)}))
+        .put(&text(mailbox, "out_of_hours", "nl"), &json!({"body": {"text": "x".repeat(10_000)}}))
         .await
         .expect(200);
 
     let id = ask(&desk, mailbox, &ada().header("Content-Language", "nl-BE")).await;
     let got = sink.next().await;
     assert_eq!(got.header("Subject"), Some(format!("Ontvangen [#{id}]")));
-    assert!(got.text().contains("Dag van Support."), "{}", got.text());
+    assert!(got.text().contains("<em>Support</em>"), "{}", got.text());
     desk.http.delete(&path).await.expect(204);
     problem(&desk.http.delete(&path).await, 404, "not_found");
     problem(&desk.http.delete(&text(mailbox, "acknowledgement", "en")).await, 404, "not_found");
@@ -275,15 +282,14 @@ async fn what_gets_no_answer_says_why() {
     ask(&desk, mailbox, &from("ada@example.net").subject("The next day")).await;
     assert_eq!(sink.mails().len(), 2);
 
-    // Mail to her comes back, or she takes it for spam: no more of it.
+    // She takes one for spam: no more of it.
     pass(&desk, Duration::from_hours(24)).await;
-    for (column, reason) in [("complained_at", "complained"), ("undeliverable_at", "undeliverable")] {
-        let statement =
-            format!("UPDATE customer_addresses SET {column} = 1 WHERE email_folded = 'ada@example.net'");
-        sql(desk.config(), &statement);
-        let id = ask(&desk, mailbox, &from("ada@example.net").subject(reason)).await;
-        assert_eq!(reasons(&desk, id).await, [reason]);
-    }
+    sql(
+        desk.config(),
+        "UPDATE customer_addresses SET complained_at = 1 WHERE email_folded = 'ada@example.net'",
+    );
+    let id = ask(&desk, mailbox, &from("ada@example.net").subject("Again")).await;
+    assert_eq!(reasons(&desk, id).await, ["complained"]);
     assert_eq!(sink.mails().len(), 2);
     desk.stop().await;
 }

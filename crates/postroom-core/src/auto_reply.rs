@@ -5,6 +5,7 @@ pub mod texts;
 
 use crate::id::{MailboxId, MessageId, ScheduleId};
 use crate::mail::AnswerHints;
+use crate::outgoing::Written;
 use crate::store::schema::{auto_reply_texts, mailbox_auto_replies, wanted_answers};
 use crate::store::types::Json;
 use crate::time::Timestamp;
@@ -122,8 +123,8 @@ pub struct AnswerText {
     pub language: String,
     /// Its subject, a template; `None`: the subject that the program brings along.
     pub subject: Option<String>,
-    /// What it says, a template of plain text.
-    pub body: String,
+    /// What it says, a template.
+    pub body: Json<Written>,
     /// Counts changes; 0: it is the text that the program brings along.
     pub version: i64,
     /// When it last changed.

@@ -109,7 +109,7 @@ async fn get_text(
 /// Write what an automatic answer says
 ///
 /// A mail is answered in the first language of its `Content-Language` that there is a text in, else in the
-/// mailbox's own, else in English. The text is plain, with the placeholders `{{mailbox.name}}`,
+/// mailbox's own, else in English. The text has the placeholders `{{mailbox.name}}`,
 /// `{{mailbox.address}}`, `{{conversation.id}}` and, out of hours, `{{next_opening}}`; another one is
 /// refused, and nothing that a customer wrote can stand in it. Needs `admin:write` and to manage the
 /// mailbox.
@@ -118,7 +118,7 @@ async fn get_text(
         ("language" = String, Path, description = "The language: a tag (BCP 47).")),
     request_body(content = NewTextBody, description = "The text.", example = json!({
         "subject": "Your message has come [#{{conversation.id}}]",
-        "body": "Hello,\n\nthank you for writing to {{mailbox.name}}. We will answer within a day.\n"
+        "body": {"text": "Hello,\n\nthank you for writing to **{{mailbox.name}}**. We will answer within a day.\n", "format": "markdown"}
     })),
     responses((status = OK, body = TextView, description = "The text as it is now.")))]
 #[put("/mailboxes/{id}/auto-reply/texts/{kind}/{language}")]

@@ -2,6 +2,8 @@
 
 use super::{AnswerKind, AnswerText, language};
 use crate::id::MailboxId;
+use crate::outgoing::Written;
+use crate::store::types::Json;
 use crate::template::Placeholder;
 use crate::time::Timestamp;
 
@@ -83,7 +85,7 @@ pub fn brought(mailbox: MailboxId, kind: AnswerKind, tag: &str) -> Option<Answer
         kind,
         language: tag.to_owned(),
         subject: Some(subject.to_owned()),
-        body: body.to_owned(),
+        body: Json::new(Written::plain(body)),
         version: 0,
         updated_at: Timestamp(0),
     })
@@ -124,7 +126,8 @@ mod tests {
     const BOX: MailboxId = MailboxId(1);
 
     fn own(kind: AnswerKind, language: &str) -> AnswerText {
-        let text = AnswerText { subject: None, body: "Own.".to_owned(), version: 1, ..some(kind) };
+        let text =
+            AnswerText { subject: None, body: Json::new(Written::plain("Own.")), version: 1, ..some(kind) };
         AnswerText { language: language.to_owned(), ..text }
     }
 
@@ -144,13 +147,14 @@ mod tests {
             for tag in LANGUAGES {
                 let text = brought(BOX, *kind, tag).unwrap();
                 let subject = subject(&text);
-                for template in [subject, &text.body] {
+                for template in [subject, &text.body.text] {
                     assert_eq!(template::fault(template, |known| allows(*kind, known)), None, "{kind} {tag}");
                 }
                 assert!(
-                    subject.ends_with("[#{{conversation.id}}]") && text.body.ends_with("{{mailbox.name}}\n")
+                    subject.ends_with("[#{{conversation.id}}]")
+                        && text.body.text.ends_with("{{mailbox.name}}\n")
                 );
-                assert_eq!(text.body.contains("{{next_opening}}"), *kind == AnswerKind::OutOfHours);
+                assert_eq!(text.body.text.contains("{{next_opening}}"), *kind == AnswerKind::OutOfHours);
             }
             assert_eq!(brought(BOX, *kind, "nl"), None);
         }

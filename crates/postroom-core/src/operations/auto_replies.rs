@@ -1,6 +1,7 @@
 //! Automatic answers of mailboxes: which they give and what those say. What becomes of one mail stands in
 //! [`answer`].
 
+use super::mailbox_outgoing::check_template;
 use super::mailboxes::{find as find_mailbox, manageable};
 use super::{overtaken, require_version};
 use crate::auto_reply::language::canonical;
@@ -10,6 +11,8 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::{MailboxId, ScheduleId};
+use crate::outgoing::Written;
+use crate::store::types::Json;
 use crate::template;
 use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
@@ -36,7 +39,7 @@ pub struct NewText {
     /// Its subject; `None`: the one that the program brings along.
     pub subject: Option<String>,
     /// The text.
-    pub body: String,
+    pub body: Written,
 }
 
 /// Which answers a mailbox gives.
@@ -152,8 +155,8 @@ pub fn put_text(
         // There is none that a version could be of.
         None => require_version("text", expected, String::new())?,
     }
-    check(kind, new)?;
-    if own.is_some_and(|own| own.subject == new.subject && own.body == new.body) {
+    check(cx, kind, new)?;
+    if own.is_some_and(|own| own.subject == new.subject && *own.body == new.body) {
         return there.ok_or(Error::NotFound("text"));
     }
     if own.is_none() && store::auto_replies::texts(cx.conn, id)?.len() >= TEXTS {
@@ -164,7 +167,7 @@ pub fn put_text(
         kind,
         language: language.to_owned(),
         subject: new.subject.clone(),
-        body: new.body.clone(),
+        body: Json::new(new.body.clone()),
         version: own.map_or(1, |own| own.version + 1),
         updated_at: cx.now,
     };
@@ -202,17 +205,17 @@ fn tell_text(cx: &mut Cx<'_>, text: &AnswerText) {
     cx.tell(event);
 }
 
-fn check(kind: AnswerKind, new: &NewText) -> Result<(), Error> {
+fn check(cx: &Cx<'_>, kind: AnswerKind, new: &NewText) -> Result<(), Error> {
     let mut faults = Faults::default();
+    let allowed = |known| allows(kind, known);
     if let Some(subject) = &new.subject {
         faults.line("/subject", subject, SUBJECT_CHARS);
         faults.header_name("/subject", subject, SUBJECT_CHARS);
-    }
-    faults.line("/body", &new.body, BODY_CHARS);
-    for (pointer, text) in [("/subject", new.subject.as_deref()), ("/body", Some(new.body.as_str()))] {
-        if let Some(detail) = text.and_then(|text| template::fault(text, |known| allows(kind, known))) {
-            faults.add(pointer, "invalid_template", detail);
+        if let Some(detail) = template::fault(subject, allowed) {
+            faults.add("/subject", "invalid_template", detail);
         }
     }
+    faults.line("/body/text", &new.body.text, BODY_CHARS);
+    check_template(cx, "/body", &new.body, allowed, &mut faults);
     faults.check()
 }

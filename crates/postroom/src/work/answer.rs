@@ -27,8 +27,9 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
     }
 }
 
-/// Decides about all there are. Where the store fails the rest stays for the next time.
+/// Decides about all there are. What fails stays for the next time, and must not keep the others.
 async fn once(desk: &Desk, stopping: &watch::Receiver<bool>) -> Result<(), Error> {
+    let mut failed = None;
     loop {
         let wanted = desk.read(&Actor::system(), |cx| answer::wanted(cx, BATCH)).await?;
         let count = wanted.len() as i64;
@@ -36,7 +37,12 @@ async fn once(desk: &Desk, stopping: &watch::Receiver<bool>) -> Result<(), Error
             if *stopping.borrow() {
                 return Ok(());
             }
-            desk.answer(id).await?;
+            if let Err(error) = desk.answer(id).await {
+                failed = Some(error);
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         if count < BATCH {
             return Ok(());

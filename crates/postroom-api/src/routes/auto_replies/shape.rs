@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use postroom_core::auto_reply::{AnswerKind, AnswerText, MailboxAutoReply, language, texts};
 use postroom_core::id::{MailboxId, ScheduleId};
+use postroom_core::outgoing::Written;
 use serde::{Deserialize, Serialize};
 use std::future::{Ready, ready};
 use utoipa::ToSchema;
@@ -74,7 +75,7 @@ pub(super) struct TextView {
     /// Its subject.
     subject: String,
     /// What it says.
-    body: String,
+    body: Written,
     /// The mailbox has none of its own: it is the text that the program brings along.
     is_built_in: bool,
     /// Counts changes; 0 where it is built in.
@@ -87,7 +88,7 @@ impl From<AnswerText> for TextView {
             subject: texts::subject(&text).to_owned(),
             kind: text.kind,
             language: text.language,
-            body: text.body,
+            body: text.body.into_inner(),
             is_built_in: text.version == 0,
             version: text.version,
         }
@@ -110,9 +111,8 @@ pub(super) struct NewTextBody {
     /// Its subject; left out: the one that the program brings along.
     #[serde(default)]
     pub(super) subject: Option<String>,
-    /// What it says, in plain text.
-    #[schema(max_length = 10000)]
-    pub(super) body: String,
+    /// What it says, in at most 10,000 characters.
+    pub(super) body: Written,
 }
 
 /// The text that a path names. A kind or a language that is none is 404, like a text that is not there.

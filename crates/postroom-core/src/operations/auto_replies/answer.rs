@@ -168,10 +168,11 @@ fn write(
             _ => String::new(),
         })
     };
-    let filled = |template: &str| template::fill(template, TextFormat::Text, value);
+    let subject = template::fill(subject(&text), TextFormat::Text, value);
     Ok(Writing {
-        text: filled(&text.body),
-        subject: Some(one_line(&filled(subject(&text)), SUBJECT_CHARS)),
+        text: template::fill(&text.body.text, text.body.format, value),
+        format: text.body.format,
+        subject: Some(one_line(&subject, SUBJECT_CHARS)),
         to: vec![to],
         ..Writing::default()
     })

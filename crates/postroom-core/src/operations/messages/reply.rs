@@ -147,8 +147,11 @@ fn compose(
     let side = (prepared.kind == MessageKind::Forward).then(|| writing.side_id.unwrap_or(own));
     let is_automatic = prepared.kind == MessageKind::AutoReply;
     let Prepared { from, recipients, subject, in_reply_to, thread_index, dress, .. } = prepared;
-    let history =
-        if !is_automatic && dress.quotes(writing) { quoted(cx, conversation, side, id, &recipients)? } else { Vec::new() };
+    let history = if !is_automatic && dress.quotes(writing) {
+        quoted(cx, conversation, side, id, &recipients)?
+    } else {
+        Vec::new()
+    };
     // A side conversation is known by its mails alone: an address names the whole conversation.
     let token = cx.keys.signer().plus(conversation.id);
     let reply_to = match side {
