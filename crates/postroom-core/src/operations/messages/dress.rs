@@ -101,14 +101,13 @@ impl Dress {
     fn value(&self, placeholder: Placeholder) -> Filling {
         Filling::Text(match placeholder {
             Placeholder::AgentName => self.author.name.clone(),
-            Placeholder::AgentSignature => String::new(),
+            // They stand elsewhere.
+            Placeholder::AgentSignature | Placeholder::NextOpening => String::new(),
             Placeholder::MailboxName => self.mailbox.0.clone(),
             Placeholder::MailboxAddress => self.mailbox.1.clone(),
             Placeholder::CustomerName => self.customer.clone(),
             Placeholder::ConversationId => self.conversation.0.to_string(),
             Placeholder::ConversationSubject => self.conversation.1.clone(),
-            // It stands in out-of-hours answers alone.
-            Placeholder::NextOpening => String::new(),
         })
     }
 
