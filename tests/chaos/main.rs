@@ -14,5 +14,6 @@ mod points;
 mod power;
 mod record;
 mod rig;
+mod sender;
 mod starved;
 mod time;
