@@ -74,6 +74,7 @@ fn message(kind: MessageKind, text: &str) -> NewMessage {
         kind,
         writing: Writing { text: text.to_owned(), ..Writing::default() },
         files: Vec::new(),
+        carried: Vec::new(),
         when: When::Now,
         expected_last: None,
     }

@@ -444,6 +444,7 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
         kind: MessageKind::Note,
         writing: Writing { text: "x".to_owned(), ..Writing::default() },
         files: Vec::new(),
+        carried: Vec::new(),
         when: When::Now,
         expected_last: None,
     };

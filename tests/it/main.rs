@@ -19,6 +19,7 @@ mod effects;
 mod empty_place;
 mod events;
 mod explain;
+mod forwards;
 mod fuzz;
 mod idempotency;
 mod imap;

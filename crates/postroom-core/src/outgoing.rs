@@ -11,6 +11,11 @@ pub const QUOTED_MESSAGES: usize = 3;
 /// How much text of theirs it quotes in all, in bytes.
 pub const QUOTED_BYTES: usize = 64 * 1024;
 
+/// The most messages that a forward carries.
+pub const FORWARDED_MESSAGES: usize = 20;
+/// How much text of theirs it carries in all, in bytes.
+pub const FORWARDED_BYTES: usize = 1024 * 1024;
+
 words! {
     /// How a text is written.
     pub enum TextFormat {
@@ -98,6 +103,25 @@ pub struct Quoted {
     pub html: Option<String>,
 }
 
+/// An earlier message that a mail forwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Who wrote it; `None`: nobody who can be named.
+    pub from: Option<Address>,
+    /// When.
+    pub date: Timestamp,
+    /// Its subject.
+    pub subject: String,
+    /// To.
+    pub to: Vec<Address>,
+    /// Cc.
+    pub cc: Vec<Address>,
+    /// What it says.
+    pub text: String,
+    /// The same as HTML, from anybody: the composer makes it safe.
+    pub html: Option<String>,
+}
+
 /// A mail to be composed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -119,6 +143,9 @@ pub struct Outgoing {
     pub signature: Option<Written>,
     /// What stands around it.
     pub layout: Layout,
+    /// What is forwarded below, in this order; what is more than [`FORWARDED_BYTES`] is cut, and HTML that
+    /// is too much goes as text. Its files are among `files`.
+    pub forwarded: Vec<Forwarded>,
     /// What is quoted below, the newest first; more than [`QUOTED_MESSAGES`] or [`QUOTED_BYTES`] are cut.
     pub quoted: Vec<Quoted>,
     /// With angle brackets.
@@ -160,6 +187,7 @@ impl Outgoing {
             body: Written::plain(text),
             signature: None,
             layout: Layout::default(),
+            forwarded: Vec::new(),
             quoted: Vec::new(),
             message_id: message_id.into(),
             in_reply_to: None,

@@ -55,6 +55,12 @@ pub struct Writing {
     /// The side conversation that a forward goes on with; `None` begins one.
     #[serde(default)]
     pub side_id: Option<MessageId>,
+    /// The messages of its conversation that a forward carries.
+    #[serde(default)]
+    pub forward_message_ids: Vec<MessageId>,
+    /// It carries them without their files.
+    #[serde(default)]
+    pub without_files: bool,
 }
 
 /// When a message is to leave.

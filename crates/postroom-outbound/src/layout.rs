@@ -1,5 +1,6 @@
-//! The whole text of a mail: what was written, and around it head, signature, foot and quotes.
+//! The whole text of a mail: what was written, and around it head, signature, foot, what is forwarded and quotes.
 
+use crate::forwards;
 use crate::html;
 use crate::markup::Markup;
 use crate::policy::Pictures;
@@ -29,6 +30,7 @@ pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&str>) ->
     let head = around(&mail.layout.head, "head")?;
     let signature = around(&mail.signature, "signature")?;
     let foot = around(&mail.layout.foot, "foot")?;
+    let forwards = forwards::render(&mail.forwarded, &mut markup);
     let quotes = quotes::render(&mail.quoted, &mut markup);
 
     let logo =
@@ -54,6 +56,7 @@ pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&str>) ->
         });
     }
     foot.into_iter().for_each(&mut add);
+    forwards.into_iter().for_each(&mut add);
     quotes.into_iter().for_each(&mut add);
     let text = match text.as_slice() {
         // a text that stands alone stays as it is

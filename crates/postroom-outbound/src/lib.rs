@@ -8,6 +8,7 @@ mod address;
 mod body;
 mod compose;
 mod course;
+mod forwards;
 mod header;
 mod html;
 mod layout;

@@ -8,7 +8,7 @@ use postroom_core::outgoing::{QUOTED_BYTES, QUOTED_MESSAGES, Quoted, Rendered};
 use postroom_core::text::many_lines;
 
 /// Stands for what was cut off.
-const CUT: &str = "[…]";
+pub(crate) const CUT: &str = "[…]";
 /// The longest name in the line above a quote, in characters.
 const NAME_CHARS: usize = 100;
 
@@ -40,15 +40,23 @@ pub(crate) fn render(quoted: &[Quoted], markup: &mut Markup<'_>) -> Vec<Rendered
 
 /// The line that mail programs know a quote by: `On 2026-11-22 08:00 UTC, Ada <ada@example.org> wrote:`.
 fn attribution(who: &Address, when: &str) -> String {
+    format!("On {}, {} wrote:", minute(when), named(who))
+}
+
+/// Somebody by name and address, in one line.
+pub(crate) fn named(who: &Address) -> String {
     let name = clean(who.name.as_deref().unwrap_or_default(), NAME_CHARS);
     let email = clean(&who.email, 254);
-    let who = if name.is_empty() { email } else { format!("{name} <{email}>") };
-    let minute = when.get(..16).unwrap_or(when).replace('T', " ");
-    format!("On {minute} UTC, {who} wrote:")
+    if name.is_empty() { email } else { format!("{name} <{email}>") }
+}
+
+/// A time as people read it, to the minute.
+pub(crate) fn minute(when: &str) -> String {
+    format!("{} UTC", when.get(..16).unwrap_or(when).replace('T', " "))
 }
 
 /// As much of a text as fits, cut behind a line, or behind a character where one line is too long.
-fn fitting(text: &str, most: usize) -> String {
+pub(crate) fn fitting(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }

@@ -22,10 +22,11 @@ use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
 use postroom_core::operations::idempotency::{self, Made, Once};
 use postroom_core::operations::messages;
-use postroom_core::operations::messages::MessageCard;
+use postroom_core::operations::messages::{MessageCard, NewMessage};
 use postroom_core::signed_link::{LinkPurpose, message_thing};
 use postroom_core::threading::Decision;
 use postroom_core::time::Timestamp;
+use postroom_core::unsent::When;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -107,7 +108,7 @@ async fn list_messages(
 ///
 /// A `reply` is sent to the customer by mail: `delivery` says how far it has got. A `forward` goes to a
 /// third party, whose answers stay in the conversation and of which the customer is told nothing
-/// (`side_id`). A `note` never leaves. `inbound` files what the customer said elsewhere.
+/// (`side_id`); it may carry messages of the conversation with their files (`forward_message_ids`). A `note` never leaves. `inbound` files what the customer said elsewhere.
 ///
 /// A reply or a forward may be kept as a draft (`draft`), leave later (`send_at`), or be taken back for a
 /// while (`undo_seconds`); until it leaves it can be changed and taken back. Send
@@ -121,6 +122,7 @@ async fn list_messages(
         ("later" = (summary = "An answer for tomorrow morning", value = json!({"kind": "reply", "text": "It left today.", "send_at": "2026-12-01T08:00:00Z"}))),
         ("draft" = (summary = "A draft", value = json!({"kind": "reply", "text": "It left", "draft": true}))),
         ("forward" = (summary = "A question to the carrier", value = json!({"kind": "forward", "to": [{"email": "depot@carrier.example"}], "text": "Where is parcel 881?"}))),
+        ("forwarding" = (summary = "What the customer wrote, to the carrier", value = json!({"kind": "forward", "to": [{"email": "depot@carrier.example"}], "text": "Please see below.", "forward_message_ids": [5120]}))),
         ("note" = (summary = "A note", value = json!({"kind": "note", "text": "The depot in Leeds has it."}))))),
     responses(
         (status = CREATED, body = MessageView, description = "The message."),
@@ -138,7 +140,7 @@ async fn create_message(
     let Keyed { key, body } = body;
     let (kind, when) = (body.kind, body.when("")?);
     let again = move |cx: &mut Cx<'_>, made: Made| messages::written(cx, kind, when, made.message_id);
-    let new = match body.read(&api.desk, &caller, "").await {
+    let new = match read(body, &api, &caller, id.0, when).await {
         Ok(new) => new,
         Err(problem) => {
             let done = once::done_before(&api, &caller, key, again).await?;
@@ -180,9 +182,24 @@ async fn preview_message(
     id: Id<ConversationId>,
     body: Body<NewMessageBody>,
 ) -> Answer {
-    let new = body.0.read(&api.desk, &caller, "").await?;
+    let new = read(body.0, &api, &caller, id.0, When::Now).await?;
     let preview = api.desk.read(&caller, move |cx| messages::preview(cx, id.0, &new)).await?;
     Ok(HttpResponse::Ok().json(PreviewView::from(preview)))
+}
+
+/// A message and all bytes that it takes along, read outside of any transaction; what waits takes none yet.
+async fn read(
+    body: NewMessageBody,
+    api: &Api,
+    caller: &Caller,
+    id: ConversationId,
+    when: When,
+) -> Result<NewMessage, Problem> {
+    let mut new = body.read(&api.desk, caller, "").await?;
+    if matches!(when, When::Now | When::After(_)) {
+        new.carried = api.desk.carried(caller, id, new.kind, &new.writing, &new.files).await?;
+    }
+    Ok(new)
 }
 
 fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {

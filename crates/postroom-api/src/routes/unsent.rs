@@ -72,6 +72,14 @@ struct MessagePatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     attachment_ids: Option<Vec<AttachmentId>>,
+    /// The messages that a forward carries.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_items = 20)]
+    forward_message_ids: Option<Vec<MessageId>>,
+    /// Whether their files go along.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    forward_files: Option<bool>,
     /// `false` sends a draft, and lets go at once of what is held or scheduled; `true` makes a draft of
     /// that again.
     #[serde(default, deserialize_with = "given")]
@@ -143,6 +151,8 @@ async fn update_message(
         cc: body.cc,
         bcc: body.bcc,
         attachment_ids: body.attachment_ids,
+        forward_message_ids: body.forward_message_ids,
+        without_files: body.forward_files.map(|with_files| !with_files),
         when,
         expected_last: body.expected_last_message_id,
     };

@@ -33,7 +33,7 @@ pub struct NewMessageBody {
     #[serde(default)]
     pub format: TextFormat,
     /// Whether the signature of mailbox and agent stands below it.
-    #[serde(default = "is_signed")]
+    #[serde(default = "yes")]
     pub signature: bool,
     /// Whether it quotes the newest messages, of those that everybody it goes to was party to; left out, as
     /// the mailbox's `quote_history` has it.
@@ -60,6 +60,14 @@ pub struct NewMessageBody {
     /// begins one.
     #[serde(default)]
     pub side_id: Option<MessageId>,
+    /// Of a forward: messages of this conversation that stand below its text, each with From, Date, Subject
+    /// and To. No notes, and nothing that has not left.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    pub forward_message_ids: Vec<MessageId>,
+    /// Whether the files of those messages go along, 50 in all with its own.
+    #[serde(default = "yes")]
+    pub forward_files: bool,
     /// Uploads of the caller's own, as `POST /attachments` answered them.
     #[serde(default)]
     pub attachment_ids: Vec<AttachmentId>,
@@ -79,7 +87,7 @@ pub struct NewMessageBody {
     pub expected_last_message_id: Option<MessageId>,
 }
 
-fn is_signed() -> bool {
+fn yes() -> bool {
     true
 }
 
@@ -123,8 +131,11 @@ impl NewMessageBody {
             cc: self.cc,
             bcc: self.bcc,
             side_id: self.side_id,
+            forward_message_ids: self.forward_message_ids,
+            without_files: !self.forward_files,
         };
-        Ok(NewMessage { kind: self.kind, writing, files, when, expected_last: self.expected_last_message_id })
+        let (kind, expected_last) = (self.kind, self.expected_last_message_id);
+        Ok(NewMessage { kind, writing, files, carried: Vec::new(), when, expected_last })
     }
 }
 
@@ -183,6 +194,10 @@ pub struct UnsentView {
     pub cc: Vec<Address>,
     /// Who is to get a copy that the others don't see.
     pub bcc: Vec<Address>,
+    /// The messages that a forward is to carry.
+    pub forward_message_ids: Vec<MessageId>,
+    /// Whether their files are to go along.
+    pub forward_files: bool,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
@@ -203,6 +218,8 @@ impl From<Unsent> for UnsentView {
             to: writing.to,
             cc: writing.cc,
             bcc: writing.bcc,
+            forward_message_ids: writing.forward_message_ids,
+            forward_files: !writing.without_files,
             updated_at: unsent.updated_at,
         }
     }

@@ -183,7 +183,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCar
             faults.header_name("/customer/name", name, 200);
         }
     }
-    messages::check(cx, &mailbox, &new.message, "/message", &mut faults)?;
+    messages::check(cx, None, &mailbox, &new.message, "/message", &mut faults)?;
     if new.message.expected_last.is_some() {
         let detail = "a conversation that begins has no message yet";
         faults.add("/message/expected_last_message_id", "not_allowed", detail);

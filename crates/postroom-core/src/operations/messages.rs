@@ -21,12 +21,14 @@ use crate::{Error, store};
 pub(super) mod automatic;
 mod dress;
 mod files;
+mod forward;
 pub mod leave;
 pub mod reparse;
 mod reply;
 mod show;
 pub mod unsent;
 mod write;
+pub use forward::Carried;
 pub use reply::Preview;
 pub use write::{UNDO_SECONDS, add, preview};
 pub(super) use write::{append, check};
@@ -64,6 +66,8 @@ pub struct NewMessage {
     pub writing: Writing,
     /// Uploads of the caller's.
     pub files: Vec<File>,
+    /// What a forward that leaves at once carries, as [`Desk::carried`](crate::desk::Desk::carried) reads it.
+    pub carried: Vec<Carried>,
     /// When it leaves; of a note, `Now`.
     pub when: When,
     /// The newest message that the caller has seen: where others came since, nothing is written.

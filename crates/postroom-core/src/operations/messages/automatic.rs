@@ -20,7 +20,8 @@ pub(in crate::operations) fn add(
     held: Option<String>,
 ) -> Result<MessageId, Error> {
     let kind = MessageKind::AutoReply;
-    let new = NewMessage { kind, writing, files: Vec::new(), when: When::Now, expected_last: None };
+    let (files, carried) = (Vec::new(), Vec::new());
+    let new = NewMessage { kind, writing, files, carried, when: When::Now, expected_last: None };
     if let Some(why) = held {
         return unsent::hold(cx, conversation, mailbox, &new, why);
     }

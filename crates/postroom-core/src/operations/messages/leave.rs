@@ -2,9 +2,10 @@
 //! from there on.
 
 use super::dress::Author;
+use super::forward::Freight;
 use super::unsent::{UnsentChange, back_to_draft, take_back};
 use super::write::left;
-use super::{File, MessageCard, reply};
+use super::{Carried, File, MessageCard, reply};
 use crate::access::Scope;
 use crate::actor::Actor;
 use crate::conversation::Conversation;
@@ -41,7 +42,7 @@ pub(super) fn leave(
     mailbox: &Mailbox,
     id: MessageId,
     unsent: &Unsent,
-    files: &[File],
+    freight: Freight<'_>,
 ) -> Result<(), Error> {
     let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     let author = Author::of(&message);
@@ -60,12 +61,13 @@ pub(super) fn leave(
         return Err(overtaken());
     }
     store::messages::set_sent_at(cx.conn, id, cx.now)?;
-    reply::freeze(cx, conversation, mailbox, id, &unsent.writing, prepared, files)?;
+    reply::freeze(cx, conversation, mailbox, id, &unsent.writing, prepared, freight)?;
     left(cx, conversation, id, message.kind).map(drop)
 }
 
-/// Lets a message leave whose time has come. `false`: it has other files by now than were read.
-fn leave_due(cx: &mut Cx<'_>, id: MessageId, files: &[File]) -> Result<bool, Error> {
+/// Lets a message leave whose time has come. `false`: it has other files by now than were read, or
+/// carries something else.
+fn leave_due(cx: &mut Cx<'_>, id: MessageId, freight: Freight<'_>) -> Result<bool, Error> {
     let Some(unsent) = store::unsent::find(cx.conn, id)? else { return Ok(true) };
     let is_due = unsent.leaves_at.is_some_and(|at| {
         at <= cx.now || (unsent.state == UnsentState::Held && at > cx.now.plus(LONGEST_HELD))
@@ -74,14 +76,15 @@ fn leave_due(cx: &mut Cx<'_>, id: MessageId, files: &[File]) -> Result<bool, Err
         return Ok(true);
     }
     let own = store::messages::attachments(cx.conn, &[id])?.remove(&id).unwrap_or_default();
-    if own.iter().map(|file| &file.id).ne(files.iter().map(|file| &file.attachment.id)) {
+    let read = freight.files.iter().map(|file| &file.attachment.id);
+    if own.iter().map(|file| &file.id).ne(read) || !freight.is_for(&unsent.writing) {
         return Ok(false);
     }
     let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     let conversation = changeable(cx, message.conversation_id)?;
     let mailbox =
         store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
-    leave(cx, &conversation, &mailbox, id, &unsent, files)?;
+    leave(cx, &conversation, &mailbox, id, &unsent, freight)?;
     Ok(true)
 }
 
@@ -157,7 +160,16 @@ impl Desk {
                 Err(Error::Invalid(_)) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            match self.write(&system, move |cx| leave_due(cx, id, &files)).await {
+            let left = match self.carried_of(&system, id, &files).await {
+                Ok(carried) => {
+                    let leave = move |cx: &mut Cx<'_>| {
+                        leave_due(cx, id, Freight { files: &files, carried: &carried })
+                    };
+                    self.write(&system, leave).await
+                }
+                Err(error) => Err(error),
+            };
+            match left {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error @ (Error::Invalid(_) | Error::Compose(_) | Error::StateConflict(_))) => {
@@ -168,6 +180,20 @@ impl Desk {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl Desk {
+    /// Reads what a message carries that is to leave now.
+    async fn carried_of(&self, system: &Actor, id: MessageId, files: &[File]) -> Result<Vec<Carried>, Error> {
+        let found = self
+            .read(system, move |cx| {
+                let unsent = store::unsent::find(cx.conn, id)?;
+                Ok((unsent, store::messages::find(cx.conn, id)?))
+            })
+            .await?;
+        let (Some(unsent), Some(message)) = found else { return Ok(Vec::new()) };
+        self.carried(system, message.conversation_id, message.kind, &unsent.writing, files).await
     }
 }
 

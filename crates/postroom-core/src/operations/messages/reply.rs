@@ -2,13 +2,14 @@
 //! Message-ID are final from then on.
 
 use super::dress::{Author, Dress, quoted};
-use super::{File, NewMessage, Row, attach, author, outgoing, row};
+use super::forward::Freight;
+use super::{NewMessage, Row, attach, author, row};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::MessageId;
 use crate::mail::{Address, Part};
 use crate::mailbox::Mailbox;
-use crate::message::{Message, MessageKind, Recipients};
+use crate::message::{Attachment, Message, MessageKind, Recipients};
 use crate::operations::{outbox, round_trips};
 use crate::outgoing::{Automatic, Composed, Outgoing, TextFormat, Written};
 use crate::ports::ReadContext;
@@ -65,7 +66,7 @@ pub(super) fn write(
         },
     )?;
     attach(cx, id, &new.files)?;
-    freeze(cx, conversation, mailbox, id, &new.writing, prepared, &new.files)?;
+    freeze(cx, conversation, mailbox, id, &new.writing, prepared, new.freight())?;
     Ok(id)
 }
 
@@ -136,8 +137,11 @@ fn compose(
     id: Option<MessageId>,
     writing: &Writing,
     prepared: Prepared,
-    files: &[File],
+    freight: Freight<'_>,
 ) -> Result<(String, Composed), Error> {
+    if !freight.is_for(writing) {
+        return Err(Error::Busy);
+    }
     let folded = fold_address(&mailbox.address);
     let domain = domain_of(&folded);
     let mut random = [0_u8; 10];
@@ -171,13 +175,14 @@ fn compose(
         body: Written { text: writing.text.clone(), format: writing.format },
         signature,
         layout: dress.layout(),
+        forwarded: freight.forwarded(),
         quoted: history,
         cc: recipients.cc,
         bcc: recipients.bcc,
         in_reply_to,
         references,
         thread_index,
-        files: files.iter().map(outgoing).collect(),
+        files: freight.outgoing(),
         ..Outgoing::plain(
             from,
             recipients.to,
@@ -218,7 +223,7 @@ pub(super) fn preview(
     let prepared = prepare(cx, conversation, mailbox, new.kind, &new.writing, author)?;
     let (from, recipients) = (prepared.from.clone(), prepared.recipients.clone());
     let subject = prepared.subject.clone();
-    let (_, composed) = compose(cx, conversation, mailbox, None, &new.writing, prepared, &new.files)?;
+    let (_, composed) = compose(cx, conversation, mailbox, None, &new.writing, prepared, new.freight())?;
     Ok(Preview { from, recipients, subject, text: composed.text, html: composed.html })
 }
 
@@ -231,19 +236,19 @@ pub(super) fn freeze(
     id: MessageId,
     writing: &Writing,
     prepared: Prepared,
-    files: &[File],
+    freight: Freight<'_>,
 ) -> Result<(), Error> {
     if prepared.kind == MessageKind::Forward {
         store::messages::begin_side(cx.conn, id)?;
     }
     let recipients = prepared.recipients.clone();
     let is_automatic = prepared.kind == MessageKind::AutoReply;
-    let (message_id, composed) = compose(cx, conversation, mailbox, Some(id), writing, prepared, files)?;
+    let (message_id, composed) = compose(cx, conversation, mailbox, Some(id), writing, prepared, freight)?;
     let bare = message_id.trim_start_matches('<').trim_end_matches('>').to_owned();
     let read = cx.ports.reader.read(&composed.raw, &ReadContext::default());
     let queued = outbox::queue(cx, mailbox.id, Some(id), &composed)?;
     let size = composed.raw.len() as i64;
-    let has_html = writing.format != TextFormat::Text;
+    let has_html = writing.format != TextFormat::Text || !freight.carried.is_empty();
     store::messages::set_raw(cx.conn, id, &bare, &queued.raw_hash, size, &read.fingerprint, has_html)?;
     let known = KnownId {
         share_group: mailbox.group.clone(),
@@ -257,7 +262,7 @@ pub(super) fn freeze(
     if !is_automatic {
         invite(cx, conversation, &recipients)?;
     }
-    point_into_raw(cx, &read.parts, &composed.files, files)
+    point_into_raw(cx, id, &read.parts, &composed.files, freight)
 }
 
 /// The mail that is answered: the newest by somebody whom the answer goes to, whose subject and id they
@@ -429,18 +434,26 @@ fn invite(cx: &mut Cx<'_>, conversation: &Conversation, recipients: &Recipients)
 /// The files stand in the composed mail now, and are served from there.
 fn point_into_raw(
     cx: &mut Cx<'_>,
+    id: MessageId,
     parts: &[Part],
     order: &[Option<usize>],
-    files: &[File],
+    freight: Freight<'_>,
 ) -> Result<(), Error> {
     if parts.len() != order.len() {
         // The uploads stay where they are: kept twice is better than lost.
         return Ok(());
     }
+    let mut forwarded = Vec::new();
     for (part, index) in parts.iter().zip(order) {
-        if let Some(file) = index.and_then(|index| files.get(index)) {
+        let Some(index) = *index else { continue };
+        if let Some(file) = freight.files.get(index) {
             store::messages::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
+        } else if let Some(file) = freight.all_files().nth(index) {
+            let attachment = file.attachment.clone();
+            let (message_id, part) = (Some(id), Some(part.part));
+            forwarded.push(Attachment { message_id, part, created_at: cx.now, ..attachment });
         }
     }
+    store::messages::insert_attachments(cx.conn, &forwarded)?;
     Ok(())
 }

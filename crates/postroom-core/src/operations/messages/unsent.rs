@@ -2,7 +2,8 @@
 //! are held or scheduled and can be taken back until they leave.
 
 use super::dress::Author;
-use super::write::{check_files, check_time, check_writing, named, require_unmoved, scope};
+use super::forward::{self, Freight, Weight};
+use super::write::{check_files, check_time, check_writing, is_empty, named, require_unmoved, scope};
 use super::{File, MessageCard, NewMessage, Row, attach, author, leave, reply, row};
 use crate::access::Scope;
 use crate::conversation::Conversation;
@@ -189,6 +190,10 @@ pub struct UnsentChange {
     pub bcc: Option<Vec<Address>>,
     /// All of its files: its own, or uploads of the caller's.
     pub attachment_ids: Option<Vec<AttachmentId>>,
+    /// The messages that a forward carries.
+    pub forward_message_ids: Option<Vec<MessageId>>,
+    /// Whether it carries them without their files.
+    pub without_files: Option<bool>,
     /// When it leaves: a draft is sent by it, and what is held or scheduled is a draft again by `Never`.
     pub when: Option<When>,
     /// The newest message that the caller has seen: where others came since, nothing changes.
@@ -209,6 +214,8 @@ impl UnsentChange {
             cc: self.cc.clone().unwrap_or(after.cc),
             bcc: self.bcc.clone().unwrap_or(after.bcc),
             side_id: after.side_id,
+            forward_message_ids: self.forward_message_ids.clone().unwrap_or(after.forward_message_ids),
+            without_files: self.without_files.unwrap_or(after.without_files),
         }
     }
 }
@@ -237,14 +244,16 @@ fn find(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<Found,
 }
 
 /// Changes a message that has not left, and lets it leave where it is to. `files` are all that it is to
-/// have. `None`: it has other files by now than when they were read.
+/// have, with what it carries if it leaves at once. `None`: it has other files by now than when they were
+/// read, or carries something else.
 fn change(
     cx: &mut Cx<'_>,
     id: MessageId,
     expected: Option<&str>,
     change: &UnsentChange,
-    files: &[File],
+    freight: Freight<'_>,
 ) -> Result<Option<MessageCard>, Error> {
+    let files = freight.files;
     let Found { message, unsent, conversation, mailbox } = find(cx, id, expected)?;
     let now_waits = Waits { state: unsent.state, leaves_at: unsent.leaves_at };
     let waits = change.when.map_or(Some(now_waits), |when| waits(cx, &mailbox, when));
@@ -256,13 +265,18 @@ fn change(
     let mut faults = Faults::default();
     check_writing(&mailbox, message.kind, &writing, "", &mut faults);
     check_files(files.len(), "", &mut faults);
+    let own = Weight::of(files);
+    forward::check(cx, Some(conversation.id), message.kind, &writing, own, "", &mut faults)?;
     change.when.inspect(|when| check_time(*when, cx.now, "", &mut faults));
-    let is_empty = writing.text.trim().is_empty() && files.is_empty();
+    let is_empty = is_empty(&writing, files);
     if is_empty && waits.is_none_or(|waits| !is_draft(waits.state)) {
         faults.add("/text", "required", "must not be empty");
     }
     faults.check()?;
     require_unmoved(cx, conversation.id, change.expected_last, Some(id))?;
+    if waits.is_none() && !freight.is_for(&writing) {
+        return Ok(None);
+    }
     if !set_files(cx, id, change.attachment_ids.is_some(), files)? {
         return Ok(None);
     }
@@ -302,7 +316,7 @@ fn change(
         return Err(overtaken());
     }
     if waits.is_none() {
-        leave::leave(cx, &conversation, &mailbox, id, &after, files)?;
+        leave::leave(cx, &conversation, &mailbox, id, &after, freight)?;
     } else {
         let is_taken_back = !is_draft(unsent.state) && is_draft(state);
         let kind = if is_taken_back { EventType::MessageCancelled } else { told_of(state) };
@@ -407,17 +421,29 @@ impl Desk {
     ) -> Result<MessageCard, Error> {
         for _ in 0..TRIES {
             // Who may not see it must not learn of its files either.
-            self.read(actor, move |cx| {
-                cx.access()
-                    .require(Scope::ConversationsWrite)
-                    .or_else(|_| cx.access().require(Scope::MessagesSend))?;
-                find(cx, id, None).map(drop)
-            })
-            .await?;
+            let found = self
+                .read(actor, move |cx| {
+                    cx.access()
+                        .require(Scope::ConversationsWrite)
+                        .or_else(|_| cx.access().require(Scope::MessagesSend))?;
+                    find(cx, id, None)
+                })
+                .await?;
             let files = self.files_of(actor, id, wanted.attachment_ids.as_deref()).await?;
+            // What stays has no need of the bytes; one that the mailbox holds back is read in vain.
+            let carried = match wanted.when {
+                Some(When::Now | When::After(_)) => {
+                    let (at, kind) = (found.conversation.id, found.message.kind);
+                    self.carried(actor, at, kind, &wanted.of(&found.unsent.writing), &files).await?
+                }
+                _ => Vec::new(),
+            };
             let (wanted, expected) = (wanted.clone(), expected.clone());
-            let changed =
-                self.write(actor, move |cx| change(cx, id, expected.as_deref(), &wanted, &files)).await?;
+            let change = move |cx: &mut Cx<'_>| {
+                let freight = Freight { files: &files, carried: &carried };
+                change(cx, id, expected.as_deref(), &wanted, freight)
+            };
+            let changed = self.write(actor, change).await?;
             if let Some(card) = changed {
                 return Ok(card);
             }

@@ -1,5 +1,6 @@
 //! Writing into a conversation: what is asked of a new message, and what becomes of the conversation.
 
+use super::forward::{self, Freight, Weight};
 use super::reply::Preview;
 use super::{File, MessageCard, NewMessage, Row, attach, author, cards, reply, unsent};
 use crate::access::Scope;
@@ -48,7 +49,7 @@ pub fn add(
     let mailbox =
         store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
     let mut faults = Faults::default();
-    check(cx, &mailbox, new, "", &mut faults)?;
+    check(cx, Some(id), &mailbox, new, "", &mut faults)?;
     faults.check()?;
     require_unmoved(cx, id, new.expected_last, None)?;
     let (_, message_id) = append(cx, conversation, &mailbox, new)?;
@@ -68,6 +69,8 @@ pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<
     }
     check_files(new.files.len(), "", &mut faults);
     check_writing(&mailbox, new.kind, &new.writing, "", &mut faults);
+    let own = Weight::of(&new.files);
+    forward::check(cx, Some(id), new.kind, &new.writing, own, "", &mut faults)?;
     faults.check()?;
     reply::preview(cx, &conversation, &mailbox, new)
 }
@@ -101,9 +104,11 @@ pub(super) fn require_unmoved(
     if newer.is_empty() { Ok(()) } else { Err(Error::MovedOn { messages: newer }) }
 }
 
-/// Notes what is wrong with a message that stands at `at` in the input.
+/// Notes what is wrong with a message that stands at `at` in the input; `id` is the conversation it is
+/// written into, where there is one already.
 pub(in crate::operations) fn check(
     cx: &mut Cx<'_>,
+    id: Option<ConversationId>,
     mailbox: &Mailbox,
     new: &NewMessage,
     at: &str,
@@ -121,12 +126,24 @@ pub(in crate::operations) fn check(
     }
     check_time(new.when, cx.now, at, faults);
     // A draft may be anything that can be kept.
-    if new.writing.text.trim().is_empty() && new.files.is_empty() && new.when != When::Never {
+    if is_empty(&new.writing, &new.files) && new.when != When::Never {
         faults.add(format!("{at}/text"), "required", "must not be empty");
     }
     check_files(new.files.len(), at, faults);
     check_writing(mailbox, new.kind, &new.writing, at, faults);
-    Ok(())
+    forward::check(cx, id, new.kind, &new.writing, Weight::of(&new.files), at, faults).map(drop)
+}
+
+/// A message that says nothing.
+pub(super) fn is_empty(writing: &Writing, files: &[File]) -> bool {
+    writing.text.trim().is_empty() && files.is_empty() && writing.forward_message_ids.is_empty()
+}
+
+impl NewMessage {
+    /// The bytes that it takes along.
+    pub(super) fn freight(&self) -> Freight<'_> {
+        Freight { files: &self.files, carried: &self.carried }
+    }
 }
 
 /// Notes what is wrong with the time at which a message is to leave.
