@@ -248,12 +248,13 @@ fn take_in(
         let hints = Json::new(read.mail.answer_hints.clone());
         store::auto_replies::want(cx.conn, &WantedAnswer { message_id, hints })?;
     }
-    reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
+    // First, that what comes back was taken.
     match &report {
         Some(report) if !is_new => known.settle(cx, report.of(), Evidence::Report)?,
         Some(_) => {}
         None => known.settle_answered(cx, read)?,
     }
+    reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
     known.put(written);
     Ok(())
 }
