@@ -121,6 +121,45 @@ async fn mail_comes_signed_under_the_mailboxs_name_and_layout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_shows_how_its_mail_looks() {
+    let scene = begin().await;
+    let look = json!({
+        "from_name": "{{agent.name}} at work",
+        "signature": {"text": "{{agent.name}}, for {{customer.name}} ({{conversation.subject}})"},
+        "head": {"text": "<h2>We</h2>", "format": "html"},
+        "foot": {"text": "Imprint"},
+    });
+    scene.desk.http.patch(&scene.outgoing(), &look).await.expect(200);
+    let path = format!("{}/preview", scene.outgoing());
+    let text = json!({"text": "It **left**.", "format": "markdown"});
+    let preview = scene.amy.post(&path, &text).await.expect(200).json();
+    assert_eq!(text_of(&preview), "We\n\nIt **left**.\n\n-- \nAmy, for Ada Example (An example)\n\nImprint");
+    assert_eq!(
+        (&preview["subject"], &preview["from"]["name"]),
+        (&json!("Re: An example"), &json!("Amy at work"))
+    );
+    let html = preview["html"].as_str().expect("HTML");
+    assert!(html.contains("<h2>We</h2>") && html.contains("<strong>left</strong>"), "{html}");
+    for (text, code) in [
+        (json!({"text": "<div>".repeat(257), "format": "html"}), "invalid_markup"),
+        (json!({"text": "\0"}), "nul_character"),
+    ] {
+        let told = scene.amy.post(&path, &text).await.expect(422).json();
+        assert_eq!(
+            (&told["errors"][0]["pointer"], &told["errors"][0]["code"]),
+            (&json!("/text"), &json!(code))
+        );
+    }
+    let elsewhere = scene.desk.mailbox("Else", "else@example.org").await;
+    scene
+        .amy
+        .post(&format!("/api/v1/mailboxes/{elsewhere}/outgoing/preview"), &json!({"text": "x"}))
+        .await
+        .expect(404);
+    scene.desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn templates_are_checked_when_they_are_kept() {
     let scene = begin().await;
     for (member, value, code) in [

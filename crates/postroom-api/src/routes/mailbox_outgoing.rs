@@ -7,10 +7,12 @@ use crate::extract::{Caller, Id};
 use crate::patch::{Patch, given};
 use crate::state::Api;
 use actix_web::web::Data;
-use actix_web::{get, patch};
+use actix_web::{HttpResponse, get, patch, post};
 use postroom_core::id::MailboxId;
+use postroom_core::mail::Address;
 use postroom_core::mailbox_outgoing::MailboxOutgoing;
 use postroom_core::operations::mailbox_outgoing::{self, OutgoingChange};
+use postroom_core::operations::messages::{self, Preview};
 use postroom_core::outgoing::Written;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -18,7 +20,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_mailbox_outgoing).service(update_mailbox_outgoing);
+    config.service(get_mailbox_outgoing).service(update_mailbox_outgoing).service(preview_mailbox_outgoing);
 }
 
 /// How a mailbox's mail looks. All texts are templates, whose placeholders are `{{agent.name}}`,
@@ -84,6 +86,27 @@ struct MailboxOutgoingPatch {
     quote_history: Option<bool>,
 }
 
+/// How a mail of a mailbox would look.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MailboxOutgoingPreview)]
+struct OutgoingPreviewView {
+    /// From.
+    from: Address,
+    /// The subject, of an answer to somebody made up.
+    subject: String,
+    /// The text part.
+    text: String,
+    /// The HTML part: a whole document, made safe; its pictures stand there as `cid:`.
+    html: String,
+}
+
+impl From<Preview> for OutgoingPreviewView {
+    fn from(preview: Preview) -> Self {
+        let Preview { from, subject, text, html, .. } = preview;
+        Self { from, subject, text, html }
+    }
+}
+
 /// Read how a mailbox's mail looks
 ///
 /// Needs `conversations:read` or `admin:read`.
@@ -103,7 +126,7 @@ async fn get_mailbox_outgoing(
 
 /// Change how a mailbox's mail looks
 ///
-/// It holds for what leaves from now on; `POST /conversations/{id}/messages/preview` shows it. An unknown
+/// It holds for what leaves from now on; `POST /mailboxes/{id}/outgoing/preview` shows it. An unknown
 /// placeholder is refused. Needs `admin:write` and to manage the mailbox.
 #[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IfMatch),
     request_body(content = MailboxOutgoingPatch, description = "What is to change.", example = json!({
@@ -134,4 +157,24 @@ async fn update_mailbox_outgoing(
     let changed = api.desk.write(&caller, update).await?;
     let etag = changed.etag();
     Ok(answer::changed(&OutgoingView::from(changed), &etag))
+}
+
+/// See a text as a mailbox's mail
+///
+/// With signature, head and foot, as text and as HTML: an answer of the caller's to a customer who is made
+/// up, as is the conversation. Nothing is kept and nothing is sent. Needs `conversations:read` or
+/// `admin:read`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+    request_body(content = Written, description = "The text.",
+        example = json!({"text": "It left **today**.", "format": "markdown"})),
+    responses((status = OK, body = OutgoingPreviewView, description = "The mail.")))]
+#[post("/mailboxes/{id}/outgoing/preview")]
+async fn preview_mailbox_outgoing(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MailboxId>,
+    body: Body<Written>,
+) -> Answer {
+    let preview = api.desk.read(&caller, move |cx| messages::look(cx, id.0, &body.0)).await?;
+    Ok(HttpResponse::Ok().json(OutgoingPreviewView::from(preview)))
 }

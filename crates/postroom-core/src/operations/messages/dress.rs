@@ -8,7 +8,7 @@ use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::mailbox_outgoing::MailboxOutgoing;
 use crate::message::{AuthorType, Message, Recipients};
-use crate::outgoing::{Layout, QUOTED_MESSAGES, Quoted, TextFormat, Written};
+use crate::outgoing::{Layout, Outgoing, QUOTED_MESSAGES, Quoted, TextFormat, Written};
 use crate::store::types::Json;
 use crate::template::{self, Filling, Placeholder};
 use crate::text::fold_address;
@@ -19,6 +19,11 @@ use std::collections::HashSet;
 
 /// Among so many of the newest messages those are looked for that may be quoted.
 const QUOTABLE: i64 = 30;
+
+/// Who a mail goes to that only shows how a mailbox's mail looks.
+pub(super) const EXAMPLE_CUSTOMER: &str = "Ada Example";
+/// What it is about.
+pub(super) const EXAMPLE_SUBJECT: &str = "An example";
 
 /// Who writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,20 +66,36 @@ impl Dress {
         mailbox: &Mailbox,
         author: Author,
     ) -> Result<Self, Error> {
+        let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
+        let customer = customers.into_iter().next().and_then(|customer| customer.name);
+        let conversation = (conversation.id.0, conversation.subject.clone());
+        Self::made(cx, mailbox, author, customer.unwrap_or_default(), conversation)
+    }
+
+    /// What a mail of this author's to somebody made up needs.
+    pub(super) fn example(cx: &mut Cx<'_>, mailbox: &Mailbox, author: Author) -> Result<Self, Error> {
+        Self::made(cx, mailbox, author, EXAMPLE_CUSTOMER.to_owned(), (1, EXAMPLE_SUBJECT.to_owned()))
+    }
+
+    fn made(
+        cx: &mut Cx<'_>,
+        mailbox: &Mailbox,
+        author: Author,
+        customer: String,
+        conversation: (i64, String),
+    ) -> Result<Self, Error> {
         let outgoing = crate::operations::mailbox_outgoing::known(cx, mailbox.id)?;
         let agent = match author.agent {
             Some(id) => store::people::find_agent(cx.conn, id)?,
             None => None,
         };
-        let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
-        let customer = customers.into_iter().next().and_then(|customer| customer.name);
         Ok(Self {
             outgoing,
             author,
             signature: agent.and_then(|agent| agent.signature).map(Json::into_inner),
             mailbox: (mailbox.name.clone(), mailbox.address.clone()),
-            customer: customer.unwrap_or_default(),
-            conversation: (conversation.id.0, conversation.subject.clone()),
+            customer,
+            conversation,
         })
     }
 
@@ -120,7 +141,7 @@ impl Dress {
     }
 
     /// Head and foot.
-    pub(super) fn layout(&self) -> Layout {
+    fn layout(&self) -> Layout {
         let none = Filling::Text(String::new());
         let filled = |text: &Option<Json<Written>>| text.as_ref().map(|text| self.filled(text, &none));
         Layout { head: filled(&self.outgoing.head), foot: filled(&self.outgoing.foot), logo: None }
@@ -128,7 +149,7 @@ impl Dress {
 
     /// The mailbox's signature, in which the agent's own may stand; the agent's own where the mailbox has
     /// none.
-    pub(super) fn signature(&self, cx: &Cx<'_>) -> Result<Option<Written>, Error> {
+    fn signature(&self, cx: &Cx<'_>) -> Result<Option<Written>, Error> {
         let none = Filling::Text(String::new());
         let own = self.signature.as_ref().map(|own| self.filled(own, &none));
         let Some(template) = &self.outgoing.signature else { return Ok(own) };
@@ -137,6 +158,18 @@ impl Dress {
             None => none,
         };
         Ok(Some(self.filled(template, &own)))
+    }
+
+    /// A mail in its dress: what was written, with all that stands around it.
+    pub(super) fn put_on(
+        &self,
+        cx: &Cx<'_>,
+        body: Written,
+        is_unsigned: bool,
+        mail: Outgoing,
+    ) -> Result<Outgoing, Error> {
+        let signature = if is_unsigned { None } else { self.signature(cx)? };
+        Ok(Outgoing { body, signature, layout: self.layout(), ..mail })
     }
 
     /// Whether such a mail quotes what it answers.

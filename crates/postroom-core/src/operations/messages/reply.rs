@@ -168,13 +168,9 @@ fn compose(
     } else {
         references(cx, conversation, side, domain, &message_id)?
     };
-    let signature = if writing.is_unsigned { None } else { dress.signature(cx)? };
     let outgoing = Outgoing {
         automatic: is_automatic.then_some(Automatic::Replied),
         reply_to: reply_to.map(|email| Address { name: from.name.clone(), email }),
-        body: Written { text: writing.text.clone(), format: writing.format },
-        signature,
-        layout: dress.layout(),
         forwarded: freight.forwarded(),
         quoted: history,
         cc: recipients.cc,
@@ -193,6 +189,8 @@ fn compose(
             cx.keys.signer().instance_mark(),
         )
     };
+    let body = Written { text: writing.text.clone(), format: writing.format };
+    let outgoing = dress.put_on(cx, body, writing.is_unsigned, outgoing)?;
     let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
     Ok((message_id, composed))
 }
