@@ -46,7 +46,9 @@ pub(super) fn note(cx: &mut Cx<'_>, message: &Message, failed: &[FailedRecipient
 
 /// What is on its way to others goes on; the rest is settled: somebody did not get it.
 fn settle(cx: &Cx<'_>, after: &mut Outbound) {
-    let is_under_way = matches!(after.state, DeliveryState::Queued | DeliveryState::Deferred);
+    let waits = |state| matches!(state, RecipientState::Waiting | RecipientState::Deferred);
+    let is_under_way = matches!(after.state, DeliveryState::Queued | DeliveryState::Deferred)
+        && after.recipients.iter().any(|result| waits(result.state));
     if !is_under_way {
         after.state = DeliveryState::Bounced;
         after.finished_at = after.finished_at.or(Some(cx.now));

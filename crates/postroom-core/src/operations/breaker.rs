@@ -7,7 +7,7 @@ use crate::auto_reply::Withheld;
 use crate::cx::Cx;
 use crate::id::{ConversationId, MailboxId};
 use crate::store::automatic_mails::NewAutomaticMail;
-use crate::text::domain_of;
+use crate::text::{domain_of, without_plus};
 use crate::threading::freemail::is_public_provider;
 use crate::time::Timestamp;
 use crate::{Error, store};
@@ -95,7 +95,7 @@ pub(super) fn ask(cx: &mut Cx<'_>, mail: &Automatic<'_>) -> Result<Verdict, Erro
     let noted = NewAutomaticMail {
         mailbox_id: mail.mailbox,
         conversation_id: mail.conversation,
-        recipient: mail.recipient,
+        recipient: &one_box(mail.recipient),
         domain: domain_of(mail.recipient),
         rule: mail.rule,
         held: verdict != Verdict::Go,
@@ -108,12 +108,24 @@ pub(super) fn ask(cx: &mut Cx<'_>, mail: &Automatic<'_>) -> Result<Verdict, Erro
     Ok(verdict)
 }
 
+/// What all spellings of an address that lead to one mailbox have in common: no word behind a plus, and no
+/// dots at Google, which does not look at them. A victim has any number of spellings.
+fn one_box(folded: &str) -> String {
+    let plain = without_plus(folded);
+    match plain.rsplit_once('@') {
+        Some((local, domain @ ("gmail.com" | "googlemail.com"))) => {
+            format!("{}@{domain}", local.replace('.', ""))
+        }
+        _ => plain,
+    }
+}
+
 fn count(cx: &mut Cx<'_>, mail: &Automatic<'_>) -> Result<Counts, Error> {
     let (hour, day) = (cx.now.minus(HOUR), cx.now.minus(DAY));
     let domain = domain_of(mail.recipient);
     let (week, burst) = (cx.now.minus(WEEK), cx.now.minus(BURST));
     Ok(Counts {
-        recipient_had_one: store::automatic_mails::went_to(cx.conn, mail.recipient, day)?,
+        recipient_had_one: store::automatic_mails::went_to(cx.conn, &one_box(mail.recipient), day)?,
         conversation_had_one: store::automatic_mails::went_in(cx.conn, mail.conversation, day)?,
         is_public_domain: is_public_provider(domain),
         domain_hour: store::automatic_mails::to_domain(cx.conn, domain, hour)?,

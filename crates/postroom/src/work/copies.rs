@@ -63,7 +63,15 @@ async fn once(desk: &Desk) -> Result<(), Error> {
             return Ok(());
         }
         for of_one in claimed.chunk_by(|one, next| one.mailbox_id == next.mailbox_id) {
-            copy(desk, of_one.to_vec()).await?;
+            // What goes wrong with one mailbox must not keep the copies of others.
+            if let Err(error) = copy(desk, of_one.to_vec()).await {
+                tracing::error!(error = ?error, "copies can't be put into a Sent folder");
+                for row in of_one {
+                    let row = row.clone();
+                    let end = CopyEnd::Later(error.to_string());
+                    desk.write(&system, move |cx| outbox::end_copy(cx, &row, &end)).await?;
+                }
+            }
         }
     }
 }

@@ -63,9 +63,19 @@ async fn once(desk: &Desk) -> Result<(), Error> {
     let system = Actor::system();
     desk.write(&system, |cx| outbox::tell_delays(cx, TOLD)).await?;
     for mail in desk.read(&system, |cx| outbox::undecided(cx, AT_ONCE)).await? {
-        let looked = look(desk, &mail).await?;
+        // What goes wrong with one must not keep the others undecided.
+        let looked = match look(desk, &mail).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                tracing::error!(outbox = %mail.id, error = ?error, "a lost reply can't be looked into");
+                Look::Unknown(error.to_string())
+            }
+        };
         tracing::info!(outbox = %mail.id, mailbox = %mail.mailbox_id, look = ?looked, "a lost reply is decided");
-        desk.write(&system, move |cx| outbox::decide(cx, &mail, &looked)).await?;
+        let id = mail.id;
+        if let Err(error) = desk.write(&system, move |cx| outbox::decide(cx, &mail, &looked)).await {
+            tracing::error!(outbox = %id, error = ?error, "a lost reply can't be decided");
+        }
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ fn changeable(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
 pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     let before = changeable(cx, id)?;
     match before.state {
-        DeliveryState::Failed | DeliveryState::Deferred | DeliveryState::Bounced => {}
+        DeliveryState::Failed | DeliveryState::Deferred | DeliveryState::Bounced | DeliveryState::Sent => {}
         DeliveryState::Uncertain if !before.is_looked_for() => {}
         DeliveryState::Uncertain => {
             let until = before.next_attempt_at;
@@ -43,7 +43,7 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
         }
     }
     if !results.iter().any(|result| waits(result.state)) {
-        return Err(Error::StateConflict("everybody it goes to has it".to_owned()));
+        return Err(Error::StateConflict("it was sent: everybody it goes to has it".to_owned()));
     }
     let after = Outbound {
         state: DeliveryState::Queued,
@@ -54,7 +54,10 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
         finished_at: None,
         delayed_at: None,
         tried_from: Some(cx.now),
-        may_be_double: before.may_be_double || before.state == DeliveryState::Uncertain,
+        // One that was cancelled while nobody knew may have arrived all the same.
+        may_be_double: before.may_be_double
+            || before.state == DeliveryState::Uncertain
+            || (before.state == DeliveryState::Failed && before.data_sent_at.is_some()),
         ..before.clone()
     };
     let written = store::outbox::update(cx.conn, &before, &after)?.ok_or_else(overtaken)?;

@@ -40,6 +40,8 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
         Outcome::Failed { reason, refused } => {
             note_refusals(&mut after, refused);
             settle(&mut after, RecipientState::Refused, reason);
+            // What the server said is known: it has not got it.
+            after.data_sent_at = None;
             end(cx, &mut after, DeliveryState::Failed, Some(reason));
             EventType::MessageFailed
         }
@@ -96,6 +98,10 @@ pub(super) fn taken(cx: &Cx<'_>, after: &mut Outbound, response: &str, refused: 
     if waiting {
         return defer(cx, after, last_refusal.as_deref().unwrap_or(response));
     }
-    end(cx, after, DeliveryState::Sent, last_refusal.as_deref());
+    // It may have come back from one while it still went to another.
+    let came_back = after.recipients.iter().any(|result| result.state == RecipientState::Bounced);
+    let why = last_refusal.or_else(|| after.last_error.clone().filter(|_| came_back));
+    let state = if came_back { DeliveryState::Bounced } else { DeliveryState::Sent };
+    end(cx, after, state, why.as_deref());
     EventType::MessageSent
 }

@@ -3,7 +3,7 @@
 //! Message-ID, or held: as the mailbox is set up.
 
 use super::finish::taken;
-use super::{CLOCKS, Refusal, end, lost_claim, note_refusals, tell};
+use super::{CLOCKS, Refusal, copies, end, lost_claim, note_refusals, tell};
 use crate::cx::Cx;
 use crate::event::EventType;
 use crate::id::MessageId;
@@ -111,16 +111,19 @@ pub(in crate::operations) fn prove(
     let Some(before) = store::outbox::of_messages(cx.conn, &[message])?.remove(&message) else {
         return Ok(());
     };
-    let is_doubtful = match before.state {
-        DeliveryState::Uncertain => true,
-        DeliveryState::Queued | DeliveryState::Deferred => before.may_be_double,
-        _ => false,
-    };
-    if is_doubtful {
+    if before.state == DeliveryState::Uncertain && is_of_lost_attempt(&before) {
         // A retry that was claimed meanwhile has its own end.
         settle_as_sent(cx, &before, evidence)?;
     }
     Ok(())
+}
+
+/// Whether what shows that the mail was taken can only mean the attempt whose reply was lost. Where some had
+/// it before, or a person had it tried again, it may come from the earlier one, and those who are still
+/// waited for would never get it.
+fn is_of_lost_attempt(mail: &Outbound) -> bool {
+    let had_it = |state| matches!(state, RecipientState::Accepted | RecipientState::Bounced);
+    mail.tried_from.is_none() && !mail.recipients.iter().any(|result| had_it(result.state))
 }
 
 fn settle_as_sent(cx: &mut Cx<'_>, before: &Outbound, evidence: Evidence) -> Result<bool, Error> {
@@ -137,6 +140,9 @@ fn settle_as_sent(cx: &mut Cx<'_>, before: &Outbound, evidence: Evidence) -> Res
     let mut after = before.clone();
     after.finished_at = None;
     let kind = taken(cx, &mut after, evidence.sentence(), &refused);
+    if evidence != Evidence::SentFolder {
+        copies::want(cx, &after)?;
+    }
     let Some(written) = store::outbox::update(cx.conn, before, &after)? else { return Ok(false) };
     tell(cx, kind, &written, &[("evidence", json!(evidence.word()))])?;
     Ok(true)
@@ -162,7 +168,7 @@ pub fn decide(cx: &mut Cx<'_>, before: &Outbound, look: &Look) -> Result<(), Err
     let mailbox = store::mailboxes::find(cx.conn, before.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
     let mut after = before.clone();
     match look {
-        Look::Found => {
+        Look::Found if is_of_lost_attempt(before) => {
             settle_as_sent(cx, before, Evidence::SentFolder)?;
             return Ok(());
         }
@@ -171,7 +177,7 @@ pub fn decide(cx: &mut Cx<'_>, before: &Outbound, look: &Look) -> Result<(), Err
             store::outbox::update(cx.conn, before, &after)?;
             return Ok(());
         }
-        Look::NotFound | Look::Unknown(_) => {}
+        Look::Found | Look::NotFound | Look::Unknown(_) => {}
     }
     let (kind, more) = match mailbox.on_uncertain {
         OnUncertain::RetryOnce => {
