@@ -35,6 +35,7 @@ async fn what_a_third_party_says_never_reaches_the_customer() {
     delivered(&desk, &asked, "sent").await;
     let out = sink.next().await.text();
     assert!(!out.contains("one@example.net"), "the customer's mails are none of theirs: {out}");
+    assert_eq!(field(&out, "References"), field(&out, "Message-ID"), "nothing leads to the other side");
     assert_eq!(conversation(&desk, id).await["waiting_on"], "third_party");
 
     let own = field(&out, "Message-ID");

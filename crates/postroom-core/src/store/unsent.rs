@@ -123,18 +123,21 @@ pub fn delete_message(conn: &mut Conn, before: &Message) -> Result<bool, StoreEr
     Ok(diesel::delete(same).execute(conn)? == 1)
 }
 
-/// What of a conversation has come or is on its way since a message: whatever is newer, no draft and none
-/// of the desk's own answers, oldest first.
+/// What of a conversation has come or is on its way since a message, which was there at `at`: whatever has
+/// a higher number or left later, no draft and none of the desk's own answers, oldest first.
 pub fn newer_than(
     conn: &mut Conn,
     conversation: ConversationId,
     after: MessageId,
+    at: Timestamp,
     limit: i64,
 ) -> Result<Vec<Message>, StoreError> {
     let drafts = unsent::table.filter(unsent::state.eq(UnsentState::Draft)).select(unsent::message_id);
+    let left_later = messages::kind.ne(MessageKind::Inbound).and(messages::sent_at.assume_not_null().gt(at));
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
-        .filter(messages::id.gt(after))
+        .filter(messages::id.ne(after))
+        .filter(messages::id.gt(after).or(messages::sent_at.is_not_null().and(left_later)))
         .filter(messages::kind.ne(MessageKind::AutoReply))
         .filter(messages::id.ne_all(drafts))
         .order(messages::id.asc())

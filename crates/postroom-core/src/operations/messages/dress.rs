@@ -72,6 +72,13 @@ impl Dress {
         Self::made(cx, mailbox, author, customer.unwrap_or_default(), conversation)
     }
 
+    /// The same for somebody whom neither the customer's name nor their subject is any business of.
+    pub(super) fn for_third_party(mut self) -> Self {
+        self.customer.clear();
+        self.conversation.1.clear();
+        self
+    }
+
     /// What a mail of this author's to somebody made up needs.
     pub(super) fn example(cx: &mut Cx<'_>, mailbox: &Mailbox, author: Author) -> Result<Self, Error> {
         Self::made(cx, mailbox, author, EXAMPLE_CUSTOMER.to_owned(), (1, EXAMPLE_SUBJECT.to_owned()))

@@ -81,9 +81,17 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Error> {
     let dress = match kind {
         MessageKind::AutoReply => Dress::bare(conversation, mailbox, author),
+        MessageKind::Forward => Dress::of(cx, conversation, mailbox, author)?.for_third_party(),
         _ => Dress::of(cx, conversation, mailbox, author)?,
     };
     let recipients = recipients(cx, conversation, mailbox, kind, writing)?;
+    if recipients.to.len() + recipients.cc.len() + recipients.bcc.len() > super::write::RECIPIENTS {
+        let detail = format!(
+            "with those it goes to by itself it has more than {} recipients",
+            super::write::RECIPIENTS
+        );
+        return Err(Error::invalid("/to", "too_many", detail));
+    }
     let answered = match kind {
         MessageKind::Forward => None,
         _ => answered(cx, conversation, kind, &recipients)?,
@@ -159,8 +167,9 @@ fn compose(
     // A side conversation is known by its mails alone: an address names the whole conversation.
     let token = cx.keys.signer().plus(conversation.id);
     let reply_to = match side {
-        None => round_trips::answers_to(cx, mailbox, &token)?,
-        Some(_) => None,
+        // Only the mailbox's first address was tried.
+        None if fold_address(&from.email) == folded => round_trips::answers_to(cx, mailbox, &token)?,
+        _ => None,
     };
     let references = if is_automatic {
         let seal = cx.keys.signer().conversation_reference(conversation.id, domain);
@@ -408,11 +417,13 @@ fn references(
 ) -> Result<Vec<String>, Error> {
     let mut recent = store::messages::recent_ids(cx.conn, conversation.id, side, REFERENCES)?;
     recent.reverse();
-    let root = match side {
-        None => store::messages::first_id(cx.conn, conversation.id)?,
-        Some(_) => None,
-    };
-    let mut references = vec![cx.keys.signer().conversation_reference(conversation.id, domain)];
+    let mut references = Vec::new();
+    let mut root = None;
+    // What stands for the whole conversation would lead a third party's answer out of its side.
+    if side.is_none() {
+        references.push(cx.keys.signer().conversation_reference(conversation.id, domain));
+        root = store::messages::first_id(cx.conn, conversation.id)?;
+    }
     for id in root.into_iter().chain(recent).filter_map(|id| in_brackets(&id)).chain([own.to_owned()]) {
         if !references.contains(&id) {
             references.push(id);

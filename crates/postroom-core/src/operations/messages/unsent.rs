@@ -15,7 +15,7 @@ use crate::id::{AttachmentId, MessageId};
 use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::message::{Message, MessageKind, Recipients};
-use crate::operations::conversations::{about, changeable};
+use crate::operations::conversations::{about, changeable, save};
 use crate::operations::{overtaken, require_version};
 use crate::outgoing::TextFormat;
 use crate::store::types::Json;
@@ -77,6 +77,7 @@ fn put(
     reason: Option<String>,
 ) -> Result<MessageId, Error> {
     let shown = Shown::of(cx, conversation, mailbox, new.kind, &new.writing, waits.state)?;
+    let recipients = shown.recipients;
     let (author_type, author_id) = author(cx.actor);
     let id = store::messages::insert(
         cx.conn,
@@ -85,17 +86,21 @@ fn put(
             author_id,
             author_name: Some(&cx.actor.name),
             sender: Some(Json::new(shown.from)),
-            recipients: Json::new(shown.recipients),
+            recipients: Json::new(recipients.clone()),
             subject: &shown.subject,
             side_id: new.writing.side_id,
             ..row(conversation, new.kind, &shown.text, cx.now)
         },
     )?;
     attach(cx, id, &new.files)?;
+    let mut writing = new.writing.clone();
+    if waits.state != UnsentState::Draft {
+        fix_recipients(&mut writing, &recipients);
+    }
     let unsent = Unsent {
         message_id: id,
         state: waits.state,
-        writing: Json::new(new.writing.clone()),
+        writing: Json::new(writing),
         leaves_at: waits.leaves_at,
         reason,
         updated_at: cx.now,
@@ -256,15 +261,24 @@ fn change(
     let files = freight.files;
     let Found { message, unsent, conversation, mailbox } = find(cx, id, expected)?;
     let now_waits = Waits { state: unsent.state, leaves_at: unsent.leaves_at };
-    let waits = change.when.map_or(Some(now_waits), |when| waits(cx, &mailbox, when));
     let is_draft = |state| state == UnsentState::Draft;
+    // What waits already was held once: it goes at once when somebody lets it.
+    let when = change.when.map(|when| match when {
+        When::Now if !is_draft(unsent.state) => When::After(0),
+        when => when,
+    });
+    let waits = when.map_or(Some(now_waits), |when| waits(cx, &mailbox, when));
     let stays_draft = is_draft(unsent.state) && waits.is_some_and(|waits| is_draft(waits.state));
     cx.access().require(scope(message.kind, if stays_draft { When::Never } else { When::Now }))?;
 
-    let writing = change.of(&unsent.writing);
+    let mut writing = change.of(&unsent.writing);
     let mut faults = Faults::default();
     check_writing(&mailbox, message.kind, &writing, "", &mut faults);
     check_files(files.len(), "", &mut faults);
+    let ids = named(files);
+    if let Some(index) = (1..ids.len()).find(|index| ids[..*index].contains(&ids[*index])) {
+        faults.add(format!("/attachment_ids/{index}"), "duplicate", "is named twice");
+    }
     let own = Weight::of(files);
     forward::check(cx, Some(conversation.id), message.kind, &writing, own, "", &mut faults)?;
     change.when.inspect(|when| check_time(*when, cx.now, "", &mut faults));
@@ -283,8 +297,16 @@ fn change(
 
     let state = waits.map_or(UnsentState::Held, |waits| waits.state);
     let shown = Shown::of(cx, &conversation, &mailbox, message.kind, &writing, state)?;
-    // Who lets it go is who says it.
-    let is_sent = is_draft(unsent.state) && !stays_draft;
+    if !is_draft(state) {
+        fix_recipients(&mut writing, &shown.recipients);
+        // Who answers at the same time has to see it: the guards go by the conversation's version.
+        if waits.is_some() && is_draft(unsent.state) {
+            save(cx, &conversation, &conversation, true)?;
+        }
+    }
+    // Who lets it go is who says it, and so is who changes what would leave by itself.
+    let is_changed = writing != *unsent.writing || change.attachment_ids.is_some();
+    let is_sent = !stays_draft && (is_draft(unsent.state) || is_changed);
     let (mut author_type, mut author_id) = (message.author_type, message.author_id);
     let mut author_name = message.author_name.clone();
     if is_sent {
@@ -326,6 +348,13 @@ fn change(
     super::find_visible(cx, id).map(Some)
 }
 
+/// Whom it goes to is settled when it is to leave by itself: its conversation may be another's by then.
+fn fix_recipients(writing: &mut Writing, shown: &Recipients) {
+    if writing.to.is_empty() {
+        writing.to.clone_from(&shown.to);
+    }
+}
+
 /// Gives a message these files and no others. `false`: they are not what was read any more.
 fn set_files(cx: &mut Cx<'_>, id: MessageId, is_given: bool, files: &[File]) -> Result<bool, Error> {
     let own = store::messages::attachments(cx.conn, &[id])?.remove(&id).unwrap_or_default();
@@ -333,10 +362,17 @@ fn set_files(cx: &mut Cx<'_>, id: MessageId, is_given: bool, files: &[File]) -> 
     if !is_given {
         return Ok(own.len() == files.len() && files.iter().all(is_own));
     }
+    // Before anything changes: what is taken back by saying no would be committed.
+    for file in files.iter().filter(|file| !is_own(file)) {
+        let upload = store::messages::find_attachment(cx.conn, &file.attachment.id)?;
+        if upload.is_none_or(|upload| upload.message_id.is_some()) {
+            return Ok(false);
+        }
+    }
     store::messages::keep_only(cx.conn, id, &named(files))?;
     for file in files.iter().filter(|file| !is_own(file)) {
         if !store::messages::attach(cx.conn, &file.attachment.id, id)? {
-            return Ok(false);
+            return Err(overtaken());
         }
     }
     Ok(true)

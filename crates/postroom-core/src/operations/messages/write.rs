@@ -11,18 +11,19 @@ use crate::event::{About, EventType, NewEvent};
 use crate::id::{ConversationId, MessageId};
 use crate::mail::Address;
 use crate::mailbox::Mailbox;
-use crate::message::{AuthorType, MessageKind};
+use crate::message::{AuthorType, Message, MessageKind};
 use crate::operations::conversations::{about, changeable, save, set_status};
 use crate::operations::require_version;
 use crate::outgoing::TextFormat;
 use crate::store::types::Json;
 use crate::text::{SUBJECT_CHARS, TEXT_BYTES, fold_address};
+use crate::time::Timestamp;
 use crate::unsent::{When, Writing};
 use crate::{Error, store};
 use std::time::Duration;
 
 /// The most recipients of one message.
-const RECIPIENTS: usize = 50;
+pub(super) const RECIPIENTS: usize = 50;
 /// The most files of one message.
 pub(super) const FILES: usize = 50;
 /// The longest time in which an answer can be taken back, in seconds.
@@ -93,15 +94,26 @@ pub(super) fn require_unmoved(
     own: Option<MessageId>,
 ) -> Result<(), Error> {
     let Some(last) = last else { return Ok(()) };
-    let seen = store::messages::find(cx.conn, last)?;
-    if seen.is_none_or(|message| message.conversation_id != id) {
+    let seen = store::messages::find(cx.conn, last)?.filter(|message| message.conversation_id == id);
+    let Some(seen) = seen else {
         let detail = "there is no such message in this conversation";
         return Err(Error::invalid("/expected_last_message_id", "not_found", detail));
-    }
-    let newer = store::unsent::newer_than(cx.conn, id, last, NAMED)?;
+    };
+    let at = there_since(&seen);
+    let newer = store::unsent::newer_than(cx.conn, id, last, at, NAMED)?;
+    // What was written before and left later is newer all the same; who names that has seen the others.
+    let is_newer = |message: &Message| (there_since(message), message.id) > (at, last);
     let newer: Vec<MessageId> =
-        newer.iter().map(|message| message.id).filter(|id| Some(*id) != own).collect();
+        newer.iter().filter(|message| is_newer(message) && Some(message.id) != own).map(|m| m.id).collect();
     if newer.is_empty() { Ok(()) } else { Err(Error::MovedOn { messages: newer }) }
+}
+
+/// Since when a message is there for others to see: a draft that was sent, since then.
+fn there_since(message: &Message) -> Timestamp {
+    match message.kind {
+        MessageKind::Inbound => message.created_at,
+        _ => message.sent_at.map_or(message.created_at, |sent| sent.max(message.created_at)),
+    }
 }
 
 /// Notes what is wrong with a message that stands at `at` in the input; `id` is the conversation it is
@@ -147,7 +159,7 @@ impl NewMessage {
 }
 
 /// Notes what is wrong with the time at which a message is to leave.
-pub(super) fn check_time(when: When, now: crate::time::Timestamp, at: &str, faults: &mut Faults) {
+pub(super) fn check_time(when: When, now: Timestamp, at: &str, faults: &mut Faults) {
     match when {
         When::After(seconds) if seconds > UNDO_SECONDS => {
             faults.add(format!("{at}/undo_seconds"), "too_large", format!("is at most {UNDO_SECONDS}"));
@@ -260,7 +272,12 @@ pub(in crate::operations) fn append(
                 return Ok((written, id));
             };
             let id = unsent::keep(cx, &before, mailbox, new, waits)?;
-            return Ok((before, id));
+            // What will leave by itself has to be seen by whoever answers at the same time.
+            let after = match new.when {
+                When::Never => before,
+                _ => save(cx, &before, &before.clone(), true)?,
+            };
+            return Ok((after, id));
         }
         MessageKind::Inbound => {
             if matches!(after.status, Status::Closed | Status::Pending | Status::Snoozed) {
