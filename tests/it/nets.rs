@@ -369,7 +369,8 @@ async fn nonsense_is_refused_and_never_our_failure() {
         let is_json = operation.body.as_ref().is_some_and(|(kind, _)| kind.ends_with("json"));
         // A mailbox is tried without a word, or told how.
         let may_be_left_out = operation.path.ends_with("/mailboxes/{id}/test");
-        for body in bodies.into_iter().filter(|body| !(body.is_empty() && may_be_left_out)) {
+        let is_nothing = |body: &[u8]| body.is_empty() || body == b"null";
+        for body in bodies.into_iter().filter(|body| !(may_be_left_out && is_nothing(body))) {
             let headers = [("Content-Type", "application/json")];
             let answer = desk.http.send(&operation.method, &path, &headers, body).await;
             assert!(answer.status < 500, "{}: {}", operation.name(), answer.text());

@@ -11,6 +11,7 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, Event, EventType, NewEvent};
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
+use crate::message::MessageKind;
 use crate::page::{Page, PageRequest};
 use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
@@ -184,6 +185,9 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCar
         }
     }
     messages::check(cx, None, &mailbox, &new.message, "/message", &mut faults)?;
+    if new.message.kind == MessageKind::Forward {
+        faults.add("/message/kind", "not_allowed", "there is nothing yet that could be forwarded");
+    }
     if new.message.expected_last.is_some() {
         let detail = "a conversation that begins has no message yet";
         faults.add("/message/expected_last_message_id", "not_allowed", detail);
