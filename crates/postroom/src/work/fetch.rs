@@ -141,8 +141,9 @@ impl Fetcher {
         }
         if let Some(held) = self.leases.held(id) {
             held.went_well |= noted == Noted::Well;
-            held.hold_off = (noted == Noted::Not).then(|| Instant::now() + backoff::SHORTEST);
-            if noted == Noted::Not {
+            let comes_again = matches!(noted, Noted::Not | Noted::CutShort);
+            held.hold_off = comes_again.then(|| Instant::now() + backoff::SHORTEST);
+            if comes_again {
                 // News or a request may have led to it, and nothing says so any more.
                 held.last_poll = None;
             }
@@ -186,6 +187,8 @@ enum Noted {
     Well,
     /// It is written down, and nothing could be read.
     Failed,
+    /// There was no room for all of it: it comes again as soon as there is, and not at its interval.
+    CutShort,
     /// It could not be written down.
     Not,
     /// The mailbox is another daemon's now.
@@ -216,6 +219,7 @@ fn poll_once(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Re
     let end =
         polled.unwrap_or_else(|_| PollEnd::Failed("the poll made the daemon panic; see its log".to_owned()));
     // A full disk is not the mailbox's fault: it must not have to wait when there is room again.
+    let is_cut_short = desk.shortage().is_some();
     let end = match (end, desk.shortage()) {
         (PollEnd::Failed(why) | PollEnd::Unreachable(why), Some(_)) => PollEnd::Partly(why),
         (end, _) => end,
@@ -228,7 +232,11 @@ fn poll_once(desk: &Desk, lease: &Lease, stopping: &watch::Receiver<bool>) -> Re
         }
     }
     desk.write_here(&system, |cx| fetching::end_poll(cx, lease, begun, &end))?;
-    Ok(if end.failure().is_none() { Noted::Well } else { Noted::Failed })
+    Ok(match end.failure() {
+        _ if is_cut_short => Noted::CutShort,
+        None => Noted::Well,
+        Some(_) => Noted::Failed,
+    })
 }
 
 fn poll(desk: &Desk, lease: &Lease, is_asked_for: bool, stopping: &watch::Receiver<bool>) -> PollEnd {
