@@ -171,19 +171,6 @@ pub fn slow(conn: &mut Conn, bound: Timestamp, limit: i64) -> Result<Vec<Outboun
         .load(conn)?)
 }
 
-/// How many mails of each mailbox are being handed over.
-pub fn under_way(conn: &mut Conn) -> Result<HashMap<MailboxId, usize>, StoreError> {
-    let rows: Vec<MailboxId> = outbox::table
-        .filter(outbox::state.eq(DeliveryState::Sending))
-        .select(outbox::mailbox_id)
-        .load(conn)?;
-    let mut counts = HashMap::new();
-    for mailbox in rows {
-        *counts.entry(mailbox).or_default() += 1;
-    }
-    Ok(counts)
-}
-
 /// Mails whose sender died over them.
 pub fn abandoned(conn: &mut Conn, now: Timestamp) -> Result<Vec<Outbound>, StoreError> {
     Ok(outbox::table

@@ -15,13 +15,6 @@ use std::time::Duration;
 /// the bytes go ([`data_goes`]); one that had sent them by then leaves it uncertain.
 const CLAIM: Duration = Duration::from_mins(30);
 
-/// How many mails of one mailbox are handed over at the same time, so that a slow server does not keep
-/// those of others.
-const OF_ONE_MAILBOX: usize = 6;
-
-/// Among so many that are due those are looked for that may go now.
-const LOOKED_THROUGH: i64 = 200;
-
 /// Takes mails that are due to send them: each is claimed by one worker alone. How long goes by the
 /// database's clock, which is one for all daemons. Those of a mailbox that is not let in wait.
 pub fn claim(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<Outbound>, Error> {
@@ -34,14 +27,7 @@ pub fn claim(cx: &mut Cx<'_>, limit: i64) -> Result<Vec<Outbound>, Error> {
         *attempts = i32::MAX;
     }
     let not_let_in: Vec<MailboxId> = not_let_in(cx)?.into_iter().map(|(id, _)| id).collect();
-    let due = store::outbox::due(cx.conn, cx.now, &longest, &not_let_in, limit.max(LOOKED_THROUGH))?;
-    let mut under_way = store::outbox::under_way(cx.conn)?;
-    for before in due {
-        let of_mailbox = under_way.entry(before.mailbox_id).or_default();
-        if claimed.len() as i64 >= limit || *of_mailbox >= OF_ONE_MAILBOX {
-            continue;
-        }
-        *of_mailbox += 1;
+    for before in store::outbox::due(cx.conn, cx.now, &longest, &not_let_in, limit)? {
         let after = Outbound {
             state: DeliveryState::Sending,
             attempts: before.attempts + 1,
