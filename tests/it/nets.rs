@@ -169,7 +169,7 @@ async fn an_id_that_nothing_has_is_404() {
         problem(&answer, 404, "not_found");
         for odd in ["0", "-1", "1.5", "x", "%00", "99999999999999999999", "tok_1", "1%27"] {
             let path = operation.path.replace("{id}", odd).replace("{row}", odd).replace("{file}", odd);
-            let path = path.replace("{key}", odd);
+            let path = path.replace("{key}", odd).replace("{kind}", odd).replace("{language}", odd);
             let answer = operation.call(&desk.http, &path).await;
             problem(&answer, 404, "not_found");
         }

@@ -72,7 +72,9 @@ fn existing(cx: &mut Cx<'_>, id: ScheduleId) -> Result<Schedule, Error> {
 /// What a schedule shows to everybody, and how things are now. No scope is asked for: the key is the
 /// permission, and nothing of it is secret.
 pub fn find_public(cx: &mut Cx<'_>, key: &str) -> Result<(Schedule, Timetable, Opening), Error> {
-    let schedule = store::schedules::find_public(cx.conn, key)?.ok_or(Error::NotFound("schedule"))?;
+    // What can be no key is not asked for: a NUL in it is a fault of the query's to PostgreSQL.
+    let found = if is_key(key) { store::schedules::find_public(cx.conn, key)? } else { None };
+    let schedule = found.ok_or(Error::NotFound("schedule"))?;
     let timetable = timetable(&schedule)?;
     let opening = timetable.opening(cx.now);
     Ok((schedule, timetable, opening))
@@ -292,6 +294,11 @@ fn fresh_key() -> String {
     let mut bytes = [0_u8; 32];
     rand::fill(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Whether this could be a key.
+fn is_key(text: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }
 
 fn checked(mut entered: Entered) -> Result<Entered, Error> {
