@@ -62,6 +62,14 @@ words! {
         Scheduled = "scheduled",
     }
 
+    /// What keeps a mail that waits from being tried, beside anything about itself.
+    pub enum HeldUpBy {
+        /// Somebody paused its mailbox: it leaves once that is over.
+        MailboxPaused = "mailbox_paused",
+        /// The server refused the mailbox's login: it leaves once the server lets the mailbox in.
+        LoginRefused = "login_refused",
+    }
+
     /// How far the copy of a mail in its mailbox's Sent folder has got.
     pub enum CopyState {
         /// It is to be put there.
@@ -290,10 +298,26 @@ impl Outbound {
         }
     }
 
+    /// It waits for its turn to be tried.
+    pub fn waits_in_line(&self) -> bool {
+        matches!(self.state, DeliveryState::Queued | DeliveryState::Deferred)
+    }
+
     /// Nobody knows whether it arrived, and something may still show that it did.
     pub fn is_looked_for(&self) -> bool {
         self.state == DeliveryState::Uncertain && self.finished_at.is_none()
     }
+}
+
+/// What keeps a mail that waits from being tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldUp {
+    /// In a word.
+    pub by: HeldUpBy,
+    /// When that is looked at again; `None`: not before somebody changes it.
+    pub until: Option<Timestamp>,
+    /// What the server said.
+    pub why: Option<String>,
 }
 
 /// A file.

@@ -32,7 +32,7 @@ async fn a_refused_login_is_the_mailboxs_fault_not_the_mails() {
     let wrong = with(smtp(&sink), json!({"password": "wrong-horse-17"}));
     let mailbox = pushed(&desk, json!({"delivery": wrong})).await;
     let conversation = with_ada(&desk, mailbox).await;
-    let answers = [
+    let answers = vec![
         reply(&desk, conversation, "It left today.").await,
         reply(&desk, conversation, "And this too.").await,
     ];
@@ -46,7 +46,15 @@ async fn a_refused_login_is_the_mailboxs_fault_not_the_mails() {
             (&json!(0), &json!("waiting")),
             "{delivery}"
         );
+        assert_eq!(delivery["held_up_by"], "login_refused", "{delivery}");
     }
+    // One that comes into line after the refusal is not tried, and says why all the same.
+    let late = reply(&desk, conversation, "And this came later.").await;
+    let delivery = held_up(&desk, &late).await;
+    assert_eq!(delivery["held_up_by"], "login_refused", "{delivery}");
+    let now = status(&desk, mailbox).await;
+    assert_eq!(delivery["next_attempt_at"], now["refusals"][0]["retry_at"], "{delivery}");
+    let answers = [answers, vec![late]].concat();
     let now = status(&desk, mailbox).await;
     assert_eq!(
         (&now["state"], &now["refusals"][0]["end"]),
@@ -63,9 +71,10 @@ async fn a_refused_login_is_the_mailboxs_fault_not_the_mails() {
     let change = json!({"delivery": {"password": smtp::PASSWORD}});
     desk.http.patch(&format!("/api/v1/mailboxes/{mailbox}"), &change).await.expect(200);
     for answer in &answers {
-        assert_eq!(delivered(&desk, answer, "sent").await["attempts"], 1);
+        let delivery = delivered(&desk, answer, "sent").await;
+        assert_eq!((&delivery["attempts"], &delivery["held_up_by"]), (&json!(1), &json!(null)));
     }
-    assert_eq!(sink.mails().len(), 2);
+    assert_eq!(sink.mails().len(), 3);
     let well = desk
         .until(|| async {
             let now = status(&desk, mailbox).await;

@@ -27,12 +27,21 @@ async fn what_waits_when_the_daemon_stops_leaves_once_when_it_is_back() {
         reply(&desk, conversation, "And this too.").await,
     ];
     assert_eq!(answers[0]["delivery"]["state"], "queued");
+    let path = format!("/api/v1/messages/{}", answers[0]["id"]);
+    let waiting = desk.http.get(&path).await.expect(200);
+    let delivery = &waiting.json()["delivery"];
+    assert_eq!(
+        (&delivery["held_up_by"], &delivery["next_attempt_at"]),
+        (&json!("mailbox_paused"), &json!(null))
+    );
     desk.restart().await;
     for answer in &answers {
         delivered(&desk, answer, "queued").await;
     }
     assert!(sink.mails().is_empty(), "nothing leaves from a mailbox at rest");
     pause(&desk, mailbox, false).await;
+    let now = desk.http.get(&path).await.expect(200);
+    assert_ne!(now.header("etag"), waiting.header("etag"), "what holds it up is part of what is shown");
     for answer in &answers {
         assert_eq!(delivered(&desk, answer, "sent").await["attempts"], 1);
     }

@@ -8,7 +8,8 @@ use postroom_core::desk::Desk;
 use postroom_core::id::{AttachmentId, ConversationId, MailboxId, MessageId};
 use postroom_core::mail::{Address, Class, FailedRecipient, SenderAuth};
 use postroom_core::message::{
-    Attachment, AuthorType, CopyState, DeliveryState, Message, MessageKind, Outbound, RecipientResult,
+    Attachment, AuthorType, CopyState, DeliveryState, HeldUp, HeldUpBy, Message, MessageKind, Outbound,
+    RecipientResult,
 };
 use postroom_core::operations::messages::{MessageCard, NewMessage, Preview};
 use postroom_core::outgoing::TextFormat;
@@ -366,6 +367,8 @@ pub struct DeliveryView {
     pub attempts: i32,
     /// When it is tried next, or, while it is held or scheduled, leaves; `null`: not by itself.
     pub next_attempt_at: Option<Timestamp>,
+    /// What keeps it from being tried, beside anything about itself; `last_error` says more.
+    pub held_up_by: Option<HeldUpBy>,
     /// It was kept by a sink, and never left.
     pub captured: bool,
     /// Until when evidence is looked for that an uncertain one arrived; then it is sent once more or
@@ -389,20 +392,24 @@ pub struct DeliveryView {
     pub finished_at: Option<Timestamp>,
 }
 
-impl From<Outbound> for DeliveryView {
-    fn from(outbound: Outbound) -> Self {
-        let waits = matches!(outbound.state, DeliveryState::Queued | DeliveryState::Deferred);
+impl DeliveryView {
+    fn new(outbound: Outbound, held_up: Option<HeldUp>) -> Self {
+        let next = match &held_up {
+            Some(held) => held.until,
+            None => outbound.waits_in_line().then_some(outbound.next_attempt_at),
+        };
         let is_open = outbound.is_looked_for();
         Self {
+            held_up_by: held_up.as_ref().map(|held| held.by),
             state: outbound.state,
             recipients: outbound.recipients.into_inner(),
             attempts: outbound.attempts,
-            next_attempt_at: waits.then_some(outbound.next_attempt_at),
+            next_attempt_at: next,
             captured: outbound.captured,
             response: outbound.response,
             uncertain_until: is_open.then_some(outbound.next_attempt_at),
             may_be_double: outbound.may_be_double,
-            last_error: outbound.last_error,
+            last_error: outbound.last_error.or(held_up.and_then(|held| held.why)),
             delayed_at: outbound.delayed_at,
             sent_copy: outbound.copy_state,
             sent_copy_error: outbound.copy_error,
@@ -425,6 +432,7 @@ pub fn delivery_of(card: &MessageCard) -> Option<DeliveryView> {
             recipients: Vec::new(),
             attempts: 0,
             next_attempt_at: unsent.leaves_at,
+            held_up_by: None,
             captured: false,
             uncertain_until: None,
             may_be_double: false,
@@ -438,7 +446,7 @@ pub fn delivery_of(card: &MessageCard) -> Option<DeliveryView> {
         })
     };
     match &card.delivery {
-        Some(outbound) => Some(DeliveryView::from(outbound.clone())),
+        Some(outbound) => Some(DeliveryView::new(outbound.clone(), card.held_up.clone())),
         None => card.unsent.as_ref().and_then(waits),
     }
 }

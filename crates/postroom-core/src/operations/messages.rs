@@ -1,14 +1,14 @@
 //! Messages: read, answered, noted, filed.
 
 use super::conversations::visible;
-use super::sight;
+use super::{outbox, sight};
 use crate::access::Scope;
 use crate::actor::{Actor, ActorType};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::{ConversationId, MessageId};
 use crate::mail::{Class, SenderAuth, TextParts};
-use crate::message::{Attachment, AuthorType, Message, MessageKind, Outbound, Recipients};
+use crate::message::{Attachment, AuthorType, HeldUp, Message, MessageKind, Outbound, Recipients};
 use crate::outgoing::OutgoingFile;
 use crate::page::{Page, PageRequest};
 use crate::store::messages::NewMessage as Row;
@@ -44,17 +44,23 @@ pub struct MessageCard {
     pub attachments: Vec<Attachment>,
     /// How far it has got, if it leaves.
     pub delivery: Option<Outbound>,
+    /// What keeps it from being tried, beside anything about itself.
+    pub held_up: Option<HeldUp>,
     /// Why it has not left yet, if it is to.
     pub unsent: Option<Unsent>,
 }
 
 impl MessageCard {
     /// What an ETag says of it, without quotes. How far an outgoing one has got changes without the
-    /// message itself changing, so both versions count.
+    /// message itself changing, so both versions count; and what holds it up, without either.
     pub fn etag(&self) -> String {
-        match &self.delivery {
-            Some(delivery) => format!("{}.{}", self.message.etag(), delivery.etag()),
-            None => self.message.etag(),
+        match (&self.delivery, &self.held_up) {
+            (Some(delivery), Some(held)) => {
+                let until = held.until.map_or(0, |until| until.0);
+                format!("{}.{}.{}.{until}", self.message.etag(), delivery.etag(), held.by)
+            }
+            (Some(delivery), None) => format!("{}.{}", self.message.etag(), delivery.etag()),
+            (None, _) => self.message.etag(),
         }
     }
 }
@@ -141,15 +147,19 @@ fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<MessageCard>, Er
     let mut attachments = store::messages::attachments(cx.conn, &ids)?;
     let mut deliveries = store::outbox::of_messages(cx.conn, &ids)?;
     let mut unsent = store::unsent::of_messages(cx.conn, &ids)?;
-    Ok(messages
-        .into_iter()
-        .map(|message| MessageCard {
+    let held_up = outbox::held_up(cx, deliveries.values())?;
+    let card = |message: Message| {
+        let delivery = deliveries.remove(&message.id);
+        let waiting = delivery.as_ref().filter(|mail| mail.waits_in_line());
+        MessageCard {
             attachments: attachments.remove(&message.id).unwrap_or_default(),
-            delivery: deliveries.remove(&message.id),
+            held_up: waiting.and_then(|mail| held_up.get(&mail.mailbox_id).cloned()),
+            delivery,
             unsent: unsent.remove(&message.id),
             message,
-        })
-        .collect())
+        }
+    };
+    Ok(messages.into_iter().map(card).collect())
 }
 
 /// Gives uploads to a message. One that was taken meanwhile is a fault of the input.

@@ -15,6 +15,7 @@ mod claim;
 mod copies;
 mod delays;
 mod finish;
+mod held_up;
 mod queue;
 mod uncertain;
 
@@ -23,6 +24,7 @@ pub use claim::{claim, data_goes, give_back, give_back_unsure, is_same_row, next
 pub use copies::{CopyEnd, claim_copies, end_copy, next_copy};
 pub use delays::tell_delays;
 pub use finish::{finish, finish_any};
+pub(super) use held_up::held_up;
 pub(super) use queue::queue;
 pub use uncertain::{Evidence, Look, decide, next_undecided, settle_for_good, undecided};
 pub(super) use uncertain::{doubtful, prove};
