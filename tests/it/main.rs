@@ -17,6 +17,7 @@ mod dates;
 mod deliver;
 mod effects;
 mod empty_place;
+mod event_stream;
 mod events;
 mod explain;
 mod forwards;

@@ -133,7 +133,12 @@ impl Http {
             let mut reader = self.ask(method, path, headers, body).await?;
             let (status, headers) = reader.head().await?;
             let bodiless = method == "HEAD" || matches!(status, 204 | 304);
-            let body = if bodiless { Vec::new() } else { reader.body(&headers).await? };
+            let body = match () {
+                () if bodiless => Vec::new(),
+                // It never ends: its first piece.
+                () if is_stream(&headers) => reader.chunk().await?,
+                () => reader.body(&headers).await?,
+            };
             Ok(Answer { status, headers, body, asked: format!("{method} {path}") })
         };
         timeout(PATIENCE, exchange).await?
@@ -230,6 +235,23 @@ impl EventStream {
                 return event;
             }
         }
+    }
+
+    /// Whether the stream ends now, and as a whole: it was not cut.
+    ///
+    /// # Panics
+    /// If it is neither read to its end nor cut within two minutes.
+    pub async fn ends_well(&mut self) -> bool {
+        let reading = async {
+            loop {
+                match self.reader.chunk().await {
+                    Ok(more) if more.is_empty() => return true,
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+        };
+        timeout(PATIENCE, reading).await.expect("the stream ends")
     }
 
     async fn read_event(&mut self) -> Result<Event> {
@@ -350,6 +372,10 @@ impl Reader {
 
 fn is_chunked(headers: &[(String, String)]) -> bool {
     headers.iter().any(|(name, value)| name == "transfer-encoding" && value.eq_ignore_ascii_case("chunked"))
+}
+
+fn is_stream(headers: &[(String, String)]) -> bool {
+    headers.iter().any(|(name, value)| name == "content-type" && value == "text/event-stream")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod body;
 mod disposition;
 mod etag;
 mod extract;
+mod follow;
 mod idempotency;
 mod json;
 mod links;

@@ -120,6 +120,10 @@ pub fn pattern(req: &HttpRequest) -> Option<String> {
     req.resource_map().match_pattern(req.match_info().as_str())
 }
 
+/// The request was HEAD: of an answer that never ends, the head is all there is.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedByHead;
+
 /// HEAD is answered by GET's handler; the codec leaves the body out.
 pub async fn head_is_get(
     mut req: ServiceRequest,
@@ -127,6 +131,7 @@ pub async fn head_is_get(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     if req.method() == Method::HEAD {
         req.head_mut().method = Method::GET;
+        req.extensions_mut().insert(AskedByHead);
     }
     next.call(req).await
 }

@@ -1,11 +1,13 @@
 //! What every request is answered out of: made once, shared by all workers.
 
 use crate::links::Links;
+use crate::routes::STREAMS;
 use crate::routing::Table;
 use bytes::Bytes;
 use ipnet::IpNet;
 use postroom_core::desk::Desk;
 use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 
 /// What the daemon says of itself beyond the database: one sentence for each thing that keeps
@@ -26,6 +28,8 @@ pub struct ApiState {
     pub version: &'static str,
     /// What else must be well for the daemon to be ready.
     pub readiness: Readiness,
+    /// Says that the daemon stops: whoever waits or follows is sent away. Its sender must outlive the API.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// The state of the API.
@@ -36,6 +40,9 @@ pub struct Api {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) version: &'static str,
     pub(crate) readiness: Readiness,
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// A seat for each stream that is open.
+    pub(crate) streams: Arc<Semaphore>,
     pub(crate) table: Table,
     pub(crate) document: Bytes,
 }
@@ -60,6 +67,8 @@ impl Api {
             trusted_proxies: state.trusted_proxies,
             version: state.version,
             readiness: state.readiness,
+            stopping: state.stopping,
+            streams: Arc::new(Semaphore::new(STREAMS)),
             table,
             document: document.into(),
         }

@@ -63,7 +63,7 @@ impl Daemon {
             .with_context(|| format!("server.listen: {} can't be listened on", config.server.listen))?;
         let address = listener.local_addr().context("the listening socket has no address")?;
         let (stop, stopping) = watch::channel(false);
-        let server = serve(&config, desk.clone(), listener)?;
+        let server = serve(&config, desk.clone(), listener, stopping.clone())?;
         let handle = server.handle();
         Ok(Self {
             address,
@@ -123,7 +123,12 @@ async fn prepare(desk: &Desk, config: &Config, alone: bool) -> anyhow::Result<()
     Ok(())
 }
 
-fn serve(config: &Config, desk: Desk, listener: TcpListener) -> anyhow::Result<actix_web::dev::Server> {
+fn serve(
+    config: &Config,
+    desk: Desk,
+    listener: TcpListener,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<actix_web::dev::Server> {
     let api = Data::new(Api::new(ApiState {
         desk,
         public_url: config.server.public_url.clone(),
@@ -131,6 +136,7 @@ fn serve(config: &Config, desk: Desk, listener: TcpListener) -> anyhow::Result<a
         trusted_proxies: config.server.trusted_proxies.clone(),
         version: env!("CARGO_PKG_VERSION"),
         readiness: Arc::new(Vec::new),
+        stopping,
     }));
     let server = HttpServer::new(move || postroom_api::app(&api))
         .workers(config.server.workers)

@@ -1,19 +1,18 @@
-//! The event feed: everything that happened, in order, for programs that follow.
+//! The event feed: everything that happened, in order, for programs that follow by pages.
 
 use crate::answer::Answer;
 use crate::extract::Caller;
+use crate::follow::Follower;
 use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
-use postroom_core::Error;
 use postroom_core::event::EventType;
-use postroom_core::operations::events::{self, Feed};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -66,7 +65,7 @@ struct FeedInfo {
 }
 
 /// Exact names stay; `conversation.*` becomes the prefix that the core knows.
-fn kinds(types: Vec<String>) -> Result<Vec<String>, Problem> {
+pub fn kinds(types: Vec<String>) -> Result<Vec<String>, Problem> {
     let known = |kind: &str| {
         if kind.ends_with('.') {
             EventType::ALL.iter().any(|known| known.as_str().starts_with(kind))
@@ -100,7 +99,7 @@ fn kinds(types: Vec<String>) -> Result<Vec<String>, Problem> {
         (status = GONE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`cursor_expired`: events up to `oldest_after` are no longer kept; go on from there, knowing that some were missed.")))]
 #[get("/events")]
-async fn list_events(api: Data<Api>, mut caller: Caller, query: Query<EventQuery>) -> Answer {
+async fn list_events(api: Data<Api>, caller: Caller, query: Query<EventQuery>) -> Answer {
     let query = query.0;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=100).contains(&limit) {
@@ -115,43 +114,10 @@ async fn list_events(api: Data<Api>, mut caller: Caller, query: Query<EventQuery
     }
     let kinds = kinds(query.types)?;
     let deadline = Instant::now() + Duration::from_secs(wait.into());
-    let mut after = query.after;
-    // Subscribed before the first look, so that nothing falls between look and wait.
-    let mut changes = api.desk.changes();
-    loop {
-        changes.mark_unchanged();
-        let feed = look(&api, &caller, after, &kinds, limit).await?;
-        let has_waited = feed.events.is_empty()
-            && !feed.has_more
-            && matches!(timeout_at(deadline, changes.changed()).await, Ok(Ok(())));
-        if !has_waited {
-            let page = FeedInfo { next_after: feed.next_after, has_more: feed.has_more };
-            let data = feed.events.into_iter().map(EventView::from).collect();
-            return Ok(HttpResponse::Ok().json(EventPage { data, page }));
-        }
-        after = Some(feed.next_after);
-        // A token may have been revoked, a grant taken away, while the caller waited.
-        caller = Caller(crate::routing::renewed(&api, &caller).await?);
-    }
-}
-
-/// One page. Without a place to begin, it begins with the oldest event that is kept.
-async fn look(
-    api: &Api,
-    caller: &Caller,
-    after: Option<i64>,
-    kinds: &[String],
-    limit: u16,
-) -> Result<Feed, Problem> {
-    let kinds = kinds.to_vec();
-    let found = api
-        .desk
-        .read(caller, move |cx| match events::feed(cx, after.unwrap_or(0), &kinds, limit) {
-            Err(Error::Expired { floor }) if after.is_none() => events::feed(cx, floor, &kinds, limit),
-            found => found,
-        })
-        .await?;
-    Ok(found)
+    let feed = Follower::new(&api, caller, kinds, query.after).next(limit, deadline).await?;
+    let page = FeedInfo { next_after: feed.next_after, has_more: feed.has_more };
+    let data = feed.events.into_iter().map(EventView::from).collect();
+    Ok(HttpResponse::Ok().json(EventPage { data, page }))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod categories;
 mod conversations;
 mod customers;
 mod docs;
+mod event_stream;
 mod events;
 mod health;
 mod ledger;
@@ -30,6 +31,8 @@ mod teams;
 mod tokens;
 mod transfers;
 mod unsent;
+
+pub use event_stream::STREAMS;
 
 /// Registers every route there is.
 pub fn all(config: &mut ServiceConfig<'_>) {
@@ -62,5 +65,6 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(tokens::routes)
         .configure(me::routes)
         .configure(events::routes)
+        .configure(event_stream::routes)
         .configure(health::routes);
 }

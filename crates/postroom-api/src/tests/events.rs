@@ -71,3 +71,44 @@ async fn events_that_are_no_longer_kept_are_410() {
     let page = api.get("/api/v1/events").await.ok(200);
     assert_eq!(page["data"][0]["data"]["name"], "new");
 }
+
+#[actix_web::test]
+async fn who_waits_is_sent_away_when_the_daemon_stops() {
+    let api = TestApi::start().await;
+    let after = api.get("/api/v1/events?limit=100").await.ok(200)["page"]["next_after"].clone();
+    let path = format!("/api/v1/events?after={after}&wait=30");
+    // The stop comes while it waits: it is asked first, and waits at its first look.
+    let stop = async { api.stop.send_replace(true) };
+    let (told, _) = futures_util::future::join(api.get(&path), stop).await;
+    assert_eq!(told.ok(200), json!({"data": [], "page": {"next_after": after, "has_more": false}}));
+    // So does a stream: nothing is left to say but how far it came.
+    let stream = api.get(&format!("/api/v1/events/stream?after={after}")).await;
+    assert_eq!(String::from_utf8_lossy(&stream.body), format!("retry: 3000\nid: {after}\n\n"));
+}
+
+#[actix_web::test]
+async fn a_stream_begins_with_a_place_that_is_kept() {
+    let api = TestApi::start().await;
+    api.post("/api/v1/tags", json!({"name": "old"})).await.ok(201);
+    api.desk.advance_clock(api.desk.settings().keep_events + std::time::Duration::from_secs(1));
+    api.post("/api/v1/tags", json!({"name": "new"})).await.ok(201);
+    let expire = postroom_core::operations::events::expire;
+    let floor = api.desk.write_here(&postroom_core::actor::Actor::system(), expire).unwrap();
+    let document = api.get("/api/v1/events/stream?after=0").await.problem(410, "cursor_expired");
+    assert_eq!(document["oldest_after"], floor);
+}
+
+#[actix_web::test]
+async fn there_are_so_many_streams_and_no_more() {
+    let api = TestApi::start().await;
+    api.stop.send_replace(true);
+    let all = u32::try_from(crate::routes::STREAMS).unwrap();
+    let others = api.api.streams.clone().try_acquire_many_owned(all - 1).unwrap();
+    assert_eq!(api.get("/api/v1/events/stream").await.status, 200, "the last seat");
+    let last = api.api.streams.clone().try_acquire_owned().unwrap();
+    let told = api.get("/api/v1/events/stream").await;
+    assert_eq!(told.header("retry-after"), Some("30"));
+    told.problem(503, "overloaded");
+    drop((others, last));
+    assert_eq!(api.get("/api/v1/events/stream").await.status, 200);
+}

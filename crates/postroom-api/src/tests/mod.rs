@@ -30,6 +30,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 use url::Url;
 
 /// An API to call.
@@ -39,6 +40,8 @@ pub struct TestApi {
     pub unready: Arc<Mutex<Vec<String>>>,
     service: Service,
     token: String,
+    /// Ends every stream and every long poll.
+    pub stop: watch::Sender<bool>,
     folder: PathBuf,
 }
 
@@ -118,6 +121,7 @@ impl TestApi {
         .unwrap();
         let unready = Arc::new(Mutex::new(Vec::new()));
         let reasons = unready.clone();
+        let (stop, stopping) = watch::channel(false);
         let api = Api::new(ApiState {
             desk: desk.clone(),
             public_url: wish.public_url.map(|url| Url::parse(url).unwrap()),
@@ -125,6 +129,7 @@ impl TestApi {
             trusted_proxies: Vec::new(),
             version: "9.9.9",
             readiness: Arc::new(move || reasons.lock().unwrap().clone()),
+            stopping,
         });
         let token = token(&desk, Scope::ALL, None, None);
         let api = Data::new(api);
@@ -133,7 +138,7 @@ impl TestApi {
             let service = service.clone();
             Box::pin(async move { call_service(&*service, request.to_request()).await.map_into_boxed_body() })
         });
-        Self { api, desk, unready, service, token, folder }
+        Self { api, desk, unready, service, token, stop, folder }
     }
 
     /// A token with these scopes, perhaps in these mailboxes alone.

@@ -1,0 +1,206 @@
+//! The event feed as a stream (server-sent events): for frontends, and programs that want no polling.
+
+use super::events::kinds;
+use crate::answer::Answer;
+use crate::extract::Caller;
+use crate::follow::Follower;
+use crate::observe::RequestId;
+use crate::problem::{Problem, ProblemDocument, log_inside};
+use crate::query::Query;
+use crate::routing::AskedByHead;
+use crate::shapes::event::EventView;
+use crate::state::Api;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentEncoding, HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, get};
+use bytes::Bytes;
+use postroom_core::operations::events::{self, Feed};
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// The routes of this file.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(stream_events);
+}
+
+/// Streams that are open at the same time. Each costs a look into the log at every change.
+pub const STREAMS: usize = 1_000;
+/// Events of one piece: as much as a reader that does not read costs memory.
+const AT_ONCE: u16 = 50;
+/// Something is sent at least this often: proxies cut what is silent for a minute.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A browser that lost the stream waits this long before it comes again, in milliseconds.
+const RETRY: u32 = 3_000;
+
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// Which events.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct StreamQuery {
+    /// Those behind this number. Left out, and without `Last-Event-ID`: those that come from now on.
+    #[param(minimum = 0)]
+    after: Option<i64>,
+    /// Of these types; `conversation.*` is all that begin so. Left out, all.
+    #[serde(default)]
+    #[param(style = Form, explode = false, example = json!(["conversation.*", "message.received"]))]
+    types: Vec<String>,
+}
+
+/// Follow what happens as it happens
+///
+/// Server-sent events: of each, `id` is its `seq`, `event` its type, `data` the event as JSON in one line.
+/// Who comes again with `Last-Event-ID`, as browsers do by themselves, gets all that came meanwhile, each
+/// once and in order; it weighs more than `after`. An `id` without data says how far the log was looked
+/// through. A caller sees the events of what they may see at that moment. When they may follow no longer
+/// (the token was revoked), the stream ends with the event `stream.closed`, whose data is the problem. A
+/// stream that ends without a word was cut: come again. Needs `events:read`.
+#[utoipa::path(tag = "events",
+    params(StreamQuery, ("Last-Event-ID" = Option<String>, Header, description = "The `id` that came last.")),
+    responses(
+        (status = OK, body = String, content_type = "text/event-stream", description = "The stream.",
+         example = "id: 918273\nevent: conversation.status_changed\ndata: {\"seq\":918273,\"type\":\"conversation.status_changed\"}\n\n"),
+        (status = GONE, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`cursor_expired`: events up to `oldest_after` are no longer kept; go on from there, knowing that some were missed."),
+        (status = SERVICE_UNAVAILABLE, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`overloaded`: too many streams are open; come again after `Retry-After`.")))]
+#[get("/events/stream")]
+async fn stream_events(
+    api: Data<Api>,
+    caller: Caller,
+    query: Query<StreamQuery>,
+    request: HttpRequest,
+) -> Answer {
+    let kinds = kinds(query.0.types)?;
+    let begun = begin(&request, query.0.after)?;
+    let seat = api.streams.clone().try_acquire_owned().map_err(|_| {
+        let told = format!("{STREAMS} streams are open, and that is all there can be");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", told)
+            .header(header::RETRY_AFTER, HeaderValue::from_static("30"))
+    })?;
+    let after = match begun {
+        Some(after) => after,
+        None => api.desk.read(&caller, events::last_seq).await?,
+    };
+    let mut follower = Follower::new(&api, caller, kinds, Some(after));
+    // What can be refused is refused before the stream begins.
+    let first = follower.next(AT_ONCE, Instant::now()).await?;
+    let mut answer = HttpResponse::Ok();
+    answer
+        .content_type("text/event-stream")
+        // Compressed, an event would wait for others.
+        .insert_header(ContentEncoding::Identity)
+        .insert_header((HeaderName::from_static("x-accel-buffering"), "no"));
+    if request.extensions().get::<AskedByHead>().is_some() {
+        return Ok(answer.finish());
+    }
+    let mut opening = format!("retry: {RETRY}\nid: {after}\n\n");
+    let said = first.next_after;
+    write_events(&mut opening, first, after)?;
+    let request_id = RequestId::of(&request.extensions());
+    let stream = Stream { follower, opening: Some(opening), said, is_over: false, request_id, _seat: seat };
+    Ok(answer.streaming(futures_util::stream::unfold(stream, |mut stream| async {
+        let piece = stream.next().await?;
+        Some((Ok::<Bytes, Infallible>(piece), stream))
+    })))
+}
+
+/// Where the caller wants to begin, if they say so.
+fn begin(request: &HttpRequest, after: Option<i64>) -> Result<Option<i64>, Problem> {
+    if after.is_some_and(|after| after < 0) {
+        return Err(Problem::bad_parameter("after: must not be negative"));
+    }
+    let Some(last) = request.headers().get(LAST_EVENT_ID) else { return Ok(after) };
+    // A browser that got no id yet sends none, or an empty one.
+    match last.to_str().map(str::trim) {
+        Ok("") => Ok(after),
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => match text.parse() {
+            Ok(seq) => Ok(Some(seq)),
+            Err(_) => Err(no_id()),
+        },
+        _ => Err(no_id()),
+    }
+}
+
+fn no_id() -> Problem {
+    Problem::bad_parameter(format!("{LAST_EVENT_ID}: must be the id of an event of this stream"))
+}
+
+/// One caller's stream. It reads on as it is read: who does not read costs one piece.
+struct Stream {
+    follower: Follower,
+    /// What is sent before anything else.
+    opening: Option<String>,
+    /// The number said last.
+    said: i64,
+    is_over: bool,
+    request_id: String,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Stream {
+    /// What is sent next; `None` is the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(opening) = self.opening.take() {
+            return Some(opening.into());
+        }
+        if self.is_over {
+            return None;
+        }
+        match self.follow().await {
+            Ok(piece) => piece.map(Bytes::from),
+            Err(problem) => {
+                self.is_over = true;
+                // What is no fault of the caller's is over when they come again.
+                problem.status_code().is_client_error().then(|| self.farewell(&problem))
+            }
+        }
+    }
+
+    async fn follow(&mut self) -> Result<Option<String>, Problem> {
+        // They may have let the piece before this one lie for an hour.
+        self.follower.renew().await?;
+        let feed = self.follower.next(AT_ONCE, Instant::now() + HEARTBEAT).await?;
+        if feed.events.is_empty() && self.follower.is_over() {
+            return Ok(None);
+        }
+        let (mut piece, before) = (String::new(), self.said);
+        self.said = feed.next_after;
+        write_events(&mut piece, feed, before)?;
+        if piece.is_empty() {
+            piece.push_str(":\n\n");
+        }
+        Ok(Some(piece))
+    }
+
+    /// Why it ends.
+    fn farewell(&self, problem: &Problem) -> Bytes {
+        let document = serde_json::to_string(&problem.document(&self.request_id)).unwrap_or_default();
+        format!("event: stream.closed\ndata: {document}\n\n").into()
+    }
+}
+
+/// The events, and how far the log was looked through for them, where `said` is not that already.
+fn write_events(piece: &mut String, feed: Feed, mut said: i64) -> Result<(), Problem> {
+    for event in feed.events {
+        let event = EventView::from(event);
+        said = event.seq;
+        let data = serde_json::to_string(&event).map_err(internal)?;
+        write!(piece, "id: {said}\nevent: {}\ndata: {data}\n\n", event.r#type).map_err(internal)?;
+    }
+    if feed.next_after != said {
+        write!(piece, "id: {}\n\n", feed.next_after).map_err(internal)?;
+    }
+    Ok(())
+}
+
+fn internal(error: impl std::error::Error) -> Problem {
+    log_inside(&error);
+    Problem::internal()
+}
