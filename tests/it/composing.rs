@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use postroom_core::mail::Address;
 use postroom_core::outgoing::{
-    Automatic, Composed, Layout, Outgoing, OutgoingFile, Quoted, TextFormat, Written,
+    Automatic, Composed, Layout, Logo, Outgoing, OutgoingFile, Quoted, TextFormat, Written,
 };
 use postroom_core::ports::{ComposeMail, ReadContext, ReadMail};
 use postroom_core::text::{SUBJECT_CHARS, file_name, many_lines, one_line};
@@ -188,7 +188,7 @@ fn address(dice: &mut Dice, number: usize) -> Address {
 
 fn written(dice: &mut Dice) -> Written {
     let format = TextFormat::ALL[dice.below(TextFormat::ALL.len())];
-    Written { text: dice.text(TEXT, 30), format }
+    Written::new(dice.text(TEXT, 30), format)
 }
 
 fn file(dice: &mut Dice, id: Option<String>) -> OutgoingFile {
@@ -207,9 +207,12 @@ fn mail(dice: &mut Dice) -> Outgoing {
     let layout = Layout {
         head: some(dice),
         foot: some(dice),
-        logo: dice.is_one_in(4).then(|| OutgoingFile {
-            content_type: "image/png".to_owned(),
-            ..file(dice, Some("logo".to_owned()))
+        logo: dice.is_one_in(4).then(|| Logo {
+            file: OutgoingFile {
+                content_type: "image/png".to_owned(),
+                ..file(dice, Some("logo".to_owned()))
+            },
+            alt: dice.text(LINE, 8),
         }),
     };
     let quoted = (0..dice.below(5)).map(|number| Quoted {
@@ -361,7 +364,7 @@ fn compare(mail: &Outgoing, composed: &Composed, read: &Value) {
         .map(|index| {
             let file = match index {
                 Some(index) => &mail.files[*index],
-                None => mail.layout.logo.as_ref().expect("there is one"),
+                None => &mail.layout.logo.as_ref().expect("there is one").file,
             };
             json!([file_name(&file.filename), STANDARD.encode(&file.content)])
         })

@@ -188,6 +188,156 @@ async fn templates_are_checked_when_they_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_are_themselves_in_both_parts_whatever_the_format() {
+    let scene = begin().await;
+    let (desk, name) = (&scene.desk, "A*b_c [x](https://e.example/) <z>");
+    let customers = desk.http.get("/api/v1/customers?email=ada@example.net").await.expect(200).json();
+    let customer = format!("/api/v1/customers/{}", customers["data"][0]["id"]);
+    desk.http.patch(&customer, &json!({"name": name})).await.expect(200);
+    let shown = "A*b_c [x](https://e.example/) &lt;z&gt;";
+    for format in ["text", "markdown", "html"] {
+        let text = |text: &str| json!({"text": text, "format": format});
+        let look = json!({
+            "head": text("For {{customer.name}}"),
+            "signature": text("Yours, {{customer.name}}"),
+            "foot": text("Bye {{customer.name}}"),
+        });
+        desk.http.patch(&scene.outgoing(), &look).await.expect(200);
+        let preview = scene.preview(json!({})).await;
+        let parts = format!("For {name}\n\nIt left.\n\n-- \nYours, {name}\n\nBye {name}");
+        assert_eq!(text_of(&preview), parts, "{format}");
+        let html = preview["html"].as_str().expect("HTML");
+        // A web address in a text is a link there, and one all the same if it was in a name.
+        let plain =
+            html.replace("<a href=\"https://e.example/\">https://e.example/</a>", "https://e.example/");
+        assert_eq!(plain.matches(shown).count(), 3, "{format}: {html}");
+        assert!(format == "text" || plain == html, "{format}: no link was made: {html}");
+        assert!(!html.contains("<z") && !html.contains("<em"), "{format}: {html}");
+    }
+
+    // An agent's signature of another format keeps its links.
+    let own = "<p>Amy, <a href=\"https://desk.example/amy\">her page</a></p>";
+    for (own, html, text) in [
+        (
+            json!({"text": own, "format": "html"}),
+            "<a href=\"https://desk.example/amy\">her page</a>",
+            "Amy, her page <https://desk.example/amy>",
+        ),
+        (
+            json!({"text": "Amy, https://desk.example/amy", "format": "text"}),
+            "<a href=\"https://desk.example/amy\">https://desk.example/amy</a>",
+            "Amy, https://desk.example/amy",
+        ),
+        (
+            json!({"text": "Amy for {{customer.name}}, [her page](https://desk.example/amy)", "format": "markdown"}),
+            "<a href=\"https://desk.example/amy\">her page</a>",
+            "Amy for A*b_c [x](https://e.example/) <z>, [her page](https://desk.example/amy)",
+        ),
+    ] {
+        scene.amy.patch("/api/v1/me", &json!({"signature": own})).await.expect(200);
+        let signature = json!({"text": "*Regards*\n\n{{agent.signature}}", "format": "markdown"});
+        let look = json!({"head": null, "foot": null, "signature": signature});
+        desk.http.patch(&scene.outgoing(), &look).await.expect(200);
+        let preview = scene.preview(json!({})).await;
+        assert_eq!(text_of(&preview), format!("It left.\n\n-- \n*Regards*\n\n{text}"));
+        let shown = preview["html"].as_str().expect("HTML");
+        assert!(shown.contains(html) && shown.contains("<em>Regards</em>"), "{shown}");
+    }
+    scene.desk.stop().await;
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// Uploads a file of the administrator's.
+async fn upload(desk: &TestDesk, content: &[u8]) -> Value {
+    let headers = [("Content-Type", "image/png")];
+    let sent = desk.http.send("POST", "/api/v1/attachments?filename=l.png", &headers, content).await;
+    sent.expect(201).json()["id"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mail_of_a_mailbox_brings_its_logo() {
+    let scene = begin().await;
+    let (desk, path) = (&scene.desk, scene.outgoing());
+    assert_eq!(desk.http.get(&path).await.expect(200).json()["logo"], Value::Null);
+    let own = format!("{path}/logo");
+    desk.http.get(&own).await.expect(404);
+
+    // What is no picture, or too large for every mail to bring along, is none; nor is another's upload.
+    let most = [PNG, &vec![7; 256 * 1024 - PNG.len()]].concat();
+    let svg = upload(desk, b"<svg xmlns='http://www.w3.org/2000/svg'/>").await;
+    let large = upload(desk, &[&most[..], b"x"].concat()).await;
+    let headers = [("Content-Type", "image/png")];
+    let others = scene.amy.send("POST", "/api/v1/attachments?filename=l.png", &headers, PNG).await;
+    for (logo, pointer, code) in [
+        (json!({"attachment_id": svg}), "/logo/attachment_id", "no_picture"),
+        (json!({"attachment_id": large}), "/logo/attachment_id", "too_large"),
+        (json!({"attachment_id": others.expect(201).json()["id"]}), "/logo/attachment_id", "not_found"),
+        (json!({"alt": "Shop"}), "/logo/attachment_id", "required"),
+        (json!({"attachment_id": upload(desk, PNG).await, "alt": "x".repeat(201)}), "/logo/alt", "too_long"),
+    ] {
+        let told = desk.http.patch(&path, &json!({"logo": logo})).await.expect(422).json();
+        let told = (&told["errors"][0]["pointer"], &told["errors"][0]["code"]);
+        assert_eq!(told, (&json!(pointer), &json!(code)));
+    }
+    let signature = json!({"signature": {"text": "{{logo}}"}});
+    desk.http.patch(&path, &signature).await.expect(422);
+
+    let file = upload(desk, &most).await;
+    let logo = json!({"logo": {"attachment_id": file, "alt": "x".repeat(200)}});
+    scene.amy.patch(&path, &logo).await.expect(403);
+    let set = desk.http.patch(&path, &logo).await.expect(200).json();
+    assert_eq!((&set["logo"]["size"], &set["logo"]["content_type"]), (&json!(262_144), &json!("image/png")));
+    assert_eq!(desk.http.get(&own).await.expect(200).body, most);
+    let file = file.as_str().expect("an id");
+    desk.http.get(&format!("/api/v1/attachments/{file}")).await.expect(404);
+    desk.http.patch(&path, &logo).await.expect(422);
+
+    // By its alternative, above the head, and once, also where it is answered again.
+    let set = desk.http.patch(&path, &json!({"logo": {"alt": "A \"shop\""}})).await.expect(200).json();
+    let id = set["logo"]["content_id"].as_str().expect("an id").to_owned();
+    let tag = format!("<img src=\"cid:{id}\" alt=\"A &quot;shop&quot;\">");
+    let look = json!({"head": {"text": "We"}, "quote_history": true});
+    desk.http.patch(&path, &look).await.expect(200);
+    let (sent, first) = scene.send(json!({})).await;
+    let answer = mail()
+        .from("ada@example.net")
+        .subject("Re: Parcel lost")
+        .in_reply_to(&id_of(&sent))
+        .html(&format!("<p>Thanks</p><blockquote>{tag}</blockquote>"));
+    assert_eq!(arrive(desk, scene.mailbox, &answer).await.conversation, scene.conversation);
+    for raw in [first, scene.send(json!({})).await.1] {
+        assert_eq!(raw.matches(&format!("Content-ID: <{id}>")).count(), 1, "{raw}");
+        assert!(raw.contains("Content-Disposition: inline; filename=\"logo.png\""), "{raw}");
+        let soft = raw.replace("=\r\n", "").replace("=3D", "=");
+        assert_eq!(soft.matches(&tag).count(), 1, "{soft}");
+    }
+    let preview = scene.preview(json!({})).await;
+    let html = preview["html"].as_str().expect("HTML");
+    assert!(html.find(&tag).expect("the logo") < html.find("We").expect("the head"), "{html}");
+    let example = scene.amy.post(&format!("{path}/preview"), &json!({"text": "x"})).await.expect(200).json();
+    assert!(example["html"].as_str().expect("HTML").contains(&tag), "{example}");
+
+    // Where the layout wants it, and by the mailbox's name.
+    for format in ["markdown", "html"] {
+        let look = json!({"logo": {"alt": null}, "foot": {"text": "Bye {{logo}} now", "format": format}});
+        desk.http.patch(&path, &look).await.expect(200);
+        let name = desk.http.get(&format!("/api/v1/mailboxes/{}", scene.mailbox)).await.expect(200).json();
+        let name = name["name"].as_str().expect("a name");
+        let preview = scene.preview(json!({})).await;
+        let html = preview["html"].as_str().expect("HTML");
+        assert!(html.contains(&format!("Bye <img src=\"cid:{id}\" alt=\"{name}\"> now")), "{html}");
+        assert_eq!(html.matches("<img").count(), 1, "{html}");
+    }
+
+    let gone = desk.http.patch(&path, &json!({"logo": null})).await.expect(200).json();
+    assert_eq!(gone["logo"], Value::Null);
+    desk.http.get(&own).await.expect(404);
+    assert!(!scene.send(json!({})).await.1.contains("Content-ID"));
+    scene.desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_quote_tells_nobody_anything_new() {
     let scene = begin().await;
     scene.amy.post(&scene.messages(), &json!({"kind": "note", "text": "a secret"})).await.expect(201);

@@ -1,6 +1,8 @@
 //! Files on their way to a browser: a name that every browser reads (RFC 6266) and a type that
 //! lets none of them run anything.
 
+use postroom_core::picture;
+
 /// The value of `Content-Disposition` that makes a browser keep the file.
 pub fn attachment(filename: &str) -> String {
     let ascii: String = filename
@@ -29,23 +31,10 @@ fn percent(text: &str) -> String {
     encoded
 }
 
-/// The type of a picture that a browser shows without harm, by what it begins with. What it is
-/// said to be counts for nothing.
-pub fn picture_type(content: &[u8]) -> Option<&'static str> {
-    let begins = |magic: &[u8]| content.starts_with(magic);
-    match content {
-        _ if begins(b"\x89PNG\r\n\x1a\n") => Some("image/png"),
-        _ if begins(b"\xff\xd8\xff") => Some("image/jpeg"),
-        _ if begins(b"GIF87a") || begins(b"GIF89a") => Some("image/gif"),
-        _ if begins(b"RIFF") && content.get(8..12) == Some(b"WEBP") => Some("image/webp"),
-        _ => None,
-    }
-}
-
 /// The type a file is served as: an image that is declared as one and begins like one, else
 /// bytes without a meaning.
 pub fn served_type(declared: &str, content: &[u8]) -> &'static str {
-    picture_type(content).filter(|found| *found == declared).unwrap_or("application/octet-stream")
+    picture::content_type(content).filter(|found| *found == declared).unwrap_or("application/octet-stream")
 }
 
 #[cfg(test)]
@@ -76,10 +65,6 @@ mod tests {
         assert_eq!(served_type("image/gif", b"GIF89a"), "image/gif");
         assert_eq!(served_type("image/jpeg", b"\xff\xd8\xff\xe0"), "image/jpeg");
         assert_eq!(served_type("image/webp", b"RIFF\x10\0\0\0WEBPVP8 "), "image/webp");
-        assert_eq!(picture_type(b"\x89PNG\r\n\x1a\nrest"), Some("image/png"));
-        for no_picture in [&b"<svg/>"[..], b"", b"BM", b"\0\0\x01\0", b"%PDF-", b"RIFF\x10\0\0\0WAVE"] {
-            assert_eq!(picture_type(no_picture), None);
-        }
         for (declared, content) in [
             ("image/png", &b"<script>"[..]),
             ("image/svg+xml", b"<svg/>"),

@@ -164,9 +164,12 @@ impl From<StoreError> for Error {
 pub struct Faults(Vec<FieldError>);
 
 impl Faults {
-    /// Notes a fault.
+    /// Notes a fault, once: what two rules find is told once.
     pub fn add(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
-        self.0.push(FieldError::new(pointer, code, detail));
+        let fault = FieldError::new(pointer, code, detail);
+        if !self.0.contains(&fault) {
+            self.0.push(fault);
+        }
     }
 
     /// Text of one line: not empty, not over `max` characters, no NUL.

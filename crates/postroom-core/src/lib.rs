@@ -30,6 +30,7 @@ pub mod outgoing;
 pub mod own_id;
 pub mod page;
 pub mod people;
+pub mod picture;
 pub mod ports;
 pub mod presence;
 pub mod round_trip;

@@ -48,7 +48,22 @@ pub struct Written {
     /// What it is written in.
     #[serde(default)]
     pub format: TextFormat,
+    /// What Markdown does not say of itself, where it was made by filling a template in.
+    #[serde(skip)]
+    pub filled: Option<Box<Filled>>,
 }
+
+/// What came of a Markdown template, besides the Markdown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// The same as text: its values stand there as they are, and not escaped as Markdown needs them.
+    pub plain: String,
+    /// HTML, made safe, that stands where [`INSIDE`] does.
+    pub inside: Option<String>,
+}
+
+/// Stands in Markdown for a piece that is HTML. No character (Unicode section 23.7), so that nobody types it.
+pub const INSIDE: char = '\u{FDD0}';
 
 #[expect(clippy::derivable_impls, reason = "the words of an enum are declared by a macro")]
 impl Default for TextFormat {
@@ -60,7 +75,17 @@ impl Default for TextFormat {
 impl Written {
     /// Plain text.
     pub fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), format: TextFormat::Text }
+        Self::new(text, TextFormat::Text)
+    }
+
+    /// A text in some format.
+    pub fn new(text: impl Into<String>, format: TextFormat) -> Self {
+        Self { text: text.into(), format, filled: None }
+    }
+
+    /// The same to be read as text, where it is text or Markdown.
+    pub fn plain_form(&self) -> &str {
+        self.filled.as_ref().map_or(&self.text, |filled| &filled.plain)
     }
 }
 
@@ -87,7 +112,25 @@ pub struct Layout {
     pub foot: Option<Written>,
     /// A picture that the mail brings along: head and foot say with `cid:` and its Content-ID where it
     /// stands, and if neither does it stands above the head.
-    pub logo: Option<OutgoingFile>,
+    pub logo: Option<Logo>,
+}
+
+/// A picture that every mail of a mailbox brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logo {
+    /// The picture.
+    pub file: OutgoingFile,
+    /// What is read in its place.
+    pub alt: String,
+}
+
+impl Logo {
+    /// As it stands in HTML; nothing where it has no id to be named by.
+    pub fn as_html(&self) -> String {
+        let id = self.file.content_id.as_deref().filter(|id| is_content_id(id));
+        let alt = crate::template::escaped(&self.alt, TextFormat::Html);
+        id.map(|id| format!("<img src=\"cid:{id}\" alt=\"{alt}\">")).unwrap_or_default()
+    }
 }
 
 /// An earlier message that a mail quotes.

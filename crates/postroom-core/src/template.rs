@@ -1,7 +1,7 @@
 //! The one language of templates: fixed placeholders, `{{customer.name}}`, and nothing else. No expressions, no
 //! loops, one pass: what a value holds is never looked at again (RT's and FreeScout's templates ran code).
 
-use crate::outgoing::TextFormat;
+use crate::outgoing::{Filled, INSIDE, Rendered, TextFormat, Written};
 use std::fmt::Write as _;
 
 /// The longest template, in bytes.
@@ -24,13 +24,15 @@ pub enum Placeholder {
     ConversationId,
     /// Its subject.
     ConversationSubject,
+    /// The mailbox's logo. It stands in head and foot alone.
+    Logo,
     /// When the schedule opens next, in words. It stands in out-of-hours answers alone.
     NextOpening,
 }
 
 impl Placeholder {
     /// Every placeholder with its name.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("agent.name", Self::AgentName),
         ("agent.signature", Self::AgentSignature),
         ("mailbox.name", Self::MailboxName),
@@ -38,12 +40,13 @@ impl Placeholder {
         ("customer.name", Self::CustomerName),
         ("conversation.id", Self::ConversationId),
         ("conversation.subject", Self::ConversationSubject),
+        ("logo", Self::Logo),
         ("next_opening", Self::NextOpening),
     ];
 
     /// Whether it may stand in every text around a mail.
     pub fn stands_anywhere(self) -> bool {
-        !matches!(self, Self::AgentSignature | Self::NextOpening)
+        !matches!(self, Self::AgentSignature | Self::Logo | Self::NextOpening)
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -57,7 +60,9 @@ pub enum Filling {
     /// Text that means nothing in any format.
     Text(String),
     /// A piece that is written in the template's own format already.
-    Markup(String),
+    Alike(Written),
+    /// A piece in both forms that it leaves in.
+    Rendered(Rendered),
 }
 
 /// A piece of a template.
@@ -99,29 +104,63 @@ pub fn fault(template: &str, allowed: impl Fn(Placeholder) -> bool) -> Option<St
     Some(detail)
 }
 
+/// A template of one line with its placeholders filled in. One that is not known stays as it is.
+pub fn line(template: &str, value: impl Fn(Placeholder) -> Filling) -> String {
+    fill(&Written::plain(template), value).text
+}
+
 /// A template with its placeholders filled in, each value escaped for the template's format. One that is
 /// not known stays as it is.
-pub fn fill(template: &str, format: TextFormat, value: impl Fn(Placeholder) -> Filling) -> String {
-    let mut filled = String::with_capacity(template.len() + 64);
-    for piece in pieces(template) {
-        match piece {
-            Piece::Literal(text) => filled.push_str(text),
-            Piece::Named(name) => match Placeholder::named(name).map(&value) {
-                Some(Filling::Markup(markup)) => filled.push_str(&markup),
-                Some(Filling::Text(text)) => escape(&mut filled, &text, format),
-                None => {
-                    filled.push_str("{{");
-                    filled.push_str(name);
-                    filled.push_str("}}");
+pub fn fill(template: &Written, value: impl Fn(Placeholder) -> Filling) -> Written {
+    let format = template.format;
+    let (mut text, mut filled) = (String::with_capacity(template.text.len() + 64), Filled::default());
+    for piece in pieces(&template.text) {
+        let name = match piece {
+            Piece::Literal(literal) => {
+                text.push_str(&literal.replace(INSIDE, ""));
+                filled.plain.push_str(literal);
+                continue;
+            }
+            Piece::Named(name) => name,
+        };
+        match Placeholder::named(name).map(&value) {
+            Some(Filling::Text(value)) => {
+                escape(&mut text, &value, format);
+                filled.plain.push_str(&value);
+            }
+            Some(Filling::Alike(piece)) => {
+                text.push_str(&piece.text);
+                filled.plain.push_str(piece.plain_form());
+            }
+            Some(Filling::Rendered(piece)) => {
+                match format {
+                    TextFormat::Text => text.push_str(&piece.text),
+                    TextFormat::Html => text.push_str(&piece.html),
+                    TextFormat::Markdown => text.push(INSIDE),
                 }
-            },
+                filled.plain.push_str(&piece.text);
+                filled.inside = Some(piece.html);
+            }
+            None => {
+                let literal = format!("{{{{{name}}}}}");
+                text.push_str(&literal);
+                filled.plain.push_str(&literal);
+            }
         }
     }
-    filled
+    let filled = (format == TextFormat::Markdown).then(|| Box::new(filled));
+    Written { text, format, filled }
+}
+
+/// A text that means nothing in this format.
+pub fn escaped(text: &str, format: TextFormat) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    escape(&mut escaped, text, format);
+    escaped
 }
 
 fn escape(filled: &mut String, text: &str, format: TextFormat) {
-    for c in text.chars() {
+    for c in text.chars().filter(|c| *c != INSIDE) {
         match (format, c) {
             (TextFormat::Html, '&') => filled.push_str("&amp;"),
             (TextFormat::Html, '<') => filled.push_str("&lt;"),
@@ -141,7 +180,7 @@ mod tests {
     use super::*;
 
     fn filled(template: &str, format: TextFormat, value: &str) -> String {
-        fill(template, format, |_| Filling::Text(value.to_owned()))
+        fill(&Written::new(template, format), |_| Filling::Text(value.to_owned())).text
     }
 
     #[test]
@@ -165,9 +204,27 @@ mod tests {
             filled("{{customer.name}}", TextFormat::Markdown, sly),
             "\\<b\\>\\&\\\"\\'\n\\*x\\* \\[a\\]\\(b\\)"
         );
-        let markup =
-            fill("{{agent.signature}}", TextFormat::Html, |_| Filling::Markup("<b>x</b>".to_owned()));
-        assert_eq!(markup, "<b>x</b>");
+        let markup = fill(&Written::new("{{agent.signature}}", TextFormat::Html), |_| {
+            Filling::Alike(Written::new("<b>x</b>", TextFormat::Html))
+        });
+        assert_eq!(markup.text, "<b>x</b>");
+    }
+
+    #[test]
+    fn markdown_keeps_its_values_as_text_beside_it() {
+        let sly = "A*b_c [x](y)\u{FDD0}";
+        let markdown = |template: &str| Written::new(template, TextFormat::Markdown);
+        let once = fill(&markdown("**{{customer.name}}**"), |_| Filling::Text(sly.to_owned()));
+        assert_eq!(
+            (once.text.as_str(), once.plain_form()),
+            (r"**A\*b\_c \[x\]\(y\)**", &*format!("**{sly}**"))
+        );
+        let twice = fill(&markdown("{{agent.signature}}!"), |_| Filling::Alike(once.clone()));
+        assert_eq!(twice.plain_form(), format!("**{sly}**!"));
+        let piece = Rendered { text: "x <https://y>".to_owned(), html: "<a>x</a>".to_owned() };
+        let other = fill(&markdown("{{agent.signature}}!"), |_| Filling::Rendered(piece.clone()));
+        assert_eq!((other.text.as_str(), other.plain_form()), ("\u{FDD0}!", "x <https://y>!"));
+        assert_eq!(other.filled.and_then(|filled| filled.inside).as_deref(), Some("<a>x</a>"));
     }
 
     #[test]

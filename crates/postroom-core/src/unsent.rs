@@ -3,7 +3,7 @@
 
 use crate::id::MessageId;
 use crate::mail::Address;
-use crate::outgoing::TextFormat;
+use crate::outgoing::{Filled, TextFormat, Written};
 use crate::store::schema::unsent;
 use crate::store::types::Json;
 use crate::time::Timestamp;
@@ -31,6 +31,9 @@ pub struct Writing {
     /// What that is written in.
     #[serde(default)]
     pub format: TextFormat,
+    /// The same as text, where it was made by filling a Markdown template in.
+    #[serde(default)]
+    pub plain: Option<String>,
     /// Without a signature below it.
     #[serde(default)]
     pub is_unsigned: bool,
@@ -61,6 +64,14 @@ pub struct Writing {
     /// It carries them without their files.
     #[serde(default)]
     pub without_files: bool,
+}
+
+impl Writing {
+    /// What it says, as the composer takes it.
+    pub fn written(&self) -> Written {
+        let filled = self.plain.clone().map(|plain| Box::new(Filled { plain, inside: None }));
+        Written { filled, ..Written::new(self.text.clone(), self.format) }
+    }
 }
 
 /// When a message is to leave.

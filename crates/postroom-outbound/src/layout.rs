@@ -5,7 +5,7 @@ use crate::html;
 use crate::markup::Markup;
 use crate::policy::Pictures;
 use crate::quotes;
-use postroom_core::outgoing::{Outgoing, Rendered, Written};
+use postroom_core::outgoing::{Logo, Outgoing, Rendered, Written};
 use postroom_core::ports::PortError;
 
 /// The texts of a mail.
@@ -20,7 +20,7 @@ pub(crate) struct Texts {
 
 /// Puts the texts of a mail together. In this order, which is that of most mail programs: a receiver finds
 /// the answer at the top, and what they know already at the end.
-pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&str>) -> Result<Texts, PortError> {
+pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&Logo>) -> Result<Texts, PortError> {
     let mut markup = Markup::new(pictures);
     let body = render(&mut markup, &mail.body, "text")?;
     let mut around = |written: &Option<Written>, what| {
@@ -33,8 +33,8 @@ pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&str>) ->
     let forwards = forwards::render(&mail.forwarded, &mut markup);
     let quotes = quotes::render(&mail.quoted, &mut markup);
 
-    let logo =
-        logo.filter(|id| !pictures.is_named(id)).map(|id| format!("<p><img src=\"cid:{id}\" alt=\"\"></p>"));
+    let is_named = |logo: &&Logo| logo.file.content_id.as_deref().is_some_and(|id| pictures.is_named(id));
+    let logo = logo.filter(|logo| !is_named(logo)).map(|logo| format!("<p>{}</p>", logo.as_html()));
     let mut text: Vec<String> = Vec::new();
     let mut html: Vec<String> = logo.into_iter().collect();
     let mut add = |rendered: Rendered| {

@@ -3,7 +3,7 @@
 use crate::html;
 use crate::policy::{Pictures, safe};
 use comrak::{Options, markdown_to_html};
-use postroom_core::outgoing::{Rendered, TextFormat, Written};
+use postroom_core::outgoing::{INSIDE, Rendered, TextFormat, Written};
 use postroom_core::text::{TEXT_BYTES, many_lines};
 use postroom_html::cost::Allowance;
 
@@ -32,8 +32,20 @@ impl<'p> Markup<'p> {
                 if typed.len() > MARKUP_BYTES {
                     return Err("Markdown and HTML have at most 262144 bytes");
                 }
-                let html = self.made_safe(&markdown_to_html(&typed, &options()))?;
-                Ok(Rendered { text: typed, html })
+                let html = markdown_to_html(&typed, &options());
+                let Some(filled) = written.filled.as_deref() else {
+                    return Ok(Rendered { html: self.made_safe(&html)?, text: typed });
+                };
+                let html = match &filled.inside {
+                    // Before it is made safe, for it may stand where only some of it may.
+                    Some(inside) => {
+                        let whole = self.made_safe(&html.replace(INSIDE, inside))?;
+                        // what a piece with paragraphs of its own leaves of the one it stands in
+                        whole.replace("<p></p>", "")
+                    }
+                    None => self.made_safe(&html)?,
+                };
+                Ok(Rendered { text: many_lines(&filled.plain, usize::MAX).0, html })
             }
             TextFormat::Html => {
                 let html = self.made_safe(&typed)?;

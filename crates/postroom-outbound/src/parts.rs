@@ -27,14 +27,14 @@ pub(crate) struct Made {
 
 /// Text and HTML, its pictures beside it, and around them the files where there are any.
 pub(crate) fn parts(mail: &Outgoing) -> Result<Made, PortError> {
-    let logo = mail.layout.logo.as_ref().and_then(|logo| Some((picture_id(logo)?, logo)));
+    let logo = mail.layout.logo.as_ref().and_then(|logo| Some((picture_id(&logo.file)?, logo)));
     let mut ids = HashSet::new();
     ids.extend(logo.map(|(id, _)| id));
     // of two with one id the first is meant
     let offered: Vec<Option<&str>> =
         mail.files.iter().map(|file| picture_id(file).filter(|id| ids.insert(id))).collect();
     let pictures = Pictures::of(ids.iter().map(|id| (*id).to_owned()));
-    let texts = layout::texts(mail, &pictures, logo.map(|(id, _)| id))?;
+    let texts = layout::texts(mail, &pictures, logo.map(|(_, logo)| logo))?;
 
     let mut inline = Vec::new();
     let mut beside = Vec::new();
@@ -44,8 +44,8 @@ pub(crate) fn parts(mail: &Outgoing) -> Result<Made, PortError> {
             None => beside.push((Some(index), file_part(file)?)),
         }
     }
-    if let Some((id, file)) = logo {
-        inline.push((None, picture_part(id, file)?));
+    if let Some((id, logo)) = logo {
+        inline.push((None, picture_part(id, &logo.file)?));
     }
     let files = inline.iter().chain(&beside).map(|(index, _)| *index).collect();
 

@@ -33,6 +33,7 @@ DROP TABLE mail_actions;
 DROP TABLE pending_mails;
 DROP TABLE folders;
 DROP TABLE leases;
+DROP TABLE mailbox_logos;
 DROP TABLE mailbox_outgoing;
 DROP TABLE mailbox_states;
 DROP TABLE login_refusals;

@@ -127,6 +127,16 @@ CREATE TABLE mailbox_outgoing (
   updated_at INTEGER NOT NULL
 ) STRICT;
 
+-- The picture that a mailbox's mail brings along: small, and here rather than among the blobs, so that
+-- it is there inside of the transaction that writes a mail.
+CREATE TABLE mailbox_logos (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  content_type TEXT NOT NULL,
+  alt TEXT,
+  content_id TEXT NOT NULL,
+  content BLOB NOT NULL
+) STRICT;
+
 -- Which daemon polls a mailbox, until when by the database's clock. The fence rises whenever
 -- another one takes it, and what is written under a lower one is refused.
 CREATE TABLE leases (

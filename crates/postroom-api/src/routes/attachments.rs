@@ -18,6 +18,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use postroom_core::id::AttachmentId;
+use postroom_core::picture;
 use postroom_core::signed_link::LinkPurpose;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -183,7 +184,7 @@ async fn get_attachment_content(
 /// A picture inside a page. The page's sandbox gives it no origin, so that its pictures come from
 /// elsewhere in the eyes of a browser: the signature is what keeps others out.
 fn picture(content: Vec<u8>) -> Answer {
-    let kind = disposition::picture_type(&content)
+    let kind = picture::content_type(&content)
         .ok_or_else(|| Problem::not_found("there is no such picture: the file is none"))?;
     Ok(HttpResponse::Ok()
         .content_type(kind)

@@ -2,30 +2,38 @@
 
 use crate::answer::{self, Answer};
 use crate::body::Body;
+use crate::disposition;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::patch::{Patch, given};
+use crate::shapes::binary::Binary;
 use crate::state::Api;
+use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, patch, post};
-use postroom_core::id::MailboxId;
+use postroom_core::id::{AttachmentId, MailboxId};
 use postroom_core::mail::Address;
-use postroom_core::mailbox_outgoing::MailboxOutgoing;
-use postroom_core::operations::mailbox_outgoing::{self, OutgoingChange};
+use postroom_core::mailbox_outgoing::MailboxLogo;
+use postroom_core::operations::mailbox_outgoing::{self, LogoChange, Look, OutgoingChange};
 use postroom_core::operations::messages::{self, Preview};
 use postroom_core::outgoing::Written;
+use postroom_core::picture;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_mailbox_outgoing).service(update_mailbox_outgoing).service(preview_mailbox_outgoing);
+    config
+        .service(get_mailbox_outgoing)
+        .service(update_mailbox_outgoing)
+        .service(get_mailbox_logo)
+        .service(preview_mailbox_outgoing);
 }
 
 /// How a mailbox's mail looks. All texts are templates, whose placeholders are `{{agent.name}}`,
 /// `{{mailbox.name}}`, `{{mailbox.address}}`, `{{customer.name}}`, `{{conversation.id}}` and
-/// `{{conversation.subject}}`, in a signature `{{agent.signature}}` as well.
+/// `{{conversation.subject}}`, in a signature `{{agent.signature}}` and in head and foot `{{logo}}` as well.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MailboxOutgoing)]
 struct OutgoingView {
@@ -41,14 +49,40 @@ struct OutgoingView {
     head: Option<Written>,
     /// What stands below it all, above what is quoted.
     foot: Option<Written>,
+    /// The picture that every mail brings along. It stands where head or foot say `{{logo}}`, and above the
+    /// head where neither does. Automatic answers have none.
+    logo: Option<LogoView>,
     /// An answer quotes what its recipients know already, unless it says otherwise: the newest three of the
     /// messages that everybody it goes to was party to, 64 KiB at most.
     quote_history: bool,
 }
 
-impl From<MailboxOutgoing> for OutgoingView {
-    fn from(outgoing: MailboxOutgoing) -> Self {
+/// A mailbox's logo; `GET /mailboxes/{id}/outgoing/logo` has its bytes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MailboxLogo)]
+struct LogoView {
+    /// Its type, by what it begins with.
+    #[schema(example = "image/png")]
+    content_type: String,
+    /// Bytes.
+    size: usize,
+    /// What is read in its place; `null`: the mailbox's name.
+    alt: Option<String>,
+    /// The Content-ID under which a mail has it; another picture has another one.
+    content_id: String,
+}
+
+impl From<MailboxLogo> for LogoView {
+    fn from(logo: MailboxLogo) -> Self {
+        let MailboxLogo { content_type, alt, content_id, content, .. } = logo;
+        Self { content_type, size: content.len(), alt, content_id }
+    }
+}
+
+impl From<Look> for OutgoingView {
+    fn from(Look { outgoing, logo }: Look) -> Self {
         Self {
+            logo: logo.map(LogoView::from),
             mailbox_id: outgoing.mailbox_id,
             version: outgoing.version,
             from_name: outgoing.from_name,
@@ -80,10 +114,29 @@ struct MailboxOutgoingPatch {
     #[serde(default)]
     #[schema(value_type = Option<Written>)]
     foot: Patch<Written>,
+    /// The picture that every mail brings along; `null`: none.
+    #[serde(default)]
+    #[schema(value_type = Option<MailboxLogoPatch>)]
+    logo: Patch<MailboxLogoPatch>,
     /// Whether answers quote unless they say otherwise.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     quote_history: Option<bool>,
+}
+
+/// What is to change of a logo; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MailboxLogoPatch {
+    /// An upload of the caller's (`POST /attachments`) that waits for its use, and is used up by this: a
+    /// PNG, JPEG, GIF or WebP picture of at most 256 KiB.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    attachment_id: Option<AttachmentId>,
+    /// What is read in its place; `null`: the mailbox's name.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    alt: Patch<String>,
 }
 
 /// How a mail of a mailbox would look.
@@ -120,7 +173,7 @@ async fn get_mailbox_outgoing(
     held: IfNoneMatch,
 ) -> Answer {
     let found = api.desk.read(&caller, move |cx| mailbox_outgoing::find(cx, id.0)).await?;
-    let etag = found.etag();
+    let etag = found.outgoing.etag();
     Ok(answer::one(&OutgoingView::from(found), &etag, &held))
 }
 
@@ -149,14 +202,32 @@ async fn update_mailbox_outgoing(
         signature: body.signature.change(),
         head: body.head.change(),
         foot: body.foot.change(),
+        logo: body.logo.change().map(|logo| {
+            logo.map(|logo| LogoChange { attachment_id: logo.attachment_id, alt: logo.alt.change() })
+        }),
         quote_history: body.quote_history,
     };
-    let update = move |cx: &mut postroom_core::cx::Cx<'_>| {
-        mailbox_outgoing::update(cx, id.0, seen.expected(), &change)
-    };
-    let changed = api.desk.write(&caller, update).await?;
-    let etag = changed.etag();
+    let expected = seen.expected().map(str::to_owned);
+    let changed = api.desk.change_outgoing(&caller, id.0, expected, change).await?;
+    let etag = changed.outgoing.etag();
     Ok(answer::changed(&OutgoingView::from(changed), &etag))
+}
+
+/// Read a mailbox's logo
+///
+/// Needs `conversations:read` or `admin:read`.
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+    responses((status = OK, description = "The picture.", content((Binary = "image/png"), (Binary = "image/jpeg"),
+     (Binary = "image/gif"), (Binary = "image/webp")))))]
+#[get("/mailboxes/{id}/outgoing/logo")]
+async fn get_mailbox_logo(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -> Answer {
+    let logo = api.desk.read(&caller, move |cx| mailbox_outgoing::logo(cx, id.0)).await?;
+    let kind = picture::content_type(&logo.content).unwrap_or("application/octet-stream");
+    Ok(HttpResponse::Ok()
+        .content_type(kind)
+        .insert_header((header::CONTENT_DISPOSITION, disposition::attachment(&logo.filename())))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"))
+        .body(logo.content))
 }
 
 /// See a text as a mailbox's mail

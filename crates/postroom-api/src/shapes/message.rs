@@ -122,6 +122,7 @@ impl NewMessageBody {
             other => other,
         })?;
         let writing = Writing {
+            plain: None,
             text: self.text,
             format: self.format,
             is_unsigned: !self.signature,

@@ -1,10 +1,10 @@
 //! How mailboxes' mail looks.
 
 use crate::id::MailboxId;
-use crate::mailbox_outgoing::MailboxOutgoing;
+use crate::mailbox_outgoing::{MailboxLogo, MailboxOutgoing};
 use crate::store::StoreError;
 use crate::store::conn::Conn;
-use crate::store::schema::mailbox_outgoing;
+use crate::store::schema::{mailbox_logos, mailbox_outgoing};
 use diesel::prelude::*;
 
 /// How a mailbox's mail looks; `None`: nobody has changed it yet.
@@ -22,4 +22,18 @@ pub fn put(conn: &mut Conn, before: &MailboxOutgoing, after: &MailboxOutgoing) -
     let same =
         mailbox_outgoing::table.find(before.mailbox_id).filter(mailbox_outgoing::version.eq(before.version));
     Ok(diesel::update(same).set(after).execute(conn)? == 1)
+}
+
+/// A mailbox's logo, if it has one.
+pub fn find_logo(conn: &mut Conn, id: MailboxId) -> Result<Option<MailboxLogo>, StoreError> {
+    Ok(mailbox_logos::table.find(id).select(MailboxLogo::as_select()).first(conn).optional()?)
+}
+
+/// Gives a mailbox this logo or none. Whoever changes it has [written](put) how its mail looks before.
+pub fn put_logo(conn: &mut Conn, id: MailboxId, logo: Option<&MailboxLogo>) -> Result<(), StoreError> {
+    diesel::delete(mailbox_logos::table.find(id)).execute(conn)?;
+    if let Some(logo) = logo {
+        diesel::insert_into(mailbox_logos::table).values(logo).execute(conn)?;
+    }
+    Ok(())
 }

@@ -526,6 +526,12 @@ pub fn attach(conn: &mut Conn, id: &AttachmentId, to: MessageId) -> Result<bool,
     Ok(changed == 1)
 }
 
+/// Takes a waiting upload away from those that wait. `false`: it is not waiting any more.
+pub fn take_upload(conn: &mut Conn, id: &AttachmentId) -> Result<bool, StoreError> {
+    let waiting = attachments::table.find(id).filter(attachments::message_id.is_null());
+    Ok(diesel::delete(waiting).execute(conn)? == 1)
+}
+
 /// Takes all files but these off a message that has not left.
 pub fn keep_only(conn: &mut Conn, message: MessageId, kept: &[AttachmentId]) -> Result<(), StoreError> {
     let others = attachments::table

@@ -603,6 +603,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    mailbox_logos (mailbox_id) {
+        mailbox_id -> BigInt,
+        content_type -> Text,
+        alt -> Nullable<Text>,
+        content_id -> Text,
+        content -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
@@ -612,6 +622,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     login_refusals,
     mailbox_states,
     mailbox_outgoing,
+    mailbox_logos,
     leases,
     folders,
     pending_mails,

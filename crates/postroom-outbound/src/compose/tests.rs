@@ -3,7 +3,7 @@
 use super::*;
 use crate::parts::{content_type, is_seven_bit};
 use mail_parser::{MessageParser, MimeHeaders};
-use postroom_core::outgoing::{Layout, OutgoingFile, Quoted, TextFormat};
+use postroom_core::outgoing::{Layout, Logo, OutgoingFile, Quoted, TextFormat};
 use postroom_core::text::{file_name, many_lines};
 use proptest::prelude::*;
 
@@ -363,7 +363,7 @@ fn tree(raw: &str) -> String {
 #[test]
 fn pictures_stand_with_the_html_and_files_beside() {
     let mut mail = outgoing();
-    mail.body = Written { text: "<p>a<img src=\"cid:one\"></p>".to_owned(), format: TextFormat::Html };
+    mail.body = Written::new("<p>a<img src=\"cid:one\"></p>", TextFormat::Html);
     mail.files =
         vec![file("a.pdf", "application/pdf", b"x"), picture("unnamed"), picture("one"), picture("one")];
     let composed = Composer.compose(&mail).unwrap();
@@ -385,12 +385,12 @@ fn pictures_stand_with_the_html_and_files_beside() {
 #[test]
 fn everything_stands_in_its_order() {
     let mut mail = outgoing();
-    mail.body = Written { text: "**Hi**".to_owned(), format: TextFormat::Markdown };
+    mail.body = Written::new("**Hi**", TextFormat::Markdown);
     mail.signature = Some(Written::plain("Ada\nSupport"));
     mail.layout = Layout {
-        head: Some(Written { text: "<h2>Shop</h2>".to_owned(), format: TextFormat::Html }),
+        head: Some(Written::new("<h2>Shop</h2>", TextFormat::Html)),
         foot: Some(Written::plain("Imprint")),
-        logo: Some(picture("logo")),
+        logo: Some(Logo { file: picture("logo"), alt: "A \"shop\"".to_owned() }),
     };
     mail.quoted = vec![Quoted {
         who: address(Some("Bob"), "bob@example.net"),
@@ -405,21 +405,28 @@ fn everything_stands_in_its_order() {
         "Shop\n\n**Hi**\n\n-- \nAda\nSupport\n\nImprint\n\n\
          On 2026-11-21 09:30 UTC, Bob <bob@example.net> wrote:\n> Where is it?"
     );
-    let places =
-        ["cid:logo", "<h2>Shop</h2>", "<strong>Hi</strong>", "Ada<br>", "Imprint", "Bob", "Where is it?"];
+    let places = [
+        "cid:logo\" alt=\"A &quot;shop&quot;\"",
+        "<h2>Shop</h2>",
+        "<strong>Hi</strong>",
+        "Ada<br>",
+        "Imprint",
+        "Bob",
+        "Where is it?",
+    ];
     let at = places.map(|place| composed.html.find(place).expect(place));
     assert!(at.is_sorted(), "{at:?} in {}", composed.html);
     let raw = String::from_utf8(composed.raw).unwrap();
     assert_eq!((tree(&raw).as_str(), composed.files), ("alternative(plain related(html png))", vec![None]));
 
-    mail.layout.foot = Some(Written { text: "<img src=\"cid:logo\">".to_owned(), format: TextFormat::Html });
+    mail.layout.foot = Some(Written::new("<img src=\"cid:logo\">", TextFormat::Html));
     let html = Composer.compose(&mail).unwrap().html;
     assert_eq!(html.matches("cid:logo").count(), 1, "where the layout puts it, and not above: {html}");
 }
 
 #[test]
 fn a_text_with_a_fault_is_refused() {
-    let deep = Written { text: "<div>".repeat(257), format: TextFormat::Html };
+    let deep = Written::new("<div>".repeat(257), TextFormat::Html);
     assert!(Composer.render(&deep).is_err());
     assert!(Composer.compose(&Outgoing { body: deep, ..outgoing() }).unwrap_err().what.contains("its text"));
     assert!(Composer.render(&Written::plain("<div>".repeat(257))).is_ok());

@@ -1,15 +1,16 @@
 //! What becomes of texts in each format, and what hostile ones cost.
 
 use super::*;
+use postroom_core::outgoing::Filled;
 
 fn rendered(format: TextFormat, text: &str) -> Rendered {
     let pictures = Pictures::of(["logo".to_owned()].into_iter());
-    Markup::new(&pictures).render(&Written { text: text.to_owned(), format }).unwrap()
+    Markup::new(&pictures).render(&Written::new(text, format)).unwrap()
 }
 
 fn fault(format: TextFormat, text: &str) -> bool {
     let pictures = Pictures::default();
-    Markup::new(&pictures).render(&Written { text: text.to_owned(), format }).is_err()
+    Markup::new(&pictures).render(&Written::new(text, format)).is_err()
 }
 
 #[test]
@@ -35,6 +36,26 @@ fn markdown_becomes_html_and_stays_as_it_was_typed() {
     }
     let table = rendered(TextFormat::Markdown, "|a|b|\n|-|:-:|\n|1|2|").html;
     assert!(table.contains("<td>1</td>\n<td align=\"center\">2</td>"), "{table}");
+}
+
+#[test]
+fn a_piece_of_html_stands_in_markdown_as_what_it_is() {
+    let filled = |text: &str, inside: &str| {
+        let filled = Filled { plain: "as text".to_owned(), inside: Some(inside.to_owned()) };
+        let written = Written { filled: Some(Box::new(filled)), ..Written::new(text, TextFormat::Markdown) };
+        Markup::new(&Pictures::default()).render(&written).unwrap()
+    };
+    let link = "<a href=\"https://example.org/\">us</a>";
+    let inline = filled("By **{}**, *with*".replace("{}", &INSIDE.to_string()).as_str(), link);
+    let html = format!("<p>By <strong>{link}</strong>, <em>with</em></p>\n");
+    assert_eq!(inline, Rendered { text: "as text".to_owned(), html });
+    let alone = filled(&format!("a\n\n{INSIDE}\n\nb"), "<div>x</div>");
+    assert_eq!(alone.html, "<p>a</p>\n<div>x</div>\n<p>b</p>\n");
+    // Where a text is not shown, nothing of it gets out.
+    let address = filled(&format!("[x](https://e.example/{INSIDE})"), "\"><script>x</script><b onclick=x>");
+    assert!(!address.html.contains("script") && !address.html.contains("onclick"), "{}", address.html);
+    let code = filled(&format!("`{INSIDE}`"), "<b>x</b>");
+    assert_eq!(code.html, "<p><code><b>x</b></code></p>\n");
 }
 
 #[test]

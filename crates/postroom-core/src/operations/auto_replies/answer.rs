@@ -17,7 +17,6 @@ use crate::mailbox::Mailbox;
 use crate::message::Message;
 use crate::operations::breaker::{self, Automatic, Verdict};
 use crate::operations::{conversations, messages, schedules};
-use crate::outgoing::TextFormat;
 use crate::schedule::{Schedule, zone};
 use crate::template::{self, Filling, Placeholder};
 use crate::text::{SUBJECT_CHARS, fold_address, one_line};
@@ -168,10 +167,12 @@ fn write(
             _ => String::new(),
         })
     };
-    let subject = template::fill(subject(&text), TextFormat::Text, value);
+    let subject = template::line(subject(&text), value);
+    let body = template::fill(&text.body, value);
     Ok(Writing {
-        text: template::fill(&text.body.text, text.body.format, value),
-        format: text.body.format,
+        plain: body.filled.map(|filled| filled.plain),
+        text: body.text,
+        format: body.format,
         subject: Some(one_line(&subject, SUBJECT_CHARS)),
         to: vec![to],
         ..Writing::default()

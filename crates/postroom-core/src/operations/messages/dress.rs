@@ -8,7 +8,7 @@ use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::mailbox_outgoing::MailboxOutgoing;
 use crate::message::{AuthorType, Message, Recipients};
-use crate::outgoing::{Layout, Outgoing, QUOTED_MESSAGES, Quoted, TextFormat, Written};
+use crate::outgoing::{Layout, Logo, Outgoing, QUOTED_MESSAGES, Quoted, Rendered, TextFormat, Written};
 use crate::store::types::Json;
 use crate::template::{self, Filling, Placeholder};
 use crate::text::fold_address;
@@ -51,6 +51,7 @@ impl Author {
 /// What is known for the placeholders of one mail.
 pub(super) struct Dress {
     outgoing: MailboxOutgoing,
+    logo: Option<Logo>,
     author: Author,
     signature: Option<Written>,
     mailbox: (String, String),
@@ -98,6 +99,8 @@ impl Dress {
         };
         Ok(Self {
             outgoing,
+            logo: store::mailbox_outgoing::find_logo(cx.conn, mailbox.id)?
+                .map(|logo| logo.as_outgoing(&mailbox.name)),
             author,
             signature: agent.and_then(|agent| agent.signature).map(Json::into_inner),
             mailbox: (mailbox.name.clone(), mailbox.address.clone()),
@@ -111,6 +114,7 @@ impl Dress {
     pub(super) fn bare(conversation: &Conversation, mailbox: &Mailbox, author: Author) -> Self {
         Self {
             outgoing: MailboxOutgoing::unchanged(mailbox.id),
+            logo: None,
             author,
             signature: None,
             mailbox: (mailbox.name.clone(), mailbox.address.clone()),
@@ -121,7 +125,7 @@ impl Dress {
 
     /// The name that the mail comes from.
     pub(super) fn sender_name(&self) -> String {
-        let filled = template::fill(&self.outgoing.from_name, TextFormat::Text, |known| self.value(known));
+        let filled = template::line(&self.outgoing.from_name, |known| self.value(known));
         crate::text::one_line(&filled, 200)
     }
 
@@ -130,7 +134,7 @@ impl Dress {
         Filling::Text(match placeholder {
             Placeholder::AgentName => self.author.name.clone(),
             // They stand elsewhere.
-            Placeholder::AgentSignature | Placeholder::NextOpening => String::new(),
+            Placeholder::AgentSignature | Placeholder::Logo | Placeholder::NextOpening => String::new(),
             Placeholder::MailboxName => self.mailbox.0.clone(),
             Placeholder::MailboxAddress => self.mailbox.1.clone(),
             Placeholder::CustomerName => self.customer.clone(),
@@ -144,14 +148,22 @@ impl Dress {
             Placeholder::AgentSignature => signature.clone(),
             other => self.value(other),
         };
-        Written { text: template::fill(&template.text, template.format, value), format: template.format }
+        template::fill(template, value)
     }
 
     /// Head and foot.
     fn layout(&self) -> Layout {
-        let none = Filling::Text(String::new());
-        let filled = |text: &Option<Json<Written>>| text.as_ref().map(|text| self.filled(text, &none));
-        Layout { head: filled(&self.outgoing.head), foot: filled(&self.outgoing.foot), logo: None }
+        let logo = self.logo.as_ref().map(|logo| Rendered { text: String::new(), html: logo.as_html() });
+        let value = |known| match known {
+            Placeholder::Logo => Filling::Rendered(logo.clone().unwrap_or_default()),
+            other => self.value(other),
+        };
+        let filled = |text: &Option<Json<Written>>| text.as_ref().map(|text| template::fill(text, value));
+        Layout {
+            head: filled(&self.outgoing.head),
+            foot: filled(&self.outgoing.foot),
+            logo: self.logo.clone(),
+        }
     }
 
     /// The mailbox's signature, in which the agent's own may stand; the agent's own where the mailbox has
@@ -188,15 +200,12 @@ impl Dress {
 /// A text as it stands inside another one of that format.
 fn as_filling(cx: &Cx<'_>, text: &Written, inside: TextFormat) -> Result<Filling, Error> {
     if text.format == inside {
-        return Ok(Filling::Markup(text.text.clone()));
+        return Ok(Filling::Alike(text.clone()));
     }
     let rendered = cx.ports.composer.render(text).map_err(|fault| {
         Error::invalid("/signature", "invalid_markup", format!("the agent's signature: {fault}"))
     })?;
-    Ok(match inside {
-        TextFormat::Html => Filling::Markup(rendered.html),
-        TextFormat::Text | TextFormat::Markdown => Filling::Text(rendered.text),
-    })
+    Ok(Filling::Rendered(rendered))
 }
 
 /// The newest messages that every recipient was party to, the newest first: nobody learns anything from a

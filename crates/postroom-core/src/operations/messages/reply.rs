@@ -11,7 +11,7 @@ use crate::mail::{Address, Part};
 use crate::mailbox::Mailbox;
 use crate::message::{Attachment, Message, MessageKind, Recipients};
 use crate::operations::{outbox, round_trips};
-use crate::outgoing::{Automatic, Composed, Outgoing, TextFormat, Written};
+use crate::outgoing::{Automatic, Composed, Outgoing, TextFormat};
 use crate::ports::ReadContext;
 use crate::store::threads::KnownId;
 use crate::store::types::Json;
@@ -113,8 +113,7 @@ pub(super) fn prepare(
         Some(side) => store::messages::recent_ids(cx.conn, conversation.id, Some(side), 1)?.pop(),
         None => answered.and_then(|message| message.internet_message_id),
     };
-    let written = Written { text: writing.text.clone(), format: writing.format };
-    let rendered = cx.ports.composer.render(&written);
+    let rendered = cx.ports.composer.render(&writing.written());
     let rendered = rendered.map_err(|fault| Error::invalid("/text", "invalid_markup", fault))?;
     let (text, _) = crate::text::many_lines(&rendered.text, TEXT_BYTES);
     Ok(Prepared {
@@ -198,8 +197,7 @@ fn compose(
             cx.keys.signer().instance_mark(),
         )
     };
-    let body = Written { text: writing.text.clone(), format: writing.format };
-    let outgoing = dress.put_on(cx, body, writing.is_unsigned, outgoing)?;
+    let outgoing = dress.put_on(cx, writing.written(), writing.is_unsigned, outgoing)?;
     let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
     Ok((message_id, composed))
 }

@@ -211,6 +211,7 @@ impl UnsentChange {
         Writing {
             text: self.text.clone().unwrap_or(after.text),
             format: self.format.unwrap_or(after.format),
+            plain: after.plain.filter(|_| self.text.is_none() && self.format.is_none()),
             is_unsigned: self.is_unsigned.unwrap_or(after.is_unsigned),
             quote: self.quote.unwrap_or(after.quote),
             from: self.from.clone().unwrap_or(after.from),
