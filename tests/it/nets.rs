@@ -12,7 +12,7 @@ use support::http::{Answer, Http};
 use support::mail::mail;
 
 /// Operations that need no token. A new one is added here on purpose or not at all.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
     "GET /api/v1/health/live",
     "GET /api/v1/health/ready",
     "GET /api/v1/oauth/callback",
@@ -20,6 +20,7 @@ const PUBLIC: [&str; 8] = [
     "GET /api/v1/version",
     "GET /docs",
     "GET /docs/{file}",
+    "GET /openapi-3.0.json",
     "GET /openapi.json",
 ];
 

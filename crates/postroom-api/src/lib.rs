@@ -16,6 +16,7 @@ mod links;
 mod moved_on;
 mod observe;
 mod openapi;
+mod openapi_3_0;
 mod paging;
 mod params;
 mod patch;

@@ -45,6 +45,7 @@ pub struct Api {
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) table: Table,
     pub(crate) document: Bytes,
+    pub(crate) document_3_0: Bytes,
 }
 
 impl std::fmt::Debug for Api {
@@ -58,8 +59,9 @@ impl Api {
     pub fn new(state: ApiState) -> Self {
         let document = crate::openapi::document();
         let table = Table::of(&document);
-        let document =
-            serde_json::to_vec(&document).expect("the document is made of strings, numbers and lists");
+        let written = "the document is made of strings, numbers and lists";
+        let value = serde_json::to_value(&document).expect(written);
+        let document_3_0 = crate::openapi_3_0::down(value);
         Self {
             links: Links::new(state.public_url.as_ref()),
             desk: state.desk,
@@ -70,7 +72,8 @@ impl Api {
             stopping: state.stopping,
             streams: Arc::new(Semaphore::new(STREAMS)),
             table,
-            document: document.into(),
+            document: serde_json::to_vec(&document).expect(written).into(),
+            document_3_0: serde_json::to_vec(&document_3_0).expect(written).into(),
         }
     }
 }

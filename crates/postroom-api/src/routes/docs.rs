@@ -7,6 +7,7 @@ use crate::state::Api;
 use actix_web::http::header;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, get};
+use bytes::Bytes;
 use std::sync::Arc;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::Config;
@@ -15,6 +16,7 @@ use utoipa_swagger_ui::Config;
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(get_openapi)
+        .service(get_openapi_3_0)
         .service(get_docs)
         .route("/docs/", web::get().to(to_index))
         .service(get_docs_file);
@@ -31,10 +33,24 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
     responses((status = OK, body = serde_json::Value, description = "The document.")))]
 #[get("/openapi.json")]
 async fn get_openapi(api: Data<Api>) -> HttpResponse {
+    document(api.document.clone())
+}
+
+/// Read this document in OpenAPI 3.0
+///
+/// The same for generators that do not read 3.1: what 3.0 can't say is said more loosely. Public.
+#[utoipa::path(tag = "documentation", security(()),
+    responses((status = OK, body = serde_json::Value, description = "The document.")))]
+#[get("/openapi-3.0.json")]
+async fn get_openapi_3_0(api: Data<Api>) -> HttpResponse {
+    document(api.document_3_0.clone())
+}
+
+fn document(written: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .body(api.document.clone())
+        .body(written)
 }
 
 /// Read the documentation
