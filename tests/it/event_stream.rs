@@ -35,7 +35,7 @@ async fn take(stream: &mut EventStream, count: usize) -> Vec<Value> {
         let said = event.json();
         assert_eq!(
             (event.id, event.name),
-            (said["seq"].to_string(), said["type"].as_str().unwrap().to_owned())
+            (said["seq"].to_string(), said["type"].as_str().expect("a type").to_owned())
         );
         taken.push(said);
     }
