@@ -3,6 +3,8 @@
 
 use crate::mailing::*;
 use postroom_core::access::Scope;
+use postroom_core::id::MessageId;
+use postroom_core::store;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::desk::TestDesk;
@@ -182,6 +184,112 @@ async fn who_answers_past_what_came_meanwhile_is_told_what_it_is() {
     let answer = desk.http.post(&messages(id), &body).await.expect(201).json();
     delivered(&desk, &answer, "sent").await;
     assert_eq!(sink.mails().len(), 1, "the refused ones never left");
+    desk.stop().await;
+}
+
+/// Its number is known from the first, so that naming it says nothing of what came while it was held.
+#[tokio::test(flavor = "multi_thread")]
+async fn ones_own_held_answer_hides_nothing_that_came_before_it_left() {
+    let (desk, sink, id) = begin().await;
+    let held = write(&desk, id, json!({"undo_seconds": 60})).await;
+    let mailbox = number(&held["mailbox_id"]);
+    let again = mail().from("Ada <ada@example.net>").subject("Re: Parcel lost").text("It came just now!");
+    let root = message(&desk, 1).await["internet_message_id"].as_str().expect("an id").to_owned();
+    pass(&desk, Duration::from_secs(1)).await;
+    let came = desk.receive(mailbox, &again.header("In-Reply-To", &format!("<{root}>"))).await;
+    assert_eq!(came["conversation_id"], id);
+    pass(&desk, Duration::from_secs(60)).await;
+    delivered(&desk, &held, "sent").await;
+    let body = json!({"kind": "reply", "text": "Mine.", "expected_last_message_id": held["id"]});
+    let told = desk.http.post(&messages(id), &body).await.expect(409).json();
+    assert_eq!(told["newer_messages"][0]["id"], came["message_id"], "{told}");
+    assert_eq!(told["newer_messages"].as_array().map(Vec::len), Some(1), "{told}");
+    // Who has seen that one has seen all.
+    let body = with(body, json!({"expected_last_message_id": came["message_id"]}));
+    desk.http.post(&messages(id), &body).await.expect(201);
+    drop(sink);
+    desk.stop().await;
+}
+
+/// What a PATCH was told is what leaves, however close to its end it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_in_the_last_moment_is_made_or_refused() {
+    let (desk, sink, id) = begin().await;
+    for round in 0..12 {
+        let held = write(&desk, id, json!({"text": "The old text.", "undo_seconds": 60})).await;
+        let path = one(&held);
+        let change = json!({"text": format!("The new text {round}.")});
+        let (changed, ()) =
+            tokio::join!(desk.http.patch(&path, &change), pass(&desk, Duration::from_secs(60)));
+        delivered(&desk, &held, "sent").await;
+        let got = sink.next().await;
+        match changed.status {
+            200 => assert!(got.text().contains("The new text") && !got.text().contains("The old"), "{round}"),
+            409 => assert!(got.text().contains("The old text."), "{round}: {}", changed.text()),
+            other => panic!("{other}: {}", changed.text()),
+        }
+    }
+    desk.stop().await;
+}
+
+/// The same without any luck: what was read before somebody else's change is not written over.
+#[tokio::test]
+async fn what_was_read_before_a_change_is_not_what_there_is() {
+    let (desk, _sink, id) = begin().await;
+    let held = write(&desk, id, json!({"undo_seconds": 600})).await;
+    let number = MessageId(number(&held["id"]));
+    let mut conn = database(desk.config());
+    let before = store::unsent::find(&mut conn, number).expect("it is read").expect("it is held");
+    pass(&desk, Duration::from_secs(1)).await;
+    desk.http.patch(&one(&held), &json!({"text": "Other."})).await.expect(200);
+    assert!(!store::unsent::update(&mut conn, &before, &before).expect("it is tried"));
+    assert!(!store::unsent::delete(&mut conn, &before).expect("it is tried"));
+    desk.stop().await;
+}
+
+/// It was written to come from an address that is the mailbox's no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_leaves_from_no_other_address_than_it_says() {
+    let (desk, sink, id) = begin().await;
+    let held = write(&desk, id, json!({"from": "sales@example.org", "undo_seconds": 60})).await;
+    let mailbox = format!("/api/v1/mailboxes/{}", held["mailbox_id"]);
+    desk.http.patch(&mailbox, &json!({"aliases": []})).await.expect(200);
+    pass(&desk, Duration::from_secs(60)).await;
+    let draft = desk
+        .until(async || {
+            let shown = message(&desk, number(&held["id"])).await;
+            (shown["unsent"]["state"] == "draft").then_some(shown)
+        })
+        .await;
+    assert_eq!(draft["unsent"]["reason"], "from must be one of the mailbox's own addresses");
+    desk.http.patch(&one(&held), &json!({"from": null, "draft": false})).await.expect(200);
+    delivered(&desk, &held, "sent").await;
+    assert_eq!(sink.mails().len(), 1);
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn the_files_of_a_message_are_bounded_together() {
+    let desk = TestDesk::start_with(postroom_core::time::Clock::System, |config| {
+        config.limits.mail_mib = 1;
+        config.limits.upload_mib = 1;
+    })
+    .await;
+    let mailbox = pushed(&desk, json!({"delivery": {"type": "sink"}})).await;
+    let id = arrive(&desk, mailbox, &mail().from("Ada <ada@example.net>")).await.conversation;
+    let upload = async |size: usize| {
+        let headers = [("Content-Type", "application/x-bin")];
+        let path = "/api/v1/attachments?filename=a.bin";
+        desk.http.send("POST", path, &headers, &vec![b'x'; size]).await.expect(201).json()["id"].clone()
+    };
+    let half = 512 * 1024;
+    for (size, status) in [(half, 201), (half + 1, 422)] {
+        let files = [upload(half).await, upload(size).await];
+        let body = json!({"kind": "reply", "text": "Both.", "attachment_ids": files});
+        let told = desk.http.post(&messages(id), &body).await.expect(status).json();
+        let fault = (&told["errors"][0]["pointer"], &told["errors"][0]["code"]);
+        assert!(status == 201 || fault == (&json!("/attachment_ids"), &json!("too_large")), "{told}");
+    }
     desk.stop().await;
 }
 

@@ -207,6 +207,9 @@ pub struct Message {
     pub side_id: Option<MessageId>,
     /// The Date header.
     pub sent_at: Option<Timestamp>,
+    /// When somebody let it go that was written here, to leave at once or later: it is there for others
+    /// from then on. `None`: it is a draft, never was to leave, or came in.
+    pub released_at: Option<Timestamp>,
     /// When the server got it.
     pub received_at: Option<Timestamp>,
     /// Counts changes.

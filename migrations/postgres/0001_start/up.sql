@@ -406,6 +406,7 @@ CREATE TABLE messages (
   about_message_id BIGINT,
   side_id BIGINT,
   sent_at BIGINT,
+  released_at BIGINT,
   received_at BIGINT,
   version BIGINT NOT NULL,
   created_at BIGINT NOT NULL

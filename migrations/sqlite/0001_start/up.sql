@@ -406,6 +406,7 @@ CREATE TABLE messages (
   about_message_id INTEGER,
   side_id INTEGER,
   sent_at INTEGER,
+  released_at INTEGER,
   received_at INTEGER,
   version INTEGER NOT NULL,
   created_at INTEGER NOT NULL

@@ -219,6 +219,7 @@ fn row<'a>(conversation: &'a Conversation, kind: MessageKind, text: &'a str, now
         about_message_id: None,
         side_id: None,
         sent_at: None,
+        released_at: None,
         received_at: None,
         version: 1,
         created_at: now,

@@ -72,6 +72,8 @@ pub struct NewMessage<'a> {
     pub side_id: Option<MessageId>,
     /// The Date header.
     pub sent_at: Option<Timestamp>,
+    /// When somebody let it go.
+    pub released_at: Option<Timestamp>,
     /// When the server got it.
     pub received_at: Option<Timestamp>,
     /// 1.

@@ -388,6 +388,7 @@ diesel::table! {
         about_message_id -> Nullable<BigInt>,
         side_id -> Nullable<BigInt>,
         sent_at -> Nullable<BigInt>,
+        released_at -> Nullable<BigInt>,
         received_at -> Nullable<BigInt>,
         version -> BigInt,
         created_at -> BigInt,

@@ -33,8 +33,7 @@ pub fn of_messages(conn: &mut Conn, ids: &[MessageId]) -> Result<HashMap<Message
     Ok(rows.into_iter().map(|row| (row.message_id, row)).collect())
 }
 
-/// Writes `after` over `before`. `false`: it is not in that state any more. Whoever calls this has raised
-/// the message's version first ([`rewrite`]), so that nobody else is at it.
+/// Writes `after` over `before`. `false`: somebody changed it since that was read.
 pub fn update(conn: &mut Conn, before: &Unsent, after: &Unsent) -> Result<bool, StoreError> {
     Ok(diesel::update(same(before)).set(after).execute(conn)? == 1)
 }
@@ -48,7 +47,12 @@ pub fn delete(conn: &mut Conn, before: &Unsent) -> Result<bool, StoreError> {
 fn same(before: &Unsent) -> _ {
     let id: MessageId = before.message_id;
     let state: UnsentState = before.state;
-    unsent::table.filter(unsent::message_id.eq(id)).filter(unsent::state.eq(state))
+    let updated_at: Timestamp = before.updated_at;
+    // Every change moves it on: what a transaction read before another's commit is not what there is.
+    unsent::table
+        .filter(unsent::message_id.eq(id))
+        .filter(unsent::state.eq(state))
+        .filter(unsent::updated_at.eq(updated_at))
 }
 
 /// The messages whose time has come, the longest waiting first. What is held for longer than until
@@ -101,6 +105,8 @@ pub struct Rewritten<'a> {
     pub subject: &'a str,
     /// What it says.
     pub content: &'a str,
+    /// When somebody let it go; a draft was not.
+    pub released_at: Option<Timestamp>,
     /// One more than before.
     pub version: i64,
 }
@@ -111,10 +117,11 @@ pub fn rewrite(conn: &mut Conn, before: &Message, after: &Rewritten<'_>) -> Resu
     Ok(diesel::update(same).set(after).execute(conn)? == 1)
 }
 
-/// Raises a message's version. `false`: somebody else changed it first.
-pub fn touch(conn: &mut Conn, before: &Message) -> Result<bool, StoreError> {
+/// Makes a draft of a message that was let go. `false`: somebody else changed it first.
+pub fn take_back(conn: &mut Conn, before: &Message) -> Result<bool, StoreError> {
     let same = messages::table.find(before.id).filter(messages::version.eq(before.version));
-    Ok(diesel::update(same).set(messages::version.eq(before.version + 1)).execute(conn)? == 1)
+    let set = (messages::version.eq(before.version + 1), messages::released_at.eq(None::<Timestamp>));
+    Ok(diesel::update(same).set(set).execute(conn)? == 1)
 }
 
 /// Throws a message away that has not left, with its files. `false`: somebody else changed it first.
@@ -124,7 +131,7 @@ pub fn delete_message(conn: &mut Conn, before: &Message) -> Result<bool, StoreEr
 }
 
 /// What of a conversation has come or is on its way since a message, which was there at `at`: whatever has
-/// a higher number or left later, no draft and none of the desk's own answers, oldest first.
+/// a higher number or was let go later, no draft and none of the desk's own answers, oldest first.
 pub fn newer_than(
     conn: &mut Conn,
     conversation: ConversationId,
@@ -133,11 +140,10 @@ pub fn newer_than(
     limit: i64,
 ) -> Result<Vec<Message>, StoreError> {
     let drafts = unsent::table.filter(unsent::state.eq(UnsentState::Draft)).select(unsent::message_id);
-    let left_later = messages::kind.ne(MessageKind::Inbound).and(messages::sent_at.assume_not_null().gt(at));
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::id.ne(after))
-        .filter(messages::id.gt(after).or(messages::sent_at.is_not_null().and(left_later)))
+        .filter(messages::id.gt(after).or(messages::released_at.assume_not_null().gt(at)))
         .filter(messages::kind.ne(MessageKind::AutoReply))
         .filter(messages::id.ne_all(drafts))
         .order(messages::id.asc())

@@ -140,6 +140,7 @@ pub(super) fn keep_message(
         about_message_id: about,
         side_id: side(cx, known, read, conversation)?,
         sent_at: mail.date,
+        released_at: None,
         received_at: Some(read.arrival.internal_date.unwrap_or(cx.now)),
         version: 1,
         created_at: cx.now,

@@ -62,8 +62,8 @@ impl<'a> Freight<'a> {
 /// How much a message's own files are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weight {
-    count: usize,
-    bytes: i64,
+    pub(super) count: usize,
+    pub(super) bytes: i64,
 }
 
 impl Weight {

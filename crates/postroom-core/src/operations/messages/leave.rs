@@ -13,6 +13,7 @@ use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::id::MessageId;
 use crate::mailbox::Mailbox;
+use crate::message::Message;
 use crate::operations::conversations::changeable;
 use crate::operations::{outbox, overtaken, require_version};
 use crate::store::types::Json;
@@ -40,12 +41,12 @@ pub(super) fn leave(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
     mailbox: &Mailbox,
-    id: MessageId,
+    message: &Message,
     unsent: &Unsent,
     freight: Freight<'_>,
 ) -> Result<(), Error> {
-    let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
-    let author = Author::of(&message);
+    let id = message.id;
+    let author = Author::of(message);
     let prepared = reply::prepare(cx, conversation, mailbox, message.kind, &unsent.writing, author)?;
     let rewritten = Rewritten {
         author_type: message.author_type,
@@ -55,9 +56,10 @@ pub(super) fn leave(
         recipients: Json::new(prepared.recipients.clone()),
         subject: &prepared.subject,
         content: &prepared.text,
+        released_at: message.released_at,
         version: message.version + 1,
     };
-    if !store::unsent::rewrite(cx.conn, &message, &rewritten)? || !store::unsent::delete(cx.conn, unsent)? {
+    if !store::unsent::rewrite(cx.conn, message, &rewritten)? || !store::unsent::delete(cx.conn, unsent)? {
         return Err(overtaken());
     }
     store::messages::set_sent_at(cx.conn, id, cx.now)?;
@@ -68,6 +70,8 @@ pub(super) fn leave(
 /// Lets a message leave whose time has come. `false`: it has other files by now than were read, or
 /// carries something else.
 fn leave_due(cx: &mut Cx<'_>, id: MessageId, freight: Freight<'_>) -> Result<bool, Error> {
+    // The message first: what was written since then has raised its version, and this runs again.
+    let Some(message) = store::messages::find(cx.conn, id)? else { return Ok(true) };
     let Some(unsent) = store::unsent::find(cx.conn, id)? else { return Ok(true) };
     let is_due = unsent.leaves_at.is_some_and(|at| {
         at <= cx.now || (unsent.state == UnsentState::Held && at > cx.now.plus(LONGEST_HELD))
@@ -80,19 +84,18 @@ fn leave_due(cx: &mut Cx<'_>, id: MessageId, freight: Freight<'_>) -> Result<boo
     if own.iter().map(|file| &file.id).ne(read) || !freight.is_for(&unsent.writing) {
         return Ok(false);
     }
-    let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     let conversation = changeable(cx, message.conversation_id)?;
     let mailbox =
         store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
-    leave(cx, &conversation, &mailbox, id, &unsent, freight)?;
+    leave(cx, &conversation, &mailbox, &message, &unsent, freight)?;
     Ok(true)
 }
 
 /// A message that can't leave is a draft again and says why: it must not be tried for ever, and nobody's
 /// words are lost.
 fn stays(cx: &mut Cx<'_>, id: MessageId, why: &str) -> Result<(), Error> {
+    let Some(message) = store::messages::find(cx.conn, id)? else { return Ok(()) };
     let Some(unsent) = store::unsent::find(cx.conn, id)? else { return Ok(()) };
-    let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     let found = store::conversations::find_many(cx.conn, &[message.conversation_id])?;
     let conversation = found.get(&message.conversation_id).ok_or(Error::NotFound("conversation"))?;
     back_to_draft(cx, conversation, &message, &unsent, Some(why))

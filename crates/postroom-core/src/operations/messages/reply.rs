@@ -62,6 +62,7 @@ pub(super) fn write(
             subject: &prepared.subject,
             side_id: new.writing.side_id,
             sent_at: Some(cx.now),
+            released_at: Some(cx.now),
             ..row(conversation, new.kind, &prepared.text, cx.now)
         },
     )?;
@@ -79,6 +80,11 @@ pub(super) fn prepare(
     writing: &Writing,
     author: Author,
 ) -> Result<Prepared, Error> {
+    if let Some(from) = &writing.from
+        && !is_own(mailbox, from)
+    {
+        return Err(Error::invalid("/from", "not_own", NOT_OWN));
+    }
     let dress = match kind {
         MessageKind::AutoReply => Dress::bare(conversation, mailbox, author),
         MessageKind::Forward => Dress::of(cx, conversation, mailbox, author)?.for_third_party(),
@@ -126,6 +132,14 @@ pub(super) fn prepare(
         text,
         dress,
     })
+}
+
+/// What is said of an address to come from that is somebody else's.
+pub(super) const NOT_OWN: &str = "from must be one of the mailbox's own addresses";
+
+/// Whether a mailbox's mail may come from this address.
+pub(super) fn is_own(mailbox: &Mailbox, from: &str) -> bool {
+    mailbox.own_addresses().any(|own| own == fold_address(from))
 }
 
 /// The mailbox, by the one of its addresses that was asked for.

@@ -89,6 +89,7 @@ fn put(
             recipients: Json::new(recipients.clone()),
             subject: &shown.subject,
             side_id: new.writing.side_id,
+            released_at: (waits.state != UnsentState::Draft).then_some(cx.now),
             ..row(conversation, new.kind, &shown.text, cx.now)
         },
     )?;
@@ -275,12 +276,12 @@ fn change(
     let mut writing = change.of(&unsent.writing);
     let mut faults = Faults::default();
     check_writing(&mailbox, message.kind, &writing, "", &mut faults);
-    check_files(files.len(), "", &mut faults);
+    let own = Weight::of(files);
+    check_files(cx, own, "", &mut faults);
     let ids = named(files);
     if let Some(index) = (1..ids.len()).find(|index| ids[..*index].contains(&ids[*index])) {
         faults.add(format!("/attachment_ids/{index}"), "duplicate", "is named twice");
     }
-    let own = Weight::of(files);
     forward::check(cx, Some(conversation.id), message.kind, &writing, own, "", &mut faults)?;
     change.when.inspect(|when| check_time(*when, cx.now, "", &mut faults));
     let is_empty = is_empty(&writing, files);
@@ -322,6 +323,11 @@ fn change(
         recipients: Json::new(shown.recipients),
         subject: &shown.subject,
         content: &shown.text,
+        released_at: match (is_draft(state), is_draft(unsent.state)) {
+            (true, _) => None,
+            (false, true) => Some(cx.now),
+            (false, false) => message.released_at,
+        },
         version: message.version + 1,
     };
     if !store::unsent::rewrite(cx.conn, &message, &rewritten)? {
@@ -339,7 +345,8 @@ fn change(
         return Err(overtaken());
     }
     if waits.is_none() {
-        leave::leave(cx, &conversation, &mailbox, id, &after, freight)?;
+        let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
+        leave::leave(cx, &conversation, &mailbox, &message, &after, freight)?;
     } else {
         let is_taken_back = !is_draft(unsent.state) && is_draft(state);
         let kind = if is_taken_back { EventType::MessageCancelled } else { told_of(state) };
@@ -425,7 +432,7 @@ pub(super) fn back_to_draft(
         updated_at: cx.now,
         ..before.clone()
     };
-    if !store::unsent::touch(cx.conn, message)? || !store::unsent::update(cx.conn, before, &after)? {
+    if !store::unsent::take_back(cx.conn, message)? || !store::unsent::update(cx.conn, before, &after)? {
         return Err(overtaken());
     }
     tell(cx, conversation, &after, EventType::MessageCancelled);

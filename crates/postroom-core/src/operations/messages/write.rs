@@ -16,7 +16,7 @@ use crate::operations::conversations::{about, changeable, save, set_status};
 use crate::operations::require_version;
 use crate::outgoing::TextFormat;
 use crate::store::types::Json;
-use crate::text::{SUBJECT_CHARS, TEXT_BYTES, fold_address};
+use crate::text::{SUBJECT_CHARS, TEXT_BYTES};
 use crate::time::Timestamp;
 use crate::unsent::{When, Writing};
 use crate::{Error, store};
@@ -68,9 +68,9 @@ pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<
     if !matches!(new.kind, MessageKind::Reply | MessageKind::Forward) {
         faults.add("/kind", "not_allowed", "only a reply or a forward leaves");
     }
-    check_files(new.files.len(), "", &mut faults);
-    check_writing(&mailbox, new.kind, &new.writing, "", &mut faults);
     let own = Weight::of(&new.files);
+    check_files(cx, own, "", &mut faults);
+    check_writing(&mailbox, new.kind, &new.writing, "", &mut faults);
     forward::check(cx, Some(id), new.kind, &new.writing, own, "", &mut faults)?;
     faults.check()?;
     reply::preview(cx, &conversation, &mailbox, new)
@@ -101,19 +101,17 @@ pub(super) fn require_unmoved(
     };
     let at = there_since(&seen);
     let newer = store::unsent::newer_than(cx.conn, id, last, at, NAMED)?;
-    // What was written before and left later is newer all the same; who names that has seen the others.
+    // What was written before and let go later is newer all the same; who names that has seen the others.
     let is_newer = |message: &Message| (there_since(message), message.id) > (at, last);
     let newer: Vec<MessageId> =
         newer.iter().filter(|message| is_newer(message) && Some(message.id) != own).map(|m| m.id).collect();
     if newer.is_empty() { Ok(()) } else { Err(Error::MovedOn { messages: newer }) }
 }
 
-/// Since when a message is there for others to see: a draft that was sent, since then.
+/// Since when a message is there for others to see: a draft, since somebody let it go. That it left later
+/// than that is no news: whoever wrote it knows its number from the first.
 fn there_since(message: &Message) -> Timestamp {
-    match message.kind {
-        MessageKind::Inbound => message.created_at,
-        _ => message.sent_at.map_or(message.created_at, |sent| sent.max(message.created_at)),
-    }
+    message.released_at.map_or(message.created_at, |released| released.max(message.created_at))
 }
 
 /// Notes what is wrong with a message that stands at `at` in the input; `id` is the conversation it is
@@ -141,9 +139,10 @@ pub(in crate::operations) fn check(
     if is_empty(&new.writing, &new.files) && new.when != When::Never {
         faults.add(format!("{at}/text"), "required", "must not be empty");
     }
-    check_files(new.files.len(), at, faults);
+    let own = Weight::of(&new.files);
+    check_files(cx, own, at, faults);
     check_writing(mailbox, new.kind, &new.writing, at, faults);
-    forward::check(cx, id, new.kind, &new.writing, Weight::of(&new.files), at, faults).map(drop)
+    forward::check(cx, id, new.kind, &new.writing, own, at, faults).map(drop)
 }
 
 /// A message that says nothing.
@@ -174,10 +173,15 @@ pub(super) fn check_time(when: When, now: Timestamp, at: &str, faults: &mut Faul
     }
 }
 
-/// Notes that there are too many files.
-pub(super) fn check_files(count: usize, at: &str, faults: &mut Faults) {
-    if count > FILES {
+/// Notes that there are too many files, or that they are too large together: what makes a mail larger than
+/// the desk itself would take is refused elsewhere too, hours later.
+pub(super) fn check_files(cx: &Cx<'_>, own: Weight, at: &str, faults: &mut Faults) {
+    let most = cx.settings.mail_bytes as i64;
+    if own.count > FILES {
         faults.add(format!("{at}/attachment_ids"), "too_many", format!("has at most {FILES} members"));
+    } else if own.bytes > most {
+        let detail = format!("the files of a message have at most {most} bytes in all");
+        faults.add(format!("{at}/attachment_ids"), "too_large", detail);
     }
 }
 
@@ -237,9 +241,9 @@ pub(super) fn check_writing(
         check_addresses(list, &format!("{at}/{name}"), faults);
     }
     if let Some(from) = &writing.from
-        && !mailbox.own_addresses().any(|own| own == fold_address(from))
+        && !reply::is_own(mailbox, from)
     {
-        faults.add(format!("{at}/from"), "not_own", "must be one of the mailbox's own addresses");
+        faults.add(format!("{at}/from"), "not_own", reply::NOT_OWN);
     }
     if let Some(subject) = &writing.subject {
         faults.line(&format!("{at}/subject"), subject, SUBJECT_CHARS);
