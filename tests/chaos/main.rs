@@ -17,3 +17,4 @@ mod rig;
 mod sender;
 mod starved;
 mod time;
+mod two_senders;

@@ -23,7 +23,7 @@ const POINTS: [(&str, bool); 5] = [
     ("before-sent", true),
 ];
 
-fn execute(rig: &Rig, statement: &str) {
+pub fn execute(rig: &Rig, statement: &str) {
     match rig.database() {
         DatabaseUrl::Sqlite(file) => {
             let mut conn =
@@ -38,7 +38,7 @@ fn execute(rig: &Rig, statement: &str) {
 }
 
 /// The message once it is in one of these states.
-fn until(caller: &Caller, message: &str, states: &[&str]) -> Value {
+pub fn until(caller: &Caller, message: &str, states: &[&str]) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let shown = caller.get(message);
@@ -77,7 +77,7 @@ fn die(rig: &mut Rig, sink: &SmtpSink, point: &str) -> String {
     caller.post_once(&path, &key, &answer);
     assert!(running.ended().is_some_and(|code| code != 0), "{point}: it dies there");
     rig.unset_all();
-    // What half an hour of waiting does where another daemon might have the mail.
+    // What two minutes of waiting do where another daemon might have the mail.
     execute(rig, "UPDATE outbox SET claimed_until = 0 WHERE state = 'sending'");
 
     let running = rig.start(&[]);

@@ -14,6 +14,7 @@ use postroom_core::message::MessageKind;
 use postroom_core::operations::conversations::{self, ConversationChange, NewConversation, Whose};
 use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::operations::messages::NewMessage;
+use postroom_core::operations::outbox::Slots;
 use postroom_core::operations::{messages, outbox};
 use postroom_core::unsent::{When, Writing};
 use serde_json::json;
@@ -240,8 +241,8 @@ fn a_mail_is_claimed_by_one_worker_alone() {
                     let mut mine = Vec::new();
                     loop {
                         match desk.write_here(&Actor::system(), |cx| {
-                            let due = outbox::next_due(cx)?;
-                            Ok((due, outbox::claim(cx, 3)?))
+                            let due = outbox::next_due(cx, &Slots::new(3))?;
+                            Ok((due, outbox::claim(cx, &Slots::new(3))?))
                         }) {
                             Ok((None, _)) => return mine,
                             Ok((Some(_), claimed)) => mine.extend(claimed.into_iter().map(|mail| mail.id)),

@@ -358,8 +358,8 @@ fn what_nothing_names_is_found_by_indexes() {
         ),
         format!(
             "INSERT INTO outbox (message_id, mailbox_id, state, raw_hash, envelope_from, recipients, attempts, \
-             next_attempt_at, captured, may_be_double, copy_attempts, version, created_at) \
-             SELECT id, 1, 'sent', {hash}, '', '[]', 1, 1, {inline}, {inline}, 0, 1, 1 FROM messages WHERE id % 4 = 2"
+             next_attempt_at, captured, may_be_double, waited_seconds, copy_attempts, version, created_at) \
+             SELECT id, 1, 'sent', {hash}, '', '[]', 1, 1, {inline}, {inline}, 0, 0, 1, 1 FROM messages WHERE id % 4 = 2"
         ),
         format!(
             "INSERT INTO ledger (mailbox_id, folder, location, verdict, raw_hash, size, created_at) \

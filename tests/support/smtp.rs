@@ -14,7 +14,7 @@ use rustls::{ServerConfig, crypto::aws_lc_rs};
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -94,6 +94,7 @@ enum Fault {
     Reply(String),
     HangUp,
     Stall,
+    Hold,
 }
 
 /// How a receiver differs from the usual one.
@@ -139,6 +140,7 @@ struct Shared {
     tls: Arc<ServerConfig>,
     state: Mutex<State>,
     arrived: Notify,
+    let_go: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +155,9 @@ struct State {
     faults: VecDeque<(Phase, Fault)>,
     accepted_with: Option<String>,
     tokens: Option<TokenBook>,
+    /// How often what was held was let go.
+    let_go: usize,
+    held: usize,
 }
 
 impl Shared {
@@ -165,6 +170,15 @@ impl Shared {
         let mut state = self.state();
         let at = state.faults.iter().position(|(when, _)| *when == phase)?;
         state.faults.remove(at).map(|(_, fault)| fault)
+    }
+
+    /// Waits until the test lets go, or ends.
+    fn hold(&self) {
+        let mut state = self.state();
+        let before = state.let_go;
+        state.held += 1;
+        let held = self.let_go.wait_while(state, |state| state.let_go == before && !state.closed);
+        held.unwrap_or_else(PoisonError::into_inner).held -= 1;
     }
 }
 
@@ -187,6 +201,7 @@ impl SmtpSink {
             tls: tls_config(options.certificate),
             state: Mutex::default(),
             arrived: Notify::new(),
+            let_go: Condvar::new(),
         });
         let port = listen(&shared, false);
         let tls_port = listen(&shared, true);
@@ -267,6 +282,23 @@ impl SmtpSink {
         self.shared.state().faults.push_back((phase, Fault::Stall));
     }
 
+    /// Answers the next command of this phase as usual, once, but only after [`SmtpSink::let_go`]. A mail
+    /// that ends meanwhile is taken already.
+    pub fn hold_next(&self, phase: Phase) {
+        self.shared.state().faults.push_back((phase, Fault::Hold));
+    }
+
+    /// How many connections are held just now.
+    pub fn held(&self) -> usize {
+        self.shared.state().held
+    }
+
+    /// Answers all that is held.
+    pub fn let_go(&self) {
+        self.shared.state().let_go += 1;
+        self.shared.let_go.notify_all();
+    }
+
     /// Takes the next mail and closes the connection without saying so: the sender can't know.
     pub fn drop_after_dot(&self) {
         self.hang_up_next(Phase::Dot);
@@ -286,6 +318,7 @@ impl Drop for SmtpSink {
             state.closed = true;
             std::mem::take(&mut state.open)
         };
+        self.shared.let_go.notify_all();
         for socket in open {
             // It may be closed already.
             let _ = socket.shutdown(Shutdown::Both);

@@ -38,6 +38,9 @@ pub struct Settings {
     pub ingest_tries: i32,
     /// How long an answer is tried before it is given up.
     pub send_for: Duration,
+    /// How long a worker has a mail to itself without saying that it is still at it. One that is stopped
+    /// for longer loses it: what had not gone is another's to send, and what had is uncertain.
+    pub claim_for: Duration,
     /// How long a mailbox fails before that is made known.
     pub error_after: Duration,
     /// The name of the mailbox that notices to the administrators leave from.
@@ -58,6 +61,7 @@ impl Default for Settings {
             mail_bytes: 64 * 1024 * 1024,
             ingest_tries: 5,
             send_for: Duration::from_secs(2 * DAY),
+            claim_for: Duration::from_mins(2),
             error_after: Duration::from_mins(15),
             notices_mailbox: None,
             automatic: Limits::default(),

@@ -281,6 +281,8 @@ pub struct Outbound {
     pub delayed_at: Option<Timestamp>,
     /// Since when it has been tried, where somebody had it tried anew.
     pub tried_from: Option<Timestamp>,
+    /// How many seconds of that nobody could try it: its mailbox was at rest or not let in, or no daemon ran.
+    pub waited_seconds: i64,
     /// How far its copy in the Sent folder has got; `None`: the desk makes none.
     pub copy_state: Option<CopyState>,
     /// How often that was tried.

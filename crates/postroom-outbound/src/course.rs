@@ -1,6 +1,7 @@
 //! What whoever sends is asked and told on the way: it alone knows what else goes on at the mailbox, and
 //! writes down how far a mail has got.
 
+use crate::send::Refusal;
 use std::convert::Infallible;
 use std::fmt::Display;
 
@@ -40,9 +41,9 @@ pub trait Course {
     /// The server has answered the login, or has not.
     fn logged_in(&self, turn: Self::Turn, entry: Entry);
 
-    /// The server is ready for the bytes and none has gone: the place to write down that they go. If it
-    /// fails nothing goes.
-    fn data(&self) -> impl Future<Output = Result<(), Self::Error>>;
+    /// The server is ready for the bytes and none has gone: the place to write down that they go, from whom,
+    /// and who was refused. If it fails nothing goes.
+    fn data(&self, from: &str, refused: &[Refusal]) -> impl Future<Output = Result<(), Self::Error>>;
 
     /// A point is passed.
     fn passed(&self, point: Point) {
@@ -63,7 +64,7 @@ impl Course for Alone {
 
     fn logged_in(&self, (): (), _: Entry) {}
 
-    async fn data(&self) -> Result<(), Infallible> {
+    async fn data(&self, _: &str, _: &[Refusal]) -> Result<(), Infallible> {
         Ok(())
     }
 }

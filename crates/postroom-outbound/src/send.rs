@@ -19,6 +19,9 @@ use std::fmt::Display;
 pub struct Envelope {
     /// MAIL FROM; empty for the null sender of RFC 5321 section 4.5.5.
     pub from: String,
+    /// MAIL FROM in place of the null sender, where the server refuses that one for good: some relays take
+    /// it for a sign of unwanted mail.
+    pub instead: Option<String>,
     /// RCPT TO, in the order they are named.
     pub to: Vec<String>,
 }
@@ -97,26 +100,38 @@ pub async fn send(
         Ok(route) => route,
         Err(reason) => return failed(reason, None),
     };
-    let own_name = route.from.as_ref().map(Address::domain);
-    let mut session = match Session::open(delivery, credential, own_name, timeouts, course).await {
-        Ok(session) => session,
-        Err(Trouble::Later { reason, code }) => {
-            return Outcome::Deferred { reason, code, refused: Vec::new() };
-        }
-        Err(Trouble::Login { reason }) => return Outcome::LoginRefused { reason },
-    };
     let body = Body::of(raw);
-    let mut transaction = Transaction { session: &mut session, timeouts, refused: Vec::new() };
-    let outcome = match transaction.run(route, &body, course).await {
-        Ok(response) => Outcome::Sent { response, refused: transaction.refused },
-        Err(End::Deferred(reason, code)) => Outcome::Deferred { reason, code, refused: transaction.refused },
-        Err(End::Failed(reason, code)) => Outcome::Failed { reason, code, refused: transaction.refused },
-        Err(End::Login(reason)) => Outcome::LoginRefused { reason },
-        Err(End::Uncertain(reason)) => Outcome::Uncertain { reason, refused: transaction.refused },
-    };
-    // not waited for: what is known now must be written down before anything else goes wrong
-    tokio::spawn(session.quit());
-    outcome
+    let mut from = route.from.as_ref();
+    loop {
+        let own_name = from.or(route.instead.as_ref()).map(Address::domain);
+        let mut session = match Session::open(delivery, credential, own_name, timeouts, course).await {
+            Ok(session) => session,
+            Err(Trouble::Later { reason, code }) => {
+                return Outcome::Deferred { reason, code, refused: Vec::new() };
+            }
+            Err(Trouble::Login { reason }) => return Outcome::LoginRefused { reason },
+        };
+        let mut transaction = Transaction { session: &mut session, timeouts, refused: Vec::new() };
+        let end = transaction.run(from, &route.to, &body, course).await;
+        let refused = transaction.refused;
+        // not waited for: what is known now must be written down before anything else goes wrong
+        tokio::spawn(session.quit());
+        return match end {
+            // anew, for who refuses may hang up
+            Err(End::Sender(reason, _)) if from.is_none() && route.instead.is_some() => {
+                tracing::info!(reason, "the null sender is refused, and another one is tried");
+                from = route.instead.as_ref();
+                continue;
+            }
+            Ok(response) => Outcome::Sent { response, refused },
+            Err(End::Deferred(reason, code)) => Outcome::Deferred { reason, code, refused },
+            Err(End::Failed(reason, code) | End::Sender(reason, code)) => {
+                Outcome::Failed { reason, code, refused }
+            }
+            Err(End::Login(reason)) => Outcome::LoginRefused { reason },
+            Err(End::Uncertain(reason)) => Outcome::Uncertain { reason, refused },
+        };
+    }
 }
 
 fn failed(reason: impl Display, code: Option<u16>) -> Outcome {
@@ -126,19 +141,24 @@ fn failed(reason: impl Display, code: Option<u16>) -> Outcome {
 /// An envelope whose addresses have been checked.
 struct Route<'a> {
     from: Option<Address>,
-    to: Vec<(&'a str, Result<Address, &'static str>)>,
+    instead: Option<Address>,
+    to: Vec<Recipient<'a>>,
 }
+
+/// As the envelope has it, and as the server is told.
+type Recipient<'a> = (&'a str, Result<Address, &'static str>);
 
 impl<'a> Route<'a> {
     fn of(envelope: &'a Envelope) -> Result<Self, String> {
-        let from = match envelope.from.as_str() {
-            "" => None,
-            from => Some(checked(from).map_err(|fault| format!("can't send from {from:?}: {fault}"))?),
+        let sender = |from: &str| checked(from).map_err(|fault| format!("can't send from {from:?}: {fault}"));
+        let (from, instead) = match envelope.from.as_str() {
+            "" => (None, envelope.instead.as_deref().map(sender).transpose()?),
+            from => (Some(sender(from)?), None),
         };
         if envelope.to.is_empty() {
             return Err("the mail has no recipient".to_owned());
         }
-        Ok(Self { from, to: envelope.to.iter().map(|to| (to.as_str(), checked(to))).collect() })
+        Ok(Self { from, instead, to: envelope.to.iter().map(|to| (to.as_str(), checked(to))).collect() })
     }
 }
 
@@ -155,6 +175,8 @@ fn is_ascii(address: &Address) -> bool {
 enum End {
     Deferred(String, Option<u16>),
     Failed(String, Option<u16>),
+    /// As failed, but it may be for whom it comes from.
+    Sender(String, Option<u16>),
     Login(String),
     Uncertain(String),
 }
@@ -166,16 +188,17 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    async fn run(&mut self, route: Route<'_>, body: &Body, course: &impl Course) -> Result<String, End> {
+    async fn run(
+        &mut self,
+        from: Option<&Address>,
+        to: &[Recipient<'_>],
+        body: &Body,
+        course: &impl Course,
+    ) -> Result<String, End> {
         let place = self.session.place.clone();
-        tracing::debug!(
-            place,
-            recipients = route.to.len(),
-            bytes = body.size,
-            "a mail goes to an SMTP server"
-        );
-        self.mail_from(&route, body).await?;
-        self.rcpt_to(route.to).await?;
+        tracing::debug!(place, recipients = to.len(), bytes = body.size, "a mail goes to an SMTP server");
+        self.mail_from(from, to, body).await?;
+        self.rcpt_to(to).await?;
 
         let reply = self.ask("DATA", Data, self.timeouts.data).await?;
         if reply.code != 354 {
@@ -186,7 +209,8 @@ impl Transaction<'_> {
             return Err(End::Deferred(reason, None));
         }
         course.passed(Point::Recipients);
-        course.data().await.map_err(|error| {
+        let sender: &str = from.map_or("", AsRef::as_ref);
+        course.data(sender, &self.refused).await.map_err(|error| {
             End::Deferred(
                 reason_of(&format!("the mail was not sent, for it could not be noted: {error}")),
                 None,
@@ -213,7 +237,12 @@ impl Transaction<'_> {
         }
     }
 
-    async fn mail_from(&mut self, route: &Route<'_>, body: &Body) -> Result<(), End> {
+    async fn mail_from(
+        &mut self,
+        from: Option<&Address>,
+        to: &[Recipient<'_>],
+        body: &Body,
+    ) -> Result<(), End> {
         let offers = &self.session.offers;
         let place = &self.session.place;
         if let Some(limit) = offers.size.filter(|limit| *limit > 0 && body.size > *limit) {
@@ -221,7 +250,7 @@ impl Transaction<'_> {
             let reason = format!("the mail is too large: it has {size} bytes, and {place} takes {limit}");
             return Err(End::Failed(reason, None));
         }
-        let from_is_ascii = route.from.as_ref().is_none_or(is_ascii);
+        let from_is_ascii = from.is_none_or(is_ascii);
         if !from_is_ascii && !offers.utf8 {
             let reason = format!("{place} takes no mail from addresses outside ASCII (SMTPUTF8)");
             return Err(End::Failed(reason, None));
@@ -239,26 +268,29 @@ impl Transaction<'_> {
         }
         let needs_utf8 = !from_is_ascii
             || !body.header_is_ascii
-            || route.to.iter().flat_map(|(_, to)| to).any(|to| !is_ascii(to));
+            || to.iter().flat_map(|(_, to)| to).any(|to| !is_ascii(to));
         if offers.utf8 && needs_utf8 {
             parameters.push(MailParameter::SmtpUtfEight);
         }
         let reply =
-            self.ask("MAIL FROM", Mail::new(route.from.clone(), parameters), self.timeouts.command).await?;
+            self.ask("MAIL FROM", Mail::new(from.cloned(), parameters), self.timeouts.command).await?;
         match reply.code {
             200..300 => Ok(()),
             // RFC 4954 section 6: it wants a login, or another one
             530 | 534 | 535 | 538 => Err(End::Login(self.session.refused("MAIL FROM", &reply))),
-            _ => Err(self.verdict("MAIL FROM", &reply)),
+            _ => Err(match self.verdict("MAIL FROM", &reply) {
+                End::Failed(reason, code) => End::Sender(reason, code),
+                other => other,
+            }),
         }
     }
 
     /// Names every recipient; that one is refused stops none of the others.
-    async fn rcpt_to(&mut self, recipients: Vec<(&str, Result<Address, &'static str>)>) -> Result<(), End> {
+    async fn rcpt_to(&mut self, recipients: &[Recipient<'_>]) -> Result<(), End> {
         let mut accepted = 0;
         for (recipient, address) in recipients {
             let address = match address {
-                Ok(address) if is_ascii(&address) || self.session.offers.utf8 => address,
+                Ok(address) if is_ascii(address) || self.session.offers.utf8 => address,
                 Ok(_) => {
                     let place = &self.session.place;
                     let text = format!("{place} sends no mail to addresses outside ASCII (SMTPUTF8)");
@@ -266,11 +298,12 @@ impl Transaction<'_> {
                     continue;
                 }
                 Err(fault) => {
-                    self.refuse(recipient, true, None, fault.to_owned());
+                    self.refuse(recipient, true, None, (*fault).to_owned());
                     continue;
                 }
             };
-            let reply = self.ask("RCPT TO", Rcpt::new(address, Vec::new()), self.timeouts.command).await?;
+            let reply =
+                self.ask("RCPT TO", Rcpt::new(address.clone(), Vec::new()), self.timeouts.command).await?;
             if reply.is_done() {
                 accepted += 1;
                 continue;

@@ -2,7 +2,7 @@
 //! would see it. Only builds with the feature `chaos` have them.
 
 use postroom_core::actor::Actor;
-use postroom_core::desk::Desk;
+use postroom_core::desk::{Desk, Settings};
 use postroom_core::id::MailboxId;
 use postroom_core::intake::Batch;
 use postroom_core::object_name::ObjectName;
@@ -22,6 +22,13 @@ pub(crate) fn timeouts() -> Timeouts {
     let usual = Timeouts::default();
     let set = crate::config::variable(SILENCE).and_then(|text| text.parse().ok());
     Timeouts { io: set.map_or(usual.io, Duration::from_millis), ..usual }
+}
+
+/// The usual time that a worker has a mail to itself, or as many milliseconds as `POSTROOM_CHAOS_CLAIM_MS`
+/// says: a test of a server that takes long need not take as long.
+pub(crate) fn claim_for() -> Duration {
+    let set = crate::config::variable("POSTROOM_CHAOS_CLAIM_MS").and_then(|text| text.parse().ok());
+    set.map_or(Settings::default().claim_for, Duration::from_millis)
 }
 
 /// What is done wrong.

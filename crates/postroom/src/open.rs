@@ -139,6 +139,7 @@ fn settings(config: &Config) -> Settings {
         mail_bytes: config.limits.mail_mib * 1024 * 1024,
         ingest_tries: config.limits.ingest_tries,
         send_for: hours(config.keep.send_hours),
+        claim_for: claim_for(),
         notices_mailbox: config.notices.mailbox.clone(),
         automatic: breaker::Limits {
             domain_hour: config.automatic.domain_per_hour,
@@ -148,4 +149,13 @@ fn settings(config: &Config) -> Settings {
         },
         error_after: Duration::from_secs(u64::from(config.ingest.error_after_minutes) * 60),
     }
+}
+
+#[cfg(feature = "chaos")]
+use crate::chaos::claim_for;
+
+/// How long a worker has a mail to itself: only builds for tests have another time.
+#[cfg(not(feature = "chaos"))]
+fn claim_for() -> Duration {
+    Settings::default().claim_for
 }

@@ -556,6 +556,7 @@ CREATE TABLE outbox (
   may_be_double BOOLEAN NOT NULL,
   delayed_at BIGINT,
   tried_from BIGINT,
+  waited_seconds BIGINT NOT NULL,
   copy_state TEXT CHECK (copy_state IN ('wanted', 'done', 'given_up')),
   copy_attempts INTEGER NOT NULL,
   copy_next_at BIGINT,

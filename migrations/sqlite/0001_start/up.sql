@@ -556,6 +556,7 @@ CREATE TABLE outbox (
   may_be_double INTEGER NOT NULL CHECK (may_be_double IN (0, 1)),
   delayed_at INTEGER,
   tried_from INTEGER,
+  waited_seconds INTEGER NOT NULL,
   copy_state TEXT CHECK (copy_state IN ('wanted', 'done', 'given_up')),
   copy_attempts INTEGER NOT NULL,
   copy_next_at INTEGER,

@@ -4,7 +4,7 @@ use super::{sending, with_ada};
 use crate::mailing::*;
 use postroom_core::id::MailboxId;
 use postroom_core::operations::mailboxes::{self, MailboxChange};
-use postroom_core::operations::outbox;
+use postroom_core::operations::outbox::{self, Slots};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::database;
@@ -57,9 +57,9 @@ async fn claim_and_die(desk: &TestDesk, mailbox: i64, bytes_went: bool) {
     desk.write(move |cx| {
         let wake = MailboxChange { paused: Some(false), ..MailboxChange::default() };
         mailboxes::update(cx, MailboxId(mailbox), None, &wake)?;
-        for claimed in outbox::claim(cx, 10)? {
+        for claimed in outbox::claim(cx, &Slots::new(10))? {
             if bytes_went {
-                outbox::data_goes(cx, &claimed)?;
+                outbox::data_goes(cx, &claimed, "support@example.org", &[])?;
             }
         }
         Ok(())
@@ -83,7 +83,7 @@ async fn a_worker_that_dies_is_replaced() {
         claim_and_die(&desk, mailbox, bytes_went).await;
         delivered(&desk, &answer, "sending").await;
         // The claim runs out.
-        sql(desk.config(), "UPDATE outbox SET claimed_until = claimed_until - 1801000000");
+        sql(desk.config(), "UPDATE outbox SET claimed_until = claimed_until - 121000000");
         pass(&desk, Duration::from_secs(1)).await;
         let expected = if bytes_went { "uncertain" } else { "sent" };
         delivered(&desk, &answer, expected).await;

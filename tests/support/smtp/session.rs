@@ -258,8 +258,10 @@ impl Session<'_> {
         let Some(mut mail) = self.mail.take_if(|mail| !mail.to.is_empty()) else {
             return self.say("503 5.5.1 RCPT first");
         };
-        if let Some(fault) = self.shared.fault(Phase::Data) {
-            return self.go_wrong(fault);
+        match self.shared.fault(Phase::Data) {
+            Some(Fault::Hold) => self.shared.hold(),
+            Some(fault) => return self.go_wrong(fault),
+            None => {}
         }
         self.say("354 End with a dot on a line of its own")?;
         let mut bare = false;
@@ -287,9 +289,16 @@ impl Session<'_> {
             state.mails.push(mail);
             state.accepted_with.clone()
         };
-        if fault.is_some() {
-            self.shared.arrived.notify_waiters();
-            return Ok(Next::End);
+        match fault {
+            None => {}
+            Some(Fault::Hold) => {
+                self.shared.arrived.notify_waiters();
+                self.shared.hold();
+            }
+            Some(_) => {
+                self.shared.arrived.notify_waiters();
+                return Ok(Next::End);
+            }
         }
         let said = self.say(accepted.as_deref().unwrap_or("250 2.0.0 Ok: queued"));
         // After the answer, so that a test that goes on from here finds the sender knowing it.
@@ -300,6 +309,10 @@ impl Session<'_> {
     /// Sends an answer, or does what was asked for in its place.
     fn answer(&mut self, phase: Phase, reply: &str) -> io::Result<Next> {
         match self.shared.fault(phase) {
+            Some(Fault::Hold) => {
+                self.shared.hold();
+                self.say(reply)
+            }
             Some(fault) => self.go_wrong(fault),
             None => self.say(reply),
         }
@@ -311,6 +324,11 @@ impl Session<'_> {
             Fault::Reply(reply) if reply.starts_with("421") => self.say(&reply).map(|_| Next::End),
             Fault::Reply(reply) => self.say(&reply),
             Fault::HangUp => Ok(Next::End),
+            // Where there is no usual answer at hand it is only late.
+            Fault::Hold => {
+                self.shared.hold();
+                self.say("451 4.3.0 That took long")
+            }
             Fault::Stall => {
                 // Ends when the client has had enough, or when the receiver is dropped.
                 while self.fill()? {}

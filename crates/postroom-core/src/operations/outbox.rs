@@ -17,15 +17,17 @@ mod delays;
 mod finish;
 mod held_up;
 mod queue;
+mod slots;
 mod uncertain;
 
 pub use by_hand::{cancel, retry};
-pub use claim::{claim, data_goes, give_back, give_back_unsure, is_same_row, next_due, recover, recover_all};
+pub use claim::{claim, data_goes, give_back, give_back_unsure, next_due, recover, recover_all, renew};
 pub use copies::{CopyEnd, claim_copies, end_copy, next_copy};
 pub use delays::tell_delays;
 pub use finish::{finish, finish_any};
 pub(super) use held_up::held_up;
 pub(super) use queue::queue;
+pub use slots::Slots;
 pub use uncertain::{Evidence, Look, decide, next_undecided, settle_for_good, undecided};
 pub(super) use uncertain::{doubtful, prove};
 
@@ -132,7 +134,9 @@ fn end(cx: &Cx<'_>, after: &mut Outbound, state: DeliveryState, error: Option<&s
 fn defer(cx: &Cx<'_>, after: &mut Outbound, why: &str) -> EventType {
     let pause = PAUSES[usize::try_from(after.attempts - 1).unwrap_or(0).min(PAUSES.len() - 1)];
     let next = cx.now.plus(Duration::from_secs(pause));
-    if next > after.tried_from.unwrap_or(after.created_at).plus(cx.settings.send_for) {
+    let waited = Duration::from_secs(u64::try_from(after.waited_seconds).unwrap_or(0));
+    let from = after.tried_from.unwrap_or(after.created_at).plus(waited);
+    if next > from.plus(cx.settings.send_for) {
         let why = format!("given up after {} attempts: {why}", after.attempts);
         settle(after, RecipientState::Refused, &why);
         end(cx, after, DeliveryState::Failed, Some(&why));

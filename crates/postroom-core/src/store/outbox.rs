@@ -35,6 +35,8 @@ pub struct NewOutbound<'a> {
     /// Not yet.
     pub may_be_double: bool,
     /// 0.
+    pub waited_seconds: i64,
+    /// 0.
     pub copy_attempts: i32,
     /// 1.
     pub version: i64,
@@ -199,6 +201,8 @@ struct Changed {
     may_be_double: bool,
     delayed_at: Option<Timestamp>,
     tried_from: Option<Timestamp>,
+    waited_seconds: i64,
+    envelope_from: String,
 }
 
 /// Writes `after` over `before`, one version on, but for its copy in the Sent folder. `None`: another
@@ -219,6 +223,8 @@ pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Op
         may_be_double: after.may_be_double,
         delayed_at: after.delayed_at,
         tried_from: after.tried_from,
+        waited_seconds: after.waited_seconds,
+        envelope_from: after.envelope_from.clone(),
     };
     let same = outbox::table
         .find(before.id)
@@ -230,6 +236,18 @@ pub fn update(conn: &mut Conn, before: &Outbound, after: &Outbound) -> Result<Op
 /// A mail as it stands.
 pub fn find(conn: &mut Conn, id: OutboxId) -> Result<Option<Outbound>, StoreError> {
     Ok(outbox::table.find(id).select(Outbound::as_select()).first(conn).optional()?)
+}
+
+/// Moves the end of a claim that its worker still has: the row is as the claim made it, or as that worker
+/// made it since ([`update`] counts one version each time, and only the worker changes what is being sent).
+/// The version stays, so that the worker's own next write finds the row as it knows it. `false`: it is
+/// another's, or nobody's.
+pub fn renew_claim(conn: &mut Conn, claimed: &Outbound, until: Timestamp) -> Result<bool, StoreError> {
+    let own = outbox::table
+        .find(claimed.id)
+        .filter(outbox::version.eq_any([claimed.version, claimed.version + 1]))
+        .filter(outbox::state.eq(DeliveryState::Sending));
+    Ok(diesel::update(own).set(outbox::claimed_until.eq(until)).execute(conn)? == 1)
 }
 
 /// Ends every claim as of a time.

@@ -548,6 +548,7 @@ diesel::table! {
         may_be_double -> Bool,
         delayed_at -> Nullable<BigInt>,
         tried_from -> Nullable<BigInt>,
+        waited_seconds -> BigInt,
         copy_state -> Nullable<Text>,
         copy_attempts -> Integer,
         copy_next_at -> Nullable<BigInt>,

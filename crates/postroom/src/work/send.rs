@@ -10,9 +10,10 @@ use postroom_core::mailbox::{Credential, Delivery, End};
 use postroom_core::message::Outbound;
 use postroom_core::operations::authorizations::NoLogin;
 use postroom_core::operations::mailboxes;
-use postroom_core::operations::outbox::{self, Outcome, Refusal};
+use postroom_core::operations::outbox::{self, Outcome, Refusal, Slots};
 use postroom_core::store::StoreError;
 use postroom_outbound::{Course, Entry, Envelope, Point, Timeouts};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,10 +21,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Mails that are sent at the same time.
-const AT_ONCE: usize = 8;
+/// Mails that are sent at the same time; one mailbox alone has half of them ([`Slots`]).
+const AT_ONCE: usize = 16;
 /// Looks for due mails at least this often.
 const LOOK: Duration = Duration::from_secs(30);
+/// How often a claim is renewed while it would last.
+const RENEWALS: u32 = 4;
 /// What can't be written down is tried again after this time, twice as long each time up to [`LOOK`].
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often that is done when the daemon ends meanwhile.
@@ -34,25 +37,33 @@ const LAST_TRIES: usize = 3;
 pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
     let mut changes = desk.changes();
     let mut sending = JoinSet::new();
+    let mut slots = Slots::new(AT_ONCE);
+    let mut whose = HashMap::new();
     let mut unsure = Vec::new();
     let mut gates = Gates::default();
     loop {
         changes.borrow_and_update();
-        let free = AT_ONCE.saturating_sub(sending.len());
-        if free > 0 {
-            match claim(&desk, free, &mut unsure).await {
+        if slots.free() > 0 {
+            match claim(&desk, &slots, &mut unsure).await {
                 Ok(claimed) => {
                     for mail in claimed {
-                        let gate = gates.of(mail.mailbox_id);
-                        sending.spawn(send(desk.clone(), mail, gate, stopping.clone()));
+                        let mailbox = mail.mailbox_id;
+                        slots.take(mailbox);
+                        let task = send(desk.clone(), mail, gates.of(mailbox), stopping.clone());
+                        whose.insert(sending.spawn(task).id(), mailbox);
                     }
                 }
                 Err(error) => tracing::error!(error = ?error, "the outbox can't be looked through"),
             }
         }
-        let pause = if unsure.is_empty() { pause(&desk).await } else { AGAIN };
+        let pause = if unsure.is_empty() { pause(&desk, &slots).await } else { AGAIN };
         tokio::select! {
-            Some(_) = sending.join_next() => {}
+            Some(done) = sending.join_next_with_id() => {
+                let task = done.map_or_else(|panicked| panicked.id(), |(task, ())| task);
+                if let Some(mailbox) = whose.remove(&task) {
+                    slots.leave(mailbox);
+                }
+            }
             goes_on = rest(&mut changes, &mut stopping, pause) => {
                 if !goes_on {
                     break;
@@ -65,7 +76,7 @@ pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
 
 /// Claims what is due. Where the answer to a commit is lost, nobody knows whether the mails are claimed:
 /// they stay in `unsure`, and are given back before anything else is claimed.
-async fn claim(desk: &Desk, limit: usize, unsure: &mut Vec<Outbound>) -> Result<Vec<Outbound>, Error> {
+async fn claim(desk: &Desk, slots: &Slots, unsure: &mut Vec<Outbound>) -> Result<Vec<Outbound>, Error> {
     let system = Actor::system();
     if !unsure.is_empty() {
         let given = unsure.clone();
@@ -74,9 +85,9 @@ async fn claim(desk: &Desk, limit: usize, unsure: &mut Vec<Outbound>) -> Result<
     }
     desk.write(&system, outbox::recover).await?;
     let attempted = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&attempted);
+    let (noted, slots) = (Arc::clone(&attempted), slots.clone());
     let claimed = desk.write(&system, move |cx| {
-        let claimed = outbox::claim(cx, limit as i64)?;
+        let claimed = outbox::claim(cx, &slots)?;
         noted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&claimed);
         Ok(claimed)
     });
@@ -85,9 +96,13 @@ async fn claim(desk: &Desk, limit: usize, unsure: &mut Vec<Outbound>) -> Result<
     })
 }
 
-/// Until the next mail is due.
-async fn pause(desk: &Desk) -> Duration {
-    match desk.read(&Actor::system(), outbox::next_due).await {
+/// Until the next mail is due that there is room for.
+async fn pause(desk: &Desk, slots: &Slots) -> Duration {
+    if slots.free() == 0 {
+        return LOOK;
+    }
+    let slots = slots.clone();
+    match desk.read(&Actor::system(), move |cx| outbox::next_due(cx, &slots)).await {
         Ok(Some(due)) => {
             let micros = due.0.saturating_sub(desk.now().0).max(0);
             Duration::from_micros(micros.unsigned_abs()).clamp(Duration::from_millis(20), LOOK)
@@ -106,16 +121,24 @@ async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watc
     let current = Arc::new(Mutex::new(Row { known: claimed.clone(), unsure: None }));
     let bytes_go = AtomicBool::new(false);
     let mut attempt = pin!(attempt(&desk, &current, &gate, &bytes_go));
-    let tried = tokio::select! {
-        biased;
-        tried = &mut attempt => Some(tried),
-        () = ended(&mut stopping) => None,
-    };
-    let tried = match tried {
-        Some(tried) => tried,
+    let mut claim = pin!(hold(&desk, &current));
+    let (mut is_held, mut stops) = (true, false);
+    let tried = loop {
+        tokio::select! {
+            biased;
+            tried = &mut attempt => break tried,
+            () = ended(&mut stopping), if !stops => stops = true,
+            () = &mut claim, if is_held => is_held = false,
+        }
         // Whether it arrives is known only at the end.
-        None if bytes_go.load(Ordering::Relaxed) => attempt.await,
-        None => {
+        if bytes_go.load(Ordering::Relaxed) {
+            continue;
+        }
+        if !is_held {
+            tracing::warn!(outbox = %id, "a mail is not sent: another worker has this mail now");
+            return;
+        }
+        if stops {
             let given = desk.write(&Actor::system(), move |cx| outbox::give_back(cx, &claimed)).await;
             if let Err(error) = given {
                 tracing::error!(outbox = %id, error = ?error, "a mail could not be given back");
@@ -142,6 +165,22 @@ async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watc
         }
         Err(error) => {
             tracing::error!(outbox = %id, error = ?error, "what came of a mail could not be written down");
+        }
+    }
+}
+
+/// Says now and then that a mail is still being worked at. Comes back when its claim is lost.
+async fn hold(desk: &Desk, current: &Arc<Mutex<Row>>) {
+    let pause = desk.settings().claim_for / RENEWALS;
+    loop {
+        tokio::time::sleep(pause).await;
+        let known = current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
+        let id = known.id;
+        match desk.write(&Actor::system(), move |cx| outbox::renew(cx, &known)).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // It may be kept all the same: whoever sends asks the store before the bytes go.
+            Err(error) => tracing::warn!(outbox = %id, error = ?error, "a claim could not be renewed"),
         }
     }
 }
@@ -221,7 +260,11 @@ async fn attempt(
         return Ok(Outcome::Captured);
     }
     let raw = desk.load(claimed.raw_hash.clone()).await?;
-    let envelope = Envelope { from: claimed.envelope_from.clone(), to: outbox::waiting_recipients(&claimed) };
+    let envelope = Envelope {
+        from: claimed.envelope_from.clone(),
+        instead: claimed.envelope_from.is_empty().then(|| connection.mailbox.address.clone()),
+        to: outbox::waiting_recipients(&claimed),
+    };
     let mut rejected: Option<Credential> = None;
     loop {
         // Before the desk is asked whether the mailbox is let in.
@@ -290,13 +333,14 @@ impl Course for Way<'_> {
         self.visit.end(turn, entry);
     }
 
-    async fn data(&self) -> Result<(), Error> {
+    async fn data(&self, from: &str, refused: &[postroom_outbound::Refusal]) -> Result<(), Error> {
         self.bytes_go.store(true, Ordering::Relaxed);
         let shared = Arc::clone(self.current);
         let known = self.current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
+        let (from, refused) = (from.to_owned(), refusals(refused.to_vec()));
         let system = Actor::system();
         let noted = self.desk.write(&system, move |cx| {
-            let noted = outbox::data_goes(cx, &known)?;
+            let noted = outbox::data_goes(cx, &known, &from, &refused)?;
             shared.lock().unwrap_or_else(PoisonError::into_inner).unsure = Some(noted.clone());
             Ok(noted)
         });
@@ -327,17 +371,18 @@ async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> 
     done.unwrap_or(Err(Error::Store { doing: "noting a login", source: StoreError::Died }))
 }
 
+fn refusals(refused: Vec<postroom_outbound::Refusal>) -> Vec<Refusal> {
+    let refusal = |refusal: postroom_outbound::Refusal| Refusal {
+        email: refusal.recipient,
+        permanent: refusal.permanent,
+        response: refusal.text,
+    };
+    refused.into_iter().map(refusal).collect()
+}
+
 /// The wire's words in the desk's.
 fn translate(outcome: postroom_outbound::Outcome) -> Outcome {
     use postroom_outbound::Outcome as Wire;
-    let refusals = |refused: Vec<postroom_outbound::Refusal>| {
-        let refusal = |refusal: postroom_outbound::Refusal| Refusal {
-            email: refusal.recipient,
-            permanent: refusal.permanent,
-            response: refusal.text,
-        };
-        refused.into_iter().map(refusal).collect()
-    };
     match outcome {
         Wire::Sent { response, refused } => Outcome::Sent { response, refused: refusals(refused) },
         Wire::Deferred { reason, refused, .. } => Outcome::Deferred { reason, refused: refusals(refused) },

@@ -54,6 +54,7 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
         finished_at: None,
         delayed_at: None,
         tried_from: Some(cx.now),
+        waited_seconds: 0,
         // One that was cancelled while nobody knew may have arrived all the same.
         may_be_double: before.may_be_double
             || before.state == DeliveryState::Uncertain

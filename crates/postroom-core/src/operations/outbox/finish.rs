@@ -1,8 +1,7 @@
 //! What came of an attempt, written down with what follows from it.
 
 use super::{
-    Outcome, Refusal, aliases, copies, defer, end, is_same_row, lost_claim, note_refusals, settle, tell,
-    uncertain, waits,
+    Outcome, Refusal, aliases, copies, defer, end, lost_claim, note_refusals, settle, tell, uncertain, waits,
 };
 use crate::cx::Cx;
 use crate::event::EventType;
@@ -55,12 +54,26 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
     tell(cx, kind, &written, &more)
 }
 
-/// [`finish`] for a worker that does not know which of these the row is by now.
+/// [`finish`] for a worker that does not know which of these the row is by now: as its claim made it, or as
+/// it made it itself when the bytes went.
+///
+/// A worker that stood still until its claim ran out, with its host, may hear the answer after all. Nobody
+/// else knows it: it settles the mail that is uncertain since.
 pub fn finish_any(cx: &mut Cx<'_>, rows: &[Outbound], outcome: &Outcome) -> Result<(), Error> {
-    for row in rows {
-        if store::outbox::find(cx.conn, row.id)?.is_some_and(|found| is_same_row(&found, row)) {
-            return finish(cx, row, outcome);
-        }
+    let Some(id) = rows.first().map(|row| row.id) else { return Err(lost_claim()) };
+    let found = store::outbox::find(cx.conn, id)?.ok_or_else(lost_claim)?;
+    // Only its worker writes a row that is being sent, but for the end of its claim: the version says it.
+    let is_own = |row: &&Outbound| (row.version, row.state) == (found.version, found.state);
+    if let Some(row) = rows.iter().find(is_own) {
+        return finish(cx, row, outcome);
+    }
+    let is_of_attempt =
+        rows.iter().any(|row| row.data_sent_at.is_some_and(|at| found.data_sent_at == Some(at)));
+    if found.state == DeliveryState::Uncertain
+        && is_of_attempt
+        && !matches!(outcome, Outcome::Uncertain { .. })
+    {
+        return finish(cx, &Outbound { finished_at: None, ..found }, outcome);
     }
     Err(lost_claim())
 }
@@ -74,6 +87,7 @@ fn let_wait(cx: &mut Cx<'_>, claimed: &Outbound, reason: &str) -> Result<(), Err
     let after = Outbound {
         state: if is_seen { DeliveryState::Queued } else { DeliveryState::Deferred },
         next_attempt_at: cx.now.plus(NOT_LET_IN),
+        waited_seconds: claimed.waited_seconds + i64::try_from(NOT_LET_IN.as_secs()).unwrap_or(0),
         attempts: claimed.attempts - 1,
         claimed_until: None,
         last_error: Some(crate::text::one_line(reason, 500)),

@@ -42,6 +42,7 @@ pub(in crate::operations) fn queue(
         next_attempt_at: cx.now,
         captured: false,
         may_be_double: false,
+        waited_seconds: 0,
         copy_attempts: 0,
         version: 1,
         created_at: cx.now,

@@ -9,7 +9,6 @@ use crate::event::EventType;
 use crate::id::MessageId;
 use crate::mailbox::OnUncertain;
 use crate::message::{DeliveryState, Outbound, RecipientState};
-use crate::store::types::Json;
 use crate::time::Timestamp;
 use crate::{Error, store};
 use serde_json::{Value, json};
@@ -78,12 +77,6 @@ pub(super) fn lost(
     reason: &str,
     refused: &[Refusal],
 ) -> Vec<(&'static str, Value)> {
-    // Who is waited for from now on is who was named to the server; the others are known to lack it.
-    let mut results = after.recipients.to_vec();
-    for result in results.iter_mut().filter(|result| result.state == RecipientState::Deferred) {
-        result.state = RecipientState::Waiting;
-    }
-    after.recipients = Json::new(results);
     note_refusals(after, refused);
     if after.may_be_double {
         end(cx, after, DeliveryState::Uncertain, Some(reason));

@@ -39,7 +39,8 @@ fn with_login(port: u16) -> Delivery {
 }
 
 fn to(recipients: &[&str]) -> Envelope {
-    Envelope { from: "desk@example.org".into(), to: recipients.iter().map(|to| (*to).to_owned()).collect() }
+    let to = recipients.iter().map(|to| (*to).to_owned()).collect();
+    Envelope { from: "desk@example.org".into(), instead: None, to }
 }
 
 /// Long enough for a busy machine, short enough to fail a test rather than hang it.
@@ -61,6 +62,8 @@ struct Noting {
     fault: Option<&'static str>,
     not_now: Option<&'static str>,
     entries: Mutex<Vec<Entry>>,
+    /// From whom, and who was refused.
+    named: Mutex<Vec<(String, Vec<String>)>>,
 }
 
 impl Course for Noting {
@@ -75,7 +78,9 @@ impl Course for Noting {
         self.entries.lock().unwrap().push(entry);
     }
 
-    async fn data(&self) -> Result<(), &'static str> {
+    async fn data(&self, from: &str, refused: &[Refusal]) -> Result<(), &'static str> {
+        let refused = refused.iter().map(|refusal| refusal.recipient.clone()).collect();
+        self.named.lock().unwrap().push((from.to_owned(), refused));
         self.noted.fetch_add(1, Ordering::Relaxed);
         self.fault.map_or(Ok(()), Err)
     }

@@ -47,7 +47,8 @@ async fn addresses_outside_ascii_go_where_they_can() {
     let (outcome, _) = play_offers(b"250-x\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n", &envelope, RAW, steps).await;
     assert_eq!(deferred(&outcome).1, Some(451));
 
-    let from = Envelope { from: "dësk@bücher.example".into(), to: vec!["ada@example.net".into()] };
+    let from =
+        Envelope { from: "dësk@bücher.example".into(), instead: None, to: vec!["ada@example.net".into()] };
     let (outcome, heard) = play_offers(b"250 x\r\n", &from, RAW, vec![]).await;
     assert!(failure(&outcome).0.contains("SMTPUTF8"));
     assert_eq!(heard.rest, b"QUIT\r\n");
@@ -72,8 +73,11 @@ async fn eight_bit_mail_goes_where_it_can() {
 async fn a_bad_envelope_is_not_begun() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let delivery = server(listener.local_addr().unwrap().port(), Security::None);
-    let bad_from =
-        Envelope { from: "x@y.example>\r\nRCPT TO:<z@y.example".into(), to: vec!["a@b.example".into()] };
+    let bad_from = Envelope {
+        from: "x@y.example>\r\nRCPT TO:<z@y.example".into(),
+        instead: None,
+        to: vec!["a@b.example".into()],
+    };
     for envelope in [to(&[]), bad_from] {
         let (outcome, _) = deliver(&delivery, &envelope, RAW, &patient()).await;
         assert_eq!(failure(&outcome).1, None);
@@ -101,7 +105,7 @@ async fn a_null_sender_may_send() {
         Hear("MAIL FROM:<>"),
         Say(b"451 x\r\n"),
     ]);
-    let envelope = Envelope { from: String::new(), to: vec!["ada@example.net".into()] };
+    let envelope = Envelope { from: String::new(), instead: None, to: vec!["ada@example.net".into()] };
     let (outcome, _) = deliver(&server(script.port, Security::None), &envelope, RAW, &patient()).await;
     assert_eq!(deferred(&outcome).1, Some(451));
     script.end().await;
