@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use support::desk::{BEGINNING, TestDesk};
 use support::mail::{TestMail, mail};
-use support::smtp::SmtpSink;
+use support::smtp::{Phase, SmtpSink};
 
 mod abuse;
 
@@ -80,6 +80,44 @@ async fn ask(desk: &TestDesk, mailbox: i64, mail: &TestMail) -> i64 {
 
 fn ada() -> TestMail {
     mail().from("Ada <ada@example.net>").subject("Parcel lost")
+}
+
+/// Some relays take no mail from the null sender (RFC 3834 section 3.3): then it leaves from the mailbox, and
+/// what keeps it from going round stands in its header as ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_null_sender_is_refused_the_mailbox_sends() {
+    let (desk, sink) = (desk_with(|_| ()).await, SmtpSink::start());
+    let mailbox = acknowledging(&desk, &sink, json!({})).await;
+    sink.fail_next(Phase::Mail, "550 5.7.1 Null sender not allowed");
+    sink.fail_next(Phase::Dot, "451 4.3.0 Try again later");
+    arrive(&desk, mailbox, &ada()).await;
+    let deferred = "SELECT count(*) AS count FROM outbox WHERE state = 'deferred'";
+    desk.until(|| async { (count(&desk, deferred) == 1).then_some(()) }).await;
+    assert_eq!(sink.connections(), 2, "one attempt");
+    // The row knows from whom the bytes went: the next attempt does not ask again.
+    pass(&desk, Duration::from_secs(60)).await;
+    settled(&desk).await;
+    let got = sink.next().await;
+    assert_eq!((got.from.as_str(), sink.connections()), ("support@example.org", 3));
+    assert_eq!(got.header("Auto-Submitted").as_deref(), Some("auto-replied"));
+    assert_eq!(count(&desk, "SELECT CAST(SUM(attempts) AS BIGINT) AS count FROM outbox"), 2);
+
+    // Refused for now, or refused from both, it goes no other way.
+    sink.fail_next(Phase::Mail, "451 4.7.1 Not now");
+    arrive(&desk, mailbox, &mail().from("Bob <bob@example.com>")).await;
+    desk.until(|| async { (count(&desk, deferred) == 1).then_some(()) }).await;
+    assert_eq!(sink.connections(), 4);
+    pass(&desk, Duration::from_secs(60)).await;
+    settled(&desk).await;
+    assert_eq!((sink.next().await.from.as_str(), sink.connections()), ("", 5));
+    sink.fail_next(Phase::Mail, "550 5.7.1 Null sender not allowed");
+    sink.fail_next(Phase::Mail, "550 5.7.1 You neither");
+    arrive(&desk, mailbox, &mail().from("Cyd <cyd@example.com>")).await;
+    settled(&desk).await;
+    let failed =
+        "SELECT count(*) AS count FROM outbox WHERE state = 'failed' AND last_error LIKE '%You neither%'";
+    assert_eq!((count(&desk, failed), sink.connections(), sink.mails().len()), (1, 7, 2));
+    desk.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

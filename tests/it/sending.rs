@@ -2,6 +2,7 @@
 
 mod asked;
 mod by_hand;
+mod claims;
 mod copies;
 mod faults;
 mod logins;

@@ -299,6 +299,15 @@ impl SmtpSink {
         self.shared.let_go.notify_all();
     }
 
+    /// Closes all connections that are open.
+    pub fn hang_up(&self) {
+        let open = std::mem::take(&mut self.shared.state().open);
+        for socket in open {
+            // It may be closed already.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Takes the next mail and closes the connection without saying so: the sender can't know.
     pub fn drop_after_dot(&self) {
         self.hang_up_next(Phase::Dot);

@@ -288,7 +288,7 @@ impl From<Error> for Problem {
             )
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             Error::StorageFull(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail),
-            Error::Store { .. } | Error::Unsynced | Error::Blob(_) | Error::Compose(_) => {
+            Error::Store { .. } | Error::Unsynced | Error::Blob(_) | Error::Lost(_) | Error::Compose(_) => {
                 log_inside(&error);
                 Self::internal()
             }

@@ -149,9 +149,9 @@ impl Desk {
         kept.map(|()| name)
     }
 
-    /// The bytes under a hash. Blocks.
+    /// The bytes under a hash. Fails with [`Error::Lost`] where they are gone for good. Blocks.
     pub fn load_here(&self, hash: &str) -> Result<Vec<u8>, Error> {
-        self.find_here(hash)?.map_err(|loss| Error::Blob(PortError::new(format!("blob {hash} is {loss}"))))
+        self.find_here(hash)?.map_err(|loss| Error::Lost(format!("blob {hash} is {loss}")))
     }
 
     /// The bytes under a hash, or how they were lost; fails only where they can't be looked for. Blocks.

@@ -112,6 +112,9 @@ pub enum Error {
     /// A kept file can't be read or written.
     #[error("the kept files can't be reached")]
     Blob(#[source] crate::ports::PortError),
+    /// Kept bytes are gone, or are not what they were: which, and how. No other try brings them back.
+    #[error("kept bytes are lost: {0}")]
+    Lost(String),
     /// A mail server of a mailbox can't be reached or will not answer.
     #[error("the mailbox's mail can't be looked at: {0}")]
     MailServer(crate::ports::PortError),

@@ -32,7 +32,8 @@ words! {
         MessageReceived = "message.received",
         /// An answer was accepted and will leave.
         MessageQueued = "message.queued",
-        /// An answer left.
+        /// An answer left. Where the server would not take it for somebody, `refused` says for whom and why, and
+        /// `assignee_id` who takes care of the conversation; so do the other events of an answer on its way.
         MessageSent = "message.sent",
         /// An answer could not leave yet.
         MessageDeferred = "message.deferred",

@@ -255,7 +255,7 @@ pub struct Outbound {
     pub envelope_from: String,
     /// RCPT TO, each with its result.
     pub recipients: Json<Vec<RecipientResult>>,
-    /// How often it was tried.
+    /// How often it was tried, since somebody had it tried anew: the pauses go by it.
     pub attempts: i32,
     /// When it is tried next.
     pub next_attempt_at: Timestamp,

@@ -255,6 +255,14 @@ impl Transaction<'_> {
             let reason = format!("{place} takes no mail from addresses outside ASCII (SMTPUTF8)");
             return Err(End::Failed(reason, None));
         }
+        if !body.header_is_ascii && !offers.utf8 {
+            // RFC 6531 section 3.2: not even to the others, for what they would get is no mail of theirs
+            let reason = format!(
+                "the mail names an address outside ASCII to all who get it, and {place} takes no such mail \
+                 (SMTPUTF8): write to the others alone"
+            );
+            return Err(End::Failed(reason, None));
+        }
         if !body.is_ascii && !offers.eight_bit {
             let reason = format!("{place} takes only 7-bit mail, and this one is not");
             return Err(End::Failed(reason, None));

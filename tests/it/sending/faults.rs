@@ -47,6 +47,15 @@ async fn one_bad_address_stops_none_of_the_others() {
     assert!(delivery["last_error"].as_str().is_some_and(|why| why.contains("bob@example.net")), "{delivery}");
     assert_eq!(sink.next().await.to, ["ada@example.net", "cyd@example.net"]);
     assert_eq!(sink.mails().len(), 1);
+    // Whoever takes care of it can learn of it from the event alone.
+    let told = list(&desk, "/api/v1/events?after=0&limit=100&types=message.sent").await;
+    let refused = &told[0]["data"]["refused"];
+    assert_eq!(
+        (refused.as_array().map(Vec::len), &refused[0]["email"]),
+        (Some(1), &json!("bob@example.net"))
+    );
+    assert!(refused[0]["response"].as_str().is_some_and(|why| why.contains("No such user")), "{refused}");
+    assert_eq!(told[0]["data"].get("assignee_id"), Some(&Value::Null), "nobody has it yet");
     desk.stop().await;
 }
 

@@ -364,7 +364,7 @@ pub struct DeliveryView {
     pub state: DeliveryState,
     /// What became of each recipient.
     pub recipients: Vec<RecipientResult>,
-    /// How often it was tried.
+    /// How often it was tried, since somebody had it tried anew (`/retry`): the pauses go by it.
     pub attempts: i32,
     /// When it is tried next, or, while it is held or scheduled, leaves; `null`: not by itself.
     pub next_attempt_at: Option<Timestamp>,

@@ -71,20 +71,23 @@ impl Desk {
             let Some((last, _)) = page.last() else { return Ok(Blobs { read, found, lost }) };
             after.clone_from(last);
             for (hash, _) in &page {
-                match self.load_here(hash) {
-                    Ok(_) => {}
-                    Err(Error::Blob(_)) if self.is_unnamed_here(hash)? => {}
-                    Err(Error::Blob(why)) => {
-                        found.count += 1;
-                        if found.examples.len() < EXAMPLES {
-                            let whose = self.read_here(&Actor::system(), |cx| {
-                                Ok(store::doctor::messages_of(cx.conn, hash)?)
-                            })?;
-                            found.examples.push(format!("{why}{}", of_messages(&whose)));
-                        }
-                        lost.push(hash.clone());
-                    }
+                let why = match self.load_here(hash) {
+                    Ok(_) => None,
+                    Err(Error::Lost(why)) => Some(why),
+                    Err(Error::Blob(why)) => Some(why.to_string()),
                     Err(error) => return Err(error),
+                };
+                if let Some(why) = why
+                    && !self.is_unnamed_here(hash)?
+                {
+                    found.count += 1;
+                    if found.examples.len() < EXAMPLES {
+                        let whose = self.read_here(&Actor::system(), |cx| {
+                            Ok(store::doctor::messages_of(cx.conn, hash)?)
+                        })?;
+                        found.examples.push(format!("{why}{}", of_messages(&whose)));
+                    }
+                    lost.push(hash.clone());
                 }
                 read += 1;
             }

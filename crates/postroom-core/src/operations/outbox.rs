@@ -7,6 +7,7 @@ use crate::event::{About, EventType, NewEvent};
 use crate::message::{DeliveryState, Outbound, RecipientState};
 use crate::store::types::Json;
 use crate::{Error, store};
+use serde_json::json;
 use std::time::Duration;
 
 mod aliases;
@@ -77,7 +78,12 @@ pub enum Outcome {
     },
     /// The mailbox is not let in, or nobody has authorized it: that is no fault of the mail, and costs
     /// it no attempt.
-    NotLetIn(String),
+    NotLetIn {
+        /// Why.
+        reason: String,
+        /// The server has refused the login; else there is none to try.
+        refused: bool,
+    },
     /// The connection was lost after the bytes had gone.
     Uncertain {
         /// What is known.
@@ -176,6 +182,13 @@ fn tell(
         .with("captured", outbound.captured)
         .with("may_be_double", outbound.may_be_double)
         .with("error", outbound.last_error.clone());
+    let refused = outbound.recipients.iter().filter(|result| result.state == RecipientState::Refused);
+    let refused: Vec<_> =
+        refused.map(|result| json!({"email": result.email, "response": result.response})).collect();
+    if !refused.is_empty() {
+        event =
+            event.with("assignee_id", conversation.assignee_id.map(|agent| agent.0)).with("refused", refused);
+    }
     for (name, value) in more {
         event = event.with(name, value.clone());
     }

@@ -193,7 +193,7 @@ fn in_a_word(outcome: &Outcome) -> &'static str {
         Outcome::Sent { .. } => "sent in part",
         Outcome::Deferred { .. } => "deferred",
         Outcome::Failed { .. } => "failed",
-        Outcome::NotLetIn(_) => "not let in",
+        Outcome::NotLetIn { .. } => "not let in",
         Outcome::Uncertain { .. } => "uncertain",
     }
 }
@@ -259,7 +259,16 @@ async fn attempt(
     if matches!(connection.mailbox.delivery, Delivery::Sink {}) {
         return Ok(Outcome::Captured);
     }
-    let raw = desk.load(claimed.raw_hash.clone()).await?;
+    let raw = match desk.load(claimed.raw_hash.clone()).await {
+        Ok(raw) => raw,
+        Err(Error::Lost(which)) => {
+            tracing::error!(outbox = %claimed.id, which, "a mail can't be sent: its bytes are lost");
+            let reason =
+                format!("the desk has lost the mail ({which}), and nothing of it left: write it anew");
+            return Ok(Outcome::Failed { reason, refused: Vec::new() });
+        }
+        Err(error) => return Err(error),
+    };
     let envelope = Envelope {
         from: claimed.envelope_from.clone(),
         instead: claimed.envelope_from.is_empty().then(|| connection.mailbox.address.clone()),
@@ -272,7 +281,7 @@ async fn attempt(
         let access = match desk.access(&connection, End::Delivery, rejected.as_ref()).await {
             Ok(access) => access,
             Err(NoLogin::Desk(error)) => return Err(error),
-            Err(NoLogin::Needed(reason)) => return Ok(Outcome::NotLetIn(reason)),
+            Err(NoLogin::Needed(reason)) => return Ok(Outcome::NotLetIn { reason, refused: false }),
             Err(error @ NoLogin::Later(_)) => {
                 return Ok(Outcome::Deferred { reason: error.to_string(), refused: Vec::new() });
             }
@@ -387,7 +396,7 @@ fn translate(outcome: postroom_outbound::Outcome) -> Outcome {
         Wire::Sent { response, refused } => Outcome::Sent { response, refused: refusals(refused) },
         Wire::Deferred { reason, refused, .. } => Outcome::Deferred { reason, refused: refusals(refused) },
         Wire::Failed { reason, refused, .. } => Outcome::Failed { reason, refused: refusals(refused) },
-        Wire::LoginRefused { reason } => Outcome::NotLetIn(reason),
+        Wire::LoginRefused { reason } => Outcome::NotLetIn { reason, refused: true },
         Wire::Uncertain { reason, refused } => Outcome::Uncertain { reason, refused: refusals(refused) },
     }
 }

@@ -158,24 +158,17 @@ impl Desk {
         let system = Actor::system();
         loop {
             let files = match self.files_of(&system, id, None).await {
-                Ok(files) => files,
                 // It has left, by another daemon, and its files stand in its raw mail now.
                 Err(Error::Invalid(_)) => return Ok(()),
-                Err(error) => return Err(error),
+                files => files,
             };
-            let left = match self.carried_of(&system, id, &files).await {
-                Ok(carried) => {
-                    let leave = move |cx: &mut Cx<'_>| {
-                        leave_due(cx, id, Freight { files: &files, carried: &carried })
-                    };
-                    self.write(&system, leave).await
-                }
-                Err(error) => Err(error),
-            };
-            match left {
+            match self.leave_with(&system, id, files).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(error @ (Error::Invalid(_) | Error::Compose(_) | Error::StateConflict(_))) => {
+                Err(
+                    error
+                    @ (Error::Invalid(_) | Error::Compose(_) | Error::Lost(_) | Error::StateConflict(_)),
+                ) => {
                     let why = because(&error);
                     tracing::warn!(message = %id, why, "a message can't leave and is a draft again");
                     return self.write(&system, move |cx| stays(cx, id, &why)).await;
@@ -187,6 +180,18 @@ impl Desk {
 }
 
 impl Desk {
+    async fn leave_with(
+        &self,
+        system: &Actor,
+        id: MessageId,
+        files: Result<Vec<File>, Error>,
+    ) -> Result<bool, Error> {
+        let files = files?;
+        let carried = self.carried_of(system, id, &files).await?;
+        let leave = move |cx: &mut Cx<'_>| leave_due(cx, id, Freight { files: &files, carried: &carried });
+        self.write(system, leave).await
+    }
+
     /// Reads what a message carries that is to leave now.
     async fn carried_of(&self, system: &Actor, id: MessageId, files: &[File]) -> Result<Vec<Carried>, Error> {
         let found = self
@@ -207,6 +212,9 @@ fn because(error: &Error) -> String {
             told.join("; ")
         }
         Error::Compose(inner) => inner.to_string(),
+        Error::Lost(which) => {
+            format!("a file of it is lost ({which}); it can leave without that, or with the file anew")
+        }
         other => other.to_string(),
     }
 }

@@ -44,7 +44,7 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
             end(cx, &mut after, DeliveryState::Failed, Some(reason));
             EventType::MessageFailed
         }
-        Outcome::NotLetIn(reason) => return let_wait(cx, claimed, reason),
+        Outcome::NotLetIn { reason, refused } => return let_wait(cx, claimed, reason, *refused),
         Outcome::Uncertain { reason, refused } => {
             more = uncertain::lost(cx, &mut after, reason, refused);
             EventType::MessageUncertain
@@ -79,11 +79,11 @@ pub fn finish_any(cx: &mut Cx<'_>, rows: &[Outbound], outcome: &Outcome) -> Resu
 }
 
 /// The mail waits, as it was before the attempt. Nobody is told of it beside what is told of the mailbox.
-fn let_wait(cx: &mut Cx<'_>, claimed: &Outbound, reason: &str) -> Result<(), Error> {
-    // Queued is due as soon as the mailbox may be let in again, which claims look at. That nobody has
-    // authorized one they don't see.
+fn let_wait(cx: &mut Cx<'_>, claimed: &Outbound, reason: &str, refused: bool) -> Result<(), Error> {
+    // Queued is due as soon as the mailbox may be let in again, which claims look at: somebody may have had
+    // it tried again just now. That nobody has authorized one they don't see.
     let refusals = store::authorizations::refusals(cx.conn, claimed.mailbox_id)?;
-    let is_seen = refusals.iter().any(|refusal| refusal.login_end == End::Delivery);
+    let is_seen = refused || refusals.iter().any(|refusal| refusal.login_end == End::Delivery);
     let after = Outbound {
         state: if is_seen { DeliveryState::Queued } else { DeliveryState::Deferred },
         next_attempt_at: cx.now.plus(NOT_LET_IN),

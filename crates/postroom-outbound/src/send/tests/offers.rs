@@ -58,6 +58,18 @@ async fn addresses_outside_ascii_go_where_they_can() {
 }
 
 #[tokio::test]
+async fn a_header_outside_ascii_goes_to_nobody_where_it_is_not_offered() {
+    let envelope = to(&["ada@example.net", "ädä@example.net"]);
+    let raw = "To: ada@example.net, ädä@example.net\r\n\r\nx\r\n".as_bytes();
+    let (outcome, heard) = play_offers(b"250-x\r\n250 8BITMIME\r\n", &envelope, raw, vec![]).await;
+    assert!(failure(&outcome).0.contains("SMTPUTF8"), "{outcome:?}");
+    assert_eq!(heard.rest, b"QUIT\r\n");
+    let steps = vec![Hear("MAIL FROM:<desk@example.org> BODY=8BITMIME SMTPUTF8"), Say(b"451 x\r\n")];
+    let (outcome, _) = play_offers(b"250-x\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n", &envelope, raw, steps).await;
+    assert_eq!(deferred(&outcome).1, Some(451));
+}
+
+#[tokio::test]
 async fn eight_bit_mail_goes_where_it_can() {
     let envelope = to(&["ada@example.net"]);
     let raw = "Subject: x\r\n\r\nä\r\n".as_bytes();

@@ -75,6 +75,33 @@ async fn a_refused_recipient_stops_no_other() {
 }
 
 #[tokio::test]
+async fn who_is_refused_is_told_before_the_bytes_go() {
+    let script = Script::play(vec![
+        Say(b"220 x\r\n"),
+        Hear("EHLO"),
+        Say(b"250 x\r\n"),
+        Hear("MAIL"),
+        Say(b"250 ok\r\n"),
+        Hear("RCPT TO:<gone@example.net>"),
+        Say(b"550 nobody\r\n"),
+        Hear("RCPT TO:<ada@example.net>"),
+        Say(b"250 ok\r\n"),
+        Hear("DATA"),
+        Say(b"354 go\r\n"),
+        Mail,
+        Say(b"250 ok\r\n"),
+    ]);
+    let (delivery, envelope) =
+        (server(script.port, Security::None), to(&["gone@example.net", "ada@example.net"]));
+    let course = Noting::default();
+    let outcome = send(&delivery, None, &envelope, RAW, &patient(), &course).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    let named = ("desk@example.org".to_owned(), vec!["gone@example.net".to_owned()]);
+    assert_eq!(course.named.into_inner().unwrap(), [named]);
+    script.end().await;
+}
+
+#[tokio::test]
 async fn where_nobody_is_accepted_no_data_goes() {
     let envelope = to(&["gone@example.net", "full@example.net"]);
     for (second, is_deferred) in [(&b"450 4.2.2 full\r\n"[..], true), (b"550 5.1.1 nobody\r\n", false)] {
