@@ -81,7 +81,7 @@ pub enum Outcome {
     NotLetIn {
         /// Why.
         reason: String,
-        /// The server has refused the login; else there is none to try.
+        /// The server has refused the login, now or before; else there is none to try.
         refused: bool,
     },
     /// The connection was lost after the bytes had gone.

@@ -281,6 +281,7 @@ async fn attempt(
         let access = match desk.access(&connection, End::Delivery, rejected.as_ref()).await {
             Ok(access) => access,
             Err(NoLogin::Desk(error)) => return Err(error),
+            Err(NoLogin::LeftAlone(reason)) => return Ok(Outcome::NotLetIn { reason, refused: true }),
             Err(NoLogin::Needed(reason)) => return Ok(Outcome::NotLetIn { reason, refused: false }),
             Err(error @ NoLogin::Later(_)) => {
                 return Ok(Outcome::Deferred { reason: error.to_string(), refused: Vec::new() });

@@ -21,9 +21,12 @@ const CLOCKS: Duration = Duration::from_mins(15);
 /// Why nothing opens a login now. The sentence is fit for the log and for a mailbox's status.
 #[derive(Debug, thiserror::Error)]
 pub enum NoLogin {
-    /// A person must authorize the mailbox, or a refused login is left alone for a while.
+    /// A person must authorize the mailbox.
     #[error("{0}")]
     Needed(String),
+    /// The login was refused and is left alone for a while.
+    #[error("{0}")]
+    LeftAlone(String),
     /// The provider can't be asked just now.
     #[error("{0}")]
     Later(String),
@@ -63,7 +66,7 @@ impl Desk {
             Some(_) => match self.write_here(&system, |cx| take_try(cx, id, end, by_token))? {
                 Try::Now => true,
                 Try::Unneeded => false,
-                Try::Later(why) => return Err(NoLogin::Needed(why)),
+                Try::Later(why) => return Err(NoLogin::LeftAlone(why)),
             },
             None => false,
         };
