@@ -8,7 +8,7 @@ use postroom_core::outgoing::{
     Automatic, Composed, Layout, Logo, Outgoing, OutgoingFile, Quoted, TextFormat, Written,
 };
 use postroom_core::ports::{ComposeMail, ReadContext, ReadMail};
-use postroom_core::text::{SUBJECT_CHARS, file_name, many_lines, one_line};
+use postroom_core::text::{SUBJECT_CHARS, file_name, many_lines, short_line};
 use postroom_core::threading::subject::stem;
 use postroom_core::time::Timestamp;
 use postroom_ingest::reader::Reader;
@@ -157,6 +157,7 @@ const KINDS: &[&str] =
 const NAMES: &[&str] = &[
     "a",
     "Rechnung",
+    "=?utf-8?q?x=20?=",
     " ",
     "März",
     ".",
@@ -276,7 +277,7 @@ fn read_by_python(mails: &[Composed]) -> Vec<Value> {
 
 /// A name or subject as it is meant to arrive.
 fn clean(text: &str, max: usize) -> String {
-    one_line(&text.replace('\u{61C}', ""), max)
+    short_line(&text.replace('\u{61C}', ""), max)
 }
 
 /// Names and addresses as they are meant to arrive. Python 3.11 keeps the white space between two encoded words

@@ -4,6 +4,7 @@
 mod gate;
 mod order;
 mod promises;
+mod renamed;
 mod reused;
 
 use crate::mailing::*;

@@ -1,6 +1,6 @@
 //! What can go wrong with an operation, as its caller may be told.
 
-use crate::ports::KeepError;
+use crate::ports::{ComposeError, KeepError, MailPart};
 use crate::store::StoreError;
 
 /// One member of the input that is not as it must be.
@@ -143,6 +143,33 @@ impl Error {
     /// A single faulty member.
     pub fn invalid(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(pointer, code, detail)])
+    }
+
+    /// The same of an input that stands at `pointer` in a larger one.
+    #[must_use]
+    pub fn below(self, pointer: &str) -> Self {
+        let below =
+            |fault: FieldError| FieldError { pointer: format!("{pointer}{}", fault.pointer), ..fault };
+        match self {
+            Self::Invalid(faults) => Self::Invalid(faults.into_iter().map(below).collect()),
+            other => other,
+        }
+    }
+}
+
+impl From<ComposeError> for Error {
+    fn from(error: ComposeError) -> Self {
+        match error {
+            ComposeError::Unfit { part, code, detail } => {
+                let pointer = match part {
+                    MailPart::From => "/from",
+                    MailPart::Recipients => "/to",
+                    MailPart::Text => "/text",
+                };
+                Self::invalid(pointer, code, detail)
+            }
+            ComposeError::Failed(why) => Self::Compose(why),
+        }
     }
 }
 

@@ -116,10 +116,39 @@ pub trait CheckSender: Send + Sync {
     fn check(&self, mails: &[Vec<&SignatureClaim>]) -> Vec<bool>;
 }
 
+/// A part of a mail that its writer chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailPart {
+    /// Whom it comes from.
+    From,
+    /// Whom it goes to: To, Cc and Bcc.
+    Recipients,
+    /// What it says, with all that stands around it.
+    Text,
+}
+
+/// Why a mail was not composed.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// What was given can't become a mail. Whoever gave it can mend it.
+    #[error("{detail}")]
+    Unfit {
+        /// What of it.
+        part: MailPart,
+        /// A word for programs: `invalid_email`, `too_many`.
+        code: &'static str,
+        /// A sentence for people.
+        detail: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Failed(#[from] PortError),
+}
+
 /// Writes mail.
 pub trait ComposeMail: Send + Sync {
     /// Makes the bytes that will leave. They are final.
-    fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError>;
+    fn compose(&self, mail: &Outgoing) -> Result<Composed, ComposeError>;
 
     /// A text as it would leave, with nothing around it; or why it can't, in words fit for its writer. A
     /// mail that holds one that can't is not composed.

@@ -85,10 +85,25 @@ fn pieces(template: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// Where a placeholder begins that does not end, counted from 1 in characters.
+fn unfinished(template: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(begin) = template[at..].find("{{").map(|begin| at + begin) {
+        let Some(end) = template[begin..].find("}}") else {
+            return Some(template[..begin].chars().count() + 1);
+        };
+        at = begin + end + 2;
+    }
+    None
+}
+
 /// What is wrong with a template, in words; `allowed` says which placeholders may stand in it.
 pub fn fault(template: &str, allowed: impl Fn(Placeholder) -> bool) -> Option<String> {
     if template.len() > TEMPLATE_BYTES {
         return Some(format!("has at most {TEMPLATE_BYTES} bytes"));
+    }
+    if let Some(at) = unfinished(template) {
+        return Some(format!("the {{{{ at character {at} has no }}}} behind it"));
     }
     let unknown = pieces(template).into_iter().find_map(|piece| match piece {
         Piece::Named(name) if !Placeholder::named(name).is_some_and(&allowed) => Some(name.to_owned()),
@@ -230,7 +245,10 @@ mod tests {
     #[test]
     fn what_is_not_known_is_a_fault() {
         let all = |_| true;
-        assert_eq!(fault("Hi {{customer.name}} {{", all), None);
+        assert_eq!(fault("Hi {{customer.name}} } {", all), None);
+        let told = fault("Hé {{customer.name}} {{customer.name}", all);
+        assert_eq!(told.as_deref(), Some("the {{ at character 22 has no }} behind it"));
+        assert!(fault("{{", all).is_some() && fault("{{agent.name} {{agent.name}}", all).is_some());
         assert!(
             fault("{{customer.password}}", all).is_some_and(|detail| detail.contains("{{customer.name}}"))
         );

@@ -1,5 +1,7 @@
 //! Text as it may be kept: without NUL, without marks that deceive the eye, never too long.
 
+use unicode_segmentation::UnicodeSegmentation;
+
 /// The longest subject that is kept, in characters.
 pub const SUBJECT_CHARS: usize = 512;
 /// The longest text of one message that is kept, in bytes.
@@ -38,6 +40,18 @@ pub fn one_line(text: &str, max: usize) -> String {
         }
     }
     line
+}
+
+/// The same, and where it is too long it ends with a whole word, or with a whole grapheme (UAX 29) where one
+/// word takes up more than half of it.
+pub fn short_line(text: &str, max: usize) -> String {
+    let line = one_line(text, text.len());
+    let Some((end, _)) = line.char_indices().nth(max) else { return line };
+    let whole = line.grapheme_indices(true).map(|(at, _)| at).take_while(|at| *at <= end).last();
+    let whole = whole.filter(|at| *at > 0).unwrap_or(end);
+    let word = if line[whole..].starts_with(' ') { Some(whole) } else { line[..whole].rfind(' ') };
+    let cut = word.filter(|at| *at > whole / 2).unwrap_or(whole);
+    line[..cut].trim_end().to_owned()
 }
 
 /// Many lines without NUL and with `\n` ends, cut at `max` bytes on a character's edge.
@@ -170,6 +184,18 @@ mod tests {
         assert_eq!(one_line("abc", 3), "abc");
         assert_eq!(one_line("abcd", 3), "abc");
         assert_eq!(one_line("ab cd", 3), "ab");
+    }
+
+    #[test]
+    fn short_lines_end_with_a_word_or_a_grapheme() {
+        assert_eq!(short_line("Ada Lovelace of Ockham", 22), "Ada Lovelace of Ockham");
+        assert_eq!(short_line("Ada Lovelace of Ockham", 21), "Ada Lovelace of");
+        assert_eq!(short_line("Ada Lovelace of Ockham", 15), "Ada Lovelace of");
+        assert_eq!(short_line("Ada Lovelace", 7), "Ada Lov", "more than half");
+        assert_eq!(short_line("Zoe\u{308}", 3), "Zo", "no letter without its marks");
+        assert_eq!(short_line("xx🇩🇪🇫🇷", 5), "xx🇩🇪", "no half of a flag");
+        assert_eq!(short_line("e\u{308}\u{301}", 2), "e\u{308}", "a grapheme that is too long is cut");
+        assert_eq!(short_line("", 0), "");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::thread_index;
 use lettre::message::header::{Date, Headers};
 use postroom_core::mail::Address;
 use postroom_core::outgoing::{Automatic, Composed, Outgoing, Rendered, Written};
-use postroom_core::ports::{ComposeMail, PortError};
+use postroom_core::ports::{ComposeError, ComposeMail, MailPart, PortError};
 use postroom_core::text::{fold_address, one_line};
 use postroom_core::threading::subject::stem;
 use postroom_core::time::Timestamp;
@@ -43,25 +43,23 @@ impl ComposeMail for Composer {
     /// Fails where an address can't be written to, where there is no recipient or more than
     /// [`MAX_RECIPIENTS`], where Message-ID, instance mark or date can't stand in a header, and where a
     /// text can't be [rendered](ComposeMail::render).
-    fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError> {
-        let from = checked(&mail.from)?;
+    fn compose(&self, mail: &Outgoing) -> Result<Composed, ComposeError> {
+        let from = checked(&mail.from, MailPart::From)?;
         let to = all_checked(&mail.to)?;
         let cc = all_checked(&mail.cc)?;
         let bcc = all_checked(&mail.bcc)?;
         let envelope_to = each_once(to.iter().chain(&cc).chain(&bcc).map(|(_, email)| email));
         if envelope_to.is_empty() {
-            return Err(PortError::new("compose a mail: it has no recipient"));
+            return Err(unfit(MailPart::Recipients, "required", "it goes to nobody"));
         }
         if envelope_to.len() > MAX_RECIPIENTS {
-            let count = envelope_to.len();
-            return Err(PortError::new(format!(
-                "compose a mail: it has {count} recipients, more than {MAX_RECIPIENTS}"
-            )));
+            let detail = format!("it has {} recipients, more than {MAX_RECIPIENTS}", envelope_to.len());
+            return Err(unfit(MailPart::Recipients, "too_many", detail));
         }
 
         let mut raw = date(mail.date)?;
         raw.push_str(&addresses("From", std::slice::from_ref(&from)));
-        let reply_to = mail.reply_to.as_ref().map(checked).transpose()?;
+        let reply_to = mail.reply_to.as_ref().map(|address| checked(address, MailPart::From)).transpose()?;
         let reply_to: Vec<Entry<'_>> = reply_to.into_iter().collect();
         for (name, entries) in [("Reply-To", &reply_to), ("To", &to), ("Cc", &cc)] {
             if !entries.is_empty() {
@@ -99,15 +97,20 @@ impl ComposeMail for Composer {
 /// A display name and an address that has been checked.
 type Entry<'a> = (Option<&'a str>, String);
 
-fn checked(address: &Address) -> Result<Entry<'_>, PortError> {
+fn checked(address: &Address, part: MailPart) -> Result<Entry<'_>, ComposeError> {
     let email = on_the_wire(&address.email).map_err(|fault| {
-        PortError::new(format!("compose a mail to or from {:?}: {fault}", one_line(&address.email, 254)))
+        unfit(part, "invalid_email", format!("{:?}: {fault}", one_line(&address.email, 254)))
     })?;
     Ok((address.name.as_deref(), email))
 }
 
-fn all_checked(addresses: &[Address]) -> Result<Vec<Entry<'_>>, PortError> {
-    addresses.iter().map(checked).collect()
+fn all_checked(addresses: &[Address]) -> Result<Vec<Entry<'_>>, ComposeError> {
+    addresses.iter().map(|address| checked(address, MailPart::Recipients)).collect()
+}
+
+/// What a mail's writer can mend.
+pub(crate) fn unfit(part: MailPart, code: &'static str, detail: impl Into<String>) -> ComposeError {
+    ComposeError::Unfit { part, code, detail: detail.into() }
 }
 
 fn each_once<'a>(emails: impl Iterator<Item = &'a String>) -> Vec<String> {

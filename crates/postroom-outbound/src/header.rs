@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use postroom_core::text::{SUBJECT_CHARS, one_line};
+use postroom_core::text::{SUBJECT_CHARS, short_line};
 
 /// Where a line is folded if it can be (RFC 5322 section 2.1.1 asks for at most 78).
 const FOLD_AT: usize = 76;
@@ -21,7 +21,7 @@ const LONGEST_ID: usize = 900;
 pub(crate) fn clean(text: &str, max_chars: usize) -> String {
     // the Arabic letter mark steers direction like the others (Unicode UAX 9) and is no control
     let without_mark: String = text.chars().filter(|c| *c != '\u{61C}').collect();
-    one_line(&without_mark, max_chars)
+    short_line(&without_mark, max_chars)
 }
 
 /// A field from words that may stand on lines of their own.

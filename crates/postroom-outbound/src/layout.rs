@@ -1,12 +1,13 @@
 //! The whole text of a mail: what was written, and around it head, signature, foot, what is forwarded and quotes.
 
+use crate::compose::unfit;
 use crate::forwards;
 use crate::html;
 use crate::markup::Markup;
 use crate::policy::Pictures;
 use crate::quotes;
 use postroom_core::outgoing::{Logo, Outgoing, Rendered, Written};
-use postroom_core::ports::PortError;
+use postroom_core::ports::{ComposeError, MailPart};
 
 /// The texts of a mail.
 pub(crate) struct Texts {
@@ -20,7 +21,11 @@ pub(crate) struct Texts {
 
 /// Puts the texts of a mail together. In this order, which is that of most mail programs: a receiver finds
 /// the answer at the top, and what they know already at the end.
-pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&Logo>) -> Result<Texts, PortError> {
+pub(crate) fn texts(
+    mail: &Outgoing,
+    pictures: &Pictures,
+    logo: Option<&Logo>,
+) -> Result<Texts, ComposeError> {
     let mut markup = Markup::new(pictures);
     let body = render(&mut markup, &mail.body, "text")?;
     let mut around = |written: &Option<Written>, what| {
@@ -70,6 +75,8 @@ pub(crate) fn texts(mail: &Outgoing, pictures: &Pictures, logo: Option<&Logo>) -
     Ok(Texts { written, text, html: html::document(&html.join("\n")) })
 }
 
-fn render(markup: &mut Markup<'_>, written: &Written, what: &str) -> Result<Rendered, PortError> {
-    markup.render(written).map_err(|fault| PortError::new(format!("compose a mail: its {what}: {fault}")))
+/// Each may be fit by itself, and all together too much.
+fn render(markup: &mut Markup<'_>, written: &Written, what: &str) -> Result<Rendered, ComposeError> {
+    let fault = |fault| unfit(MailPart::Text, "invalid_markup", format!("with the mail's {what}: {fault}"));
+    markup.render(written).map_err(fault)
 }

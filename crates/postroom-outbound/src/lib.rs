@@ -8,6 +8,7 @@ mod address;
 mod body;
 mod compose;
 mod course;
+mod disposition;
 mod forwards;
 mod header;
 mod html;

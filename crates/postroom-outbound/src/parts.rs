@@ -6,12 +6,13 @@
 //! themselves. Outlook and Gmail, which write it the other way round, show both alike; who reads the text
 //! alone is not shown the pictures as files.
 
+use crate::disposition::Disposition;
 use crate::layout::{self, Texts};
 use crate::policy::Pictures;
-use lettre::message::header::{ContentDisposition, ContentId, ContentTransferEncoding, ContentType};
+use lettre::message::header::{ContentId, ContentTransferEncoding, ContentType};
 use lettre::message::{Body, MultiPart, SinglePart};
 use postroom_core::outgoing::{Outgoing, OutgoingFile, is_content_id};
-use postroom_core::ports::PortError;
+use postroom_core::ports::{ComposeError, PortError};
 use postroom_core::text::file_name;
 use std::collections::HashSet;
 
@@ -26,7 +27,7 @@ pub(crate) struct Made {
 }
 
 /// Text and HTML, its pictures beside it, and around them the files where there are any.
-pub(crate) fn parts(mail: &Outgoing) -> Result<Made, PortError> {
+pub(crate) fn parts(mail: &Outgoing) -> Result<Made, ComposeError> {
     let logo = mail.layout.logo.as_ref().and_then(|logo| Some((picture_id(&logo.file)?, logo)));
     let mut ids = HashSet::new();
     ids.extend(logo.map(|(id, _)| id));
@@ -107,7 +108,7 @@ fn picture_part(id: &str, file: &OutgoingFile) -> Result<SinglePart, PortError> 
         .map_err(|error| PortError::because("compose a mail: name a picture's type", error))?;
     let builder = SinglePart::builder()
         .header(kind)
-        .header(ContentDisposition::inline_with_name(&file_name(&file.filename)))
+        .header(Disposition::inline(&file_name(&file.filename)))
         .header(ContentId::from(format!("<{id}>")));
     Ok(builder.body(encoded(file.content.clone(), ContentTransferEncoding::Base64)?))
 }
@@ -122,7 +123,7 @@ fn file_part(file: &OutgoingFile) -> Result<SinglePart, PortError> {
     } else {
         encoded(file.content.clone(), ContentTransferEncoding::Base64)?
     };
-    let builder = SinglePart::builder().header(ContentDisposition::attachment(&file_name(&file.filename)));
+    let builder = SinglePart::builder().header(Disposition::attachment(&file_name(&file.filename)));
     let builder = match parsed {
         Some(parsed) => builder.header(parsed),
         None => builder.header(

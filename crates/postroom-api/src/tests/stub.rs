@@ -6,9 +6,9 @@ use postroom_core::mailbox::{Credential, Delivery, Source};
 use postroom_core::object_name::ObjectName;
 use postroom_core::outgoing::{Composed, Outgoing, Rendered, Written};
 use postroom_core::ports::{
-    Authorize, AuthorizeError, CheckSender, ComposeMail, EnoughRoom, Inspect, InspectSource, KeepBlob,
-    KeepError, KeptObject, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml, SeenFile,
-    ShowHtml,
+    Authorize, AuthorizeError, CheckSender, ComposeError, ComposeMail, EnoughRoom, Inspect, InspectSource,
+    KeepBlob, KeepError, KeptObject, PortError, Ports, Probe, ProbeMailbox, ReadContext, ReadMail, SafeHtml,
+    SeenFile, ShowHtml,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -74,7 +74,7 @@ impl ReadMail for Reader {
 struct Composer;
 
 impl ComposeMail for Composer {
-    fn compose(&self, mail: &Outgoing) -> Result<Composed, PortError> {
+    fn compose(&self, mail: &Outgoing) -> Result<Composed, ComposeError> {
         let to: Vec<String> = mail.to.iter().map(|address| address.email.clone()).collect();
         let raw = format!(
             "From: {}\r\nTo: {}\r\nSubject: {}\r\nMessage-ID: {}\r\n\r\n{}",

@@ -3,6 +3,7 @@
 
 use super::mailbox_outgoing::check_template;
 use super::mailboxes::{find as find_mailbox, manageable};
+use super::messages::{SHOWS_NOTHING, shows_nothing};
 use super::{overtaken, require_version};
 use crate::auto_reply::language::canonical;
 use crate::auto_reply::texts::{LANGUAGES, allows, brought};
@@ -217,5 +218,8 @@ fn check(cx: &Cx<'_>, kind: AnswerKind, new: &NewText) -> Result<(), Error> {
     }
     faults.line("/body/text", &new.body.text, BODY_CHARS);
     check_template(cx, "/body", &new.body, allowed, &mut faults);
+    if !new.body.text.trim().is_empty() && shows_nothing(cx, &new.body) {
+        faults.add("/body/text", "empty", SHOWS_NOTHING);
+    }
     faults.check()
 }

@@ -221,7 +221,8 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCar
         store::threads::insert_participants(cx.conn, conversation.id, &[(address, class)], cx.now)?;
     }
     set_tags(cx, &conversation, &[], &new.tags)?;
-    let (conversation, message) = messages::append(cx, conversation, &mailbox, &new.message)?;
+    let (conversation, message) = messages::append(cx, conversation, &mailbox, &new.message)
+        .map_err(|error| error.below("/message"))?;
     Ok((card(cx, conversation)?, message))
 }
 

@@ -24,6 +24,7 @@ mod files;
 mod forward;
 pub mod leave;
 mod look;
+mod readers;
 pub mod reparse;
 mod reply;
 mod show;
@@ -32,8 +33,8 @@ mod write;
 pub use forward::Carried;
 pub use look::look;
 pub use reply::Preview;
+pub(super) use write::{SHOWS_NOTHING, append, check, shows_nothing};
 pub use write::{UNDO_SECONDS, add, preview};
-pub(super) use write::{append, check};
 
 /// A message with what is shown beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]

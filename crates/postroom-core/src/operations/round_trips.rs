@@ -11,7 +11,7 @@ use crate::mailbox::{Delivery, Mailbox};
 use crate::message::DeliveryState;
 use crate::outgoing::{Automatic, Outgoing};
 use crate::round_trip::{Authentication, RoundTrip, RoundTripState, RoundTripWay};
-use crate::text::{domain_of, fold_address};
+use crate::text::{address_fault, domain_of, fold_address};
 use crate::time::Timestamp;
 use crate::{Error, store};
 use std::time::Duration;
@@ -90,7 +90,7 @@ fn send(cx: &mut Cx<'_>, mailbox: &Mailbox, test: &RoundTripId, way: RoundTripWa
             cx.keys.signer().instance_mark(),
         )
     };
-    let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
+    let composed = cx.ports.composer.compose(&outgoing)?;
     let queued = outbox::queue(cx, mailbox.id, None, &composed)?;
     Ok(store::round_trips::set_outbox(cx.conn, trip, queued.id)?)
 }
@@ -135,5 +135,7 @@ pub(super) fn answers_to(cx: &mut Cx<'_>, mailbox: &Mailbox, token: &str) -> Res
     if !store::round_trips::last_arrived(cx.conn, mailbox.id, RoundTripWay::Plus, &tried)? {
         return Ok(None);
     }
-    Ok(mailbox.address.rsplit_once('@').map(|(local, domain)| format!("{local}+{token}@{domain}")))
+    let address = mailbox.address.rsplit_once('@').map(|(local, domain)| format!("{local}+{token}@{domain}"));
+    // A token is longer than what was tried: beside a long name it may be too long.
+    Ok(address.filter(|address| address_fault(address).is_none()))
 }

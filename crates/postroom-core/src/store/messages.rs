@@ -241,14 +241,29 @@ pub fn recent_mails(
     Ok(query.load(conn)?)
 }
 
-/// The Message-IDs of a conversation's mails, newest first, at most `limit`: of those to and from the
-/// customer, or of a side conversation's.
-pub fn recent_ids(
+/// A mail as far as others refer to it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = messages)]
+pub struct Letter {
+    /// Its Message-ID, without brackets.
+    #[diesel(select_expression = messages::internet_message_id.assume_not_null())]
+    pub rfc_id: String,
+    /// Who wrote it.
+    pub sender: Option<Json<Address>>,
+    /// To, Cc and Bcc.
+    pub recipients: Json<Recipients>,
+    /// What is odd about it.
+    pub flags: Json<Vec<Flag>>,
+}
+
+/// The mails of a conversation that have a Message-ID, newest first, at most `limit`: those to and from the
+/// customer, or a side conversation's.
+pub fn recent_letters(
     conn: &mut Conn,
     conversation: ConversationId,
     side: Option<MessageId>,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<Letter>, StoreError> {
     let of_side = messages::table.into_boxed().filter(messages::conversation_id.eq(conversation));
     let of_side = match side {
         Some(side) => of_side.filter(messages::side_id.eq(side)),
@@ -259,18 +274,18 @@ pub fn recent_ids(
         .filter(messages::kind.ne(MessageKind::Note))
         .order(messages::id.desc())
         .limit(limit)
-        .select(messages::internet_message_id.assume_not_null())
+        .select(Letter::as_select())
         .load(conn)?)
 }
 
-/// The Message-ID of a conversation's first mail; third parties' are none of the customer's business.
-pub fn first_id(conn: &mut Conn, conversation: ConversationId) -> Result<Option<String>, StoreError> {
+/// A conversation's first mail; third parties' are none of the customer's business.
+pub fn first_letter(conn: &mut Conn, conversation: ConversationId) -> Result<Option<Letter>, StoreError> {
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::side_id.is_null())
         .filter(messages::internet_message_id.is_not_null())
         .order(messages::id.asc())
-        .select(messages::internet_message_id.assume_not_null())
+        .select(Letter::as_select())
         .first(conn)
         .optional()?)
 }

@@ -123,11 +123,11 @@ fn the_envelope_names_everybody_once() {
 fn none_and_too_many_recipients_are_refused() {
     let mut mail = outgoing();
     mail.to.clear();
-    assert!(Composer.compose(&mail).unwrap_err().what.contains("no recipient"));
+    assert!(Composer.compose(&mail).unwrap_err().to_string().contains("nobody"));
     mail.bcc = (0..50).map(|n| address(None, &format!("a{n}@example.org"))).collect();
     assert!(!field_names(&compose(&mail)).contains(&"To"));
     mail.cc = vec![address(None, "one-more@example.org")];
-    assert!(Composer.compose(&mail).unwrap_err().what.contains("51 recipients"));
+    assert!(Composer.compose(&mail).unwrap_err().to_string().contains("51 recipients"));
 }
 
 #[test]
@@ -428,6 +428,23 @@ fn everything_stands_in_its_order() {
 fn a_text_with_a_fault_is_refused() {
     let deep = Written::new("<div>".repeat(257), TextFormat::Html);
     assert!(Composer.render(&deep).is_err());
-    assert!(Composer.compose(&Outgoing { body: deep, ..outgoing() }).unwrap_err().what.contains("its text"));
+    let unfit = |mail: &Outgoing| match Composer.compose(mail) {
+        Err(ComposeError::Unfit { part, detail, .. }) => (part, detail),
+        other => panic!("{other:?}"),
+    };
+    let (part, detail) = unfit(&Outgoing { body: deep, ..outgoing() });
+    assert!(part == MailPart::Text && detail.contains("the mail's text"), "{detail}");
+    // Each is fit, and both together are not.
+    let half = Written::new("x".repeat(crate::markup::MARKUP_BYTES / 2 + 1), TextFormat::Html);
+    assert!(Composer.render(&half).is_ok());
+    let (part, detail) = unfit(&Outgoing { body: half.clone(), signature: Some(half), ..outgoing() });
+    assert!(part == MailPart::Text && detail.contains("the mail's signature"), "{detail}");
+    for (mail, part) in [
+        (Outgoing { to: vec![address(None, "a b@example.org")], ..outgoing() }, MailPart::Recipients),
+        (Outgoing { to: Vec::new(), ..outgoing() }, MailPart::Recipients),
+        (Outgoing { from: address(None, "x"), ..outgoing() }, MailPart::From),
+    ] {
+        assert_eq!(unfit(&mail).0, part);
+    }
     assert!(Composer.render(&Written::plain("<div>".repeat(257))).is_ok());
 }

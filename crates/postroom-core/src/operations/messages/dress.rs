@@ -1,24 +1,21 @@
 //! What is put around what somebody writes: the name it comes from, the signature, head and foot, and what
 //! it quotes.
 
+use super::readers::Readers;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::{AgentId, MessageId};
-use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::mailbox_outgoing::MailboxOutgoing;
 use crate::message::{AuthorType, Message, Recipients};
 use crate::outgoing::{Layout, Logo, Outgoing, QUOTED_MESSAGES, Quoted, Rendered, TextFormat, Written};
 use crate::store::types::Json;
 use crate::template::{self, Filling, Placeholder};
-use crate::text::fold_address;
-use crate::threading::Flag;
 use crate::unsent::Writing;
 use crate::{Error, store};
-use std::collections::HashSet;
 
-/// Among so many of the newest messages those are looked for that may be quoted.
-const QUOTABLE: i64 = 30;
+/// Among so many of the newest messages those are looked for that may be quoted or referred to.
+pub(super) const QUOTABLE: i64 = 30;
 
 /// Who a mail goes to that only shows how a mailbox's mail looks.
 pub(super) const EXAMPLE_CUSTOMER: &str = "Ada Example";
@@ -126,7 +123,7 @@ impl Dress {
     /// The name that the mail comes from.
     pub(super) fn sender_name(&self) -> String {
         let filled = template::line(&self.outgoing.from_name, |known| self.value(known));
-        crate::text::one_line(&filled, 200)
+        crate::text::short_line(&filled, 200)
     }
 
     /// What a placeholder stands for, but for the agent's signature.
@@ -218,14 +215,10 @@ pub(super) fn quoted(
     own: Option<MessageId>,
     recipients: &Recipients,
 ) -> Result<Vec<Quoted>, Error> {
-    let readers: HashSet<String> = addresses(recipients).collect();
+    let readers = Readers::of(recipients);
     let recent = store::messages::recent_mails(cx.conn, conversation.id, side, QUOTABLE)?;
     let may = |message: &Message| {
-        let is_doubtful =
-            message.flags.iter().any(|flag| matches!(flag, Flag::Suspicious | Flag::Junk | Flag::Guess));
-        let mut party: HashSet<String> = addresses(&message.recipients).collect();
-        party.extend(message.sender.iter().map(|sender| fold_address(&sender.email)));
-        Some(message.id) != own && !is_doubtful && !message.class.is_automatic() && readers.is_subset(&party)
+        Some(message.id) != own && !message.class.is_automatic() && readers.know(&message.party())
     };
     let chosen = recent.into_iter().filter(may).take(QUOTED_MESSAGES);
     let quote = |message: Message| {
@@ -238,9 +231,4 @@ pub(super) fn quoted(
         })
     };
     Ok(chosen.filter_map(quote).collect())
-}
-
-fn addresses(recipients: &Recipients) -> impl Iterator<Item = String> + '_ {
-    let all = recipients.to.iter().chain(&recipients.cc).chain(&recipients.bcc);
-    all.map(|address: &Address| fold_address(&address.email))
 }

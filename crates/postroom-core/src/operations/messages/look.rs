@@ -47,7 +47,7 @@ pub fn look(cx: &mut Cx<'_>, id: MailboxId, written: &Written) -> Result<Preview
         signer.instance_mark(),
     );
     let mail = dress.put_on(cx, written.clone(), false, mail)?;
-    let composed = cx.ports.composer.compose(&mail).map_err(Error::Compose)?;
+    let composed = cx.ports.composer.compose(&mail)?;
     let recipients = Recipients { to: vec![to], ..Recipients::default() };
     Ok(Preview { from, recipients, subject, text: composed.text, html: composed.html })
 }

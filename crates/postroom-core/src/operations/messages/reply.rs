@@ -1,8 +1,9 @@
 //! A message leaves: it is composed, kept and put into the outbox in one transaction. Its bytes and its
 //! Message-ID are final from then on.
 
-use super::dress::{Author, Dress, quoted};
+use super::dress::{Author, Dress, QUOTABLE, quoted};
 use super::forward::Freight;
+use super::readers::Readers;
 use super::{NewMessage, Row, attach, author, row};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
@@ -15,16 +16,18 @@ use crate::outgoing::{Automatic, Composed, Outgoing, TextFormat};
 use crate::ports::ReadContext;
 use crate::store::threads::KnownId;
 use crate::store::types::Json;
-use crate::text::{SUBJECT_CHARS, TEXT_BYTES, domain_of, fold_address, without_plus};
+use crate::text::{SUBJECT_CHARS, TEXT_BYTES, address_fault, domain_of, fold_address, without_plus};
 use crate::threading::{IdKind, ParticipantClass};
 use crate::unsent::Writing;
 use crate::{Error, store};
 
 /// How many earlier mails an answer refers to, besides the root.
-const REFERENCES: i64 = 10;
+const REFERENCES: usize = 10;
 
 /// Among so many of the newest mails the one that is answered is looked for.
 const ANSWERABLE: i64 = 50;
+/// Of so many of them it is asked whether all recipients got them, where none of those has written.
+const LOOKED_AT: usize = 10;
 
 /// What a message will be when it leaves, as far as that hangs on the conversation.
 pub(super) struct Prepared {
@@ -98,15 +101,19 @@ pub(super) fn prepare(
         );
         return Err(Error::invalid("/to", "too_many", detail));
     }
-    let answered = match kind {
-        MessageKind::Forward => None,
+    let (answered, goes_on) = match kind {
+        MessageKind::Forward => (None, false),
         _ => answered(cx, conversation, kind, &recipients)?,
     };
     let subject = match (&writing.subject, kind) {
         (Some(subject), _) => crate::text::one_line(subject, SUBJECT_CHARS),
         (None, MessageKind::Forward) => side_subject(cx, conversation, writing)?,
         (None, MessageKind::AutoReply) => format!("[#{}]", conversation.id),
-        (None, _) => subject(conversation, answered.as_ref().map(|message| message.subject.as_str())),
+        (None, _) => match &answered {
+            Some(answered) => subject(&answered.subject),
+            None if goes_on => subject(&conversation.subject),
+            None => conversation.subject.clone(),
+        },
     };
     let thread_index = match &answered {
         // The desk's own answers hold as little of what others wrote as they can.
@@ -116,7 +123,7 @@ pub(super) fn prepare(
         _ => None,
     };
     let in_reply_to = match writing.side_id {
-        Some(side) => store::messages::recent_ids(cx.conn, conversation.id, Some(side), 1)?.pop(),
+        Some(side) => seen_ids(cx, conversation, Some(side), &recipients, 1)?.pop(),
         None => answered.and_then(|message| message.internet_message_id),
     };
     let rendered = cx.ports.composer.render(&writing.written());
@@ -188,7 +195,7 @@ fn compose(
         let seal = cx.keys.signer().conversation_reference(conversation.id, domain);
         [Some(seal), in_reply_to.clone(), Some(message_id.clone())].into_iter().flatten().collect()
     } else {
-        references(cx, conversation, side, domain, &message_id)?
+        references(cx, conversation, side, &recipients, domain, (in_reply_to.as_deref(), &message_id))?
     };
     let outgoing = Outgoing {
         automatic: is_automatic.then_some(Automatic::Replied),
@@ -212,7 +219,7 @@ fn compose(
         )
     };
     let outgoing = dress.put_on(cx, writing.written(), writing.is_unsigned, outgoing)?;
-    let composed = cx.ports.composer.compose(&outgoing).map_err(Error::Compose)?;
+    let composed = cx.ports.composer.compose(&outgoing)?;
     Ok((message_id, composed))
 }
 
@@ -285,13 +292,14 @@ pub(super) fn freeze(
 }
 
 /// The mail that is answered: the newest by somebody whom the answer goes to, whose subject and id they
-/// know; only where none of them has written, the newest of all. The desk itself answers the first.
+/// know; only where none of them has written, the newest that all of them got. The desk itself answers the
+/// first. And whether anything came in at all.
 fn answered(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
     kind: MessageKind,
     recipients: &Recipients,
-) -> Result<Option<Message>, Error> {
+) -> Result<(Option<Message>, bool), Error> {
     let recent = store::messages::recent_inbound(cx.conn, conversation.id, ANSWERABLE)?;
     let to: Vec<String> =
         recipients.to.iter().chain(&recipients.cc).map(|address| fold_address(&address.email)).collect();
@@ -300,12 +308,19 @@ fn answered(
     };
     let theirs = match kind {
         MessageKind::AutoReply => recent.iter().rfind(|(_, sender)| is_theirs(sender)),
-        _ => recent.iter().find(|(_, sender)| is_theirs(sender)).or(recent.first()),
+        _ => recent.iter().find(|(_, sender)| is_theirs(sender)),
     };
-    match theirs {
-        Some((id, _)) => Ok(store::messages::find(cx.conn, *id)?),
-        None => Ok(None),
+    if let Some((id, _)) = theirs {
+        return Ok((store::messages::find(cx.conn, *id)?, true));
     }
+    let readers = Readers::of(recipients);
+    for (id, _) in recent.iter().take(LOOKED_AT) {
+        let found = store::messages::find(cx.conn, *id)?;
+        if found.as_ref().is_some_and(|message| readers.know(&message.party())) {
+            return Ok((found, true));
+        }
+    }
+    Ok((None, !recent.is_empty()))
 }
 
 /// Whom it goes to: those named, or else the customer. Our own addresses never (a loop would
@@ -347,6 +362,11 @@ fn recipients(
         };
         return Err(Error::invalid("/to", "required", detail));
     }
+    // Those that were named are checked; a customer has the address that their mail had.
+    if let Some(fault) = to.iter().find_map(|address| address_fault(&address.email)) {
+        let detail = format!("it goes to an address that can't be written to ({fault}); name another");
+        return Err(Error::invalid("/to", "invalid_email", detail));
+    }
     Ok(Recipients { to, cc, bcc, reply_to: Vec::new() })
 }
 
@@ -372,9 +392,8 @@ fn customer_address(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<Vec<
     Ok(email.map(|email| Address { name, email }).into_iter().collect())
 }
 
-/// `Re:` and the subject of what is answered; the conversation's own for a first mail.
-fn subject(conversation: &Conversation, answered: Option<&str>) -> String {
-    let Some(answered) = answered else { return conversation.subject.clone() };
+/// `Re:` and the subject of what is answered.
+fn subject(answered: &str) -> String {
     crate::text::one_line(&format!("Re: {}", crate::threading::subject::stem(answered)), SUBJECT_CHARS)
 }
 
@@ -419,29 +438,51 @@ fn side_subject(cx: &mut Cx<'_>, conversation: &Conversation, writing: &Writing)
 
 /// The conversation's seal first, the root, the last mails, and our own id: a relay that
 /// rewrites Message-ID leaves References alone (Amazon SES, outlook.com). A side conversation has a
-/// line of its own: neither side hears of the other's mails.
+/// line of its own: neither side hears of the other's mails. Nor does anybody hear of a mail that not all
+/// who get this one were party to (who got a blind copy may have answered), but for the one that is answered.
 fn references(
     cx: &mut Cx<'_>,
     conversation: &Conversation,
     side: Option<MessageId>,
+    recipients: &Recipients,
     domain: &str,
-    own: &str,
+    ids: (Option<&str>, &str),
 ) -> Result<Vec<String>, Error> {
-    let mut recent = store::messages::recent_ids(cx.conn, conversation.id, side, REFERENCES)?;
+    let (answered, own) = ids;
+    let mut recent = seen_ids(cx, conversation, side, recipients, REFERENCES)?;
     recent.reverse();
     let mut references = Vec::new();
     let mut root = None;
     // What stands for the whole conversation would lead a third party's answer out of its side.
     if side.is_none() {
         references.push(cx.keys.signer().conversation_reference(conversation.id, domain));
-        root = store::messages::first_id(cx.conn, conversation.id)?;
+        let first = store::messages::first_letter(cx.conn, conversation.id)?;
+        root = first.filter(|first| Readers::of(recipients).know(&first.party())).map(|first| first.rfc_id);
     }
-    for id in root.into_iter().chain(recent).filter_map(|id| in_brackets(&id)).chain([own.to_owned()]) {
+    let seen = root.into_iter().chain(recent).filter_map(|id| in_brackets(&id));
+    let answered = answered.map(str::to_owned);
+    // RFC 5322 section 3.6.4: what is answered stands among them, and last of those of others.
+    let seen = seen.filter(|id| Some(id) != answered.as_ref()).collect::<Vec<_>>();
+    for id in seen.into_iter().chain(answered.clone()).chain([own.to_owned()]) {
         if !references.contains(&id) {
             references.push(id);
         }
     }
     Ok(references)
+}
+
+/// The Message-IDs of the newest mails that all who get this one were party to, the newest first.
+fn seen_ids(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    side: Option<MessageId>,
+    recipients: &Recipients,
+    most: usize,
+) -> Result<Vec<String>, Error> {
+    let readers = Readers::of(recipients);
+    let letters = store::messages::recent_letters(cx.conn, conversation.id, side, QUOTABLE)?;
+    let seen = letters.into_iter().filter(|letter| readers.know(&letter.party()));
+    Ok(seen.map(|letter| letter.rfc_id).take(most).collect())
 }
 
 /// Whoever an agent writes to is part of the conversation.

@@ -3,7 +3,7 @@
 
 use super::dress::Author;
 use super::forward::{self, Freight, Weight};
-use super::write::{check_files, check_time, check_writing, is_empty, named, require_unmoved, scope};
+use super::write::{check_content, check_files, check_time, check_writing, named, require_unmoved, scope};
 use super::{File, MessageCard, NewMessage, Row, attach, author, leave, reply, row};
 use crate::access::Scope;
 use crate::conversation::Conversation;
@@ -277,16 +277,15 @@ fn change(
     let mut faults = Faults::default();
     check_writing(&mailbox, message.kind, &writing, "", &mut faults);
     let own = Weight::of(files);
-    check_files(cx, own, "", &mut faults);
+    check_files(cx, files, "", &mut faults);
     let ids = named(files);
     if let Some(index) = (1..ids.len()).find(|index| ids[..*index].contains(&ids[*index])) {
         faults.add(format!("/attachment_ids/{index}"), "duplicate", "is named twice");
     }
     forward::check(cx, Some(conversation.id), message.kind, &writing, own, "", &mut faults)?;
     change.when.inspect(|when| check_time(*when, cx.now, "", &mut faults));
-    let is_empty = is_empty(&writing, files);
-    if is_empty && waits.is_none_or(|waits| !is_draft(waits.state)) {
-        faults.add("/text", "required", "must not be empty");
+    if waits.is_none_or(|waits| !is_draft(waits.state)) {
+        check_content(cx, &writing, files, "", &mut faults);
     }
     faults.check()?;
     require_unmoved(cx, conversation.id, change.expected_last, Some(id))?;

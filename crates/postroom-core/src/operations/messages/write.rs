@@ -14,7 +14,7 @@ use crate::mailbox::Mailbox;
 use crate::message::{AuthorType, Message, MessageKind};
 use crate::operations::conversations::{about, changeable, save, set_status};
 use crate::operations::require_version;
-use crate::outgoing::TextFormat;
+use crate::outgoing::{TextFormat, Written};
 use crate::store::types::Json;
 use crate::text::{SUBJECT_CHARS, TEXT_BYTES};
 use crate::time::Timestamp;
@@ -69,7 +69,7 @@ pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<
         faults.add("/kind", "not_allowed", "only a reply or a forward leaves");
     }
     let own = Weight::of(&new.files);
-    check_files(cx, own, "", &mut faults);
+    check_files(cx, &new.files, "", &mut faults);
     check_writing(&mailbox, new.kind, &new.writing, "", &mut faults);
     forward::check(cx, Some(id), new.kind, &new.writing, own, "", &mut faults)?;
     faults.check()?;
@@ -136,18 +136,37 @@ pub(in crate::operations) fn check(
     }
     check_time(new.when, cx.now, at, faults);
     // A draft may be anything that can be kept.
-    if is_empty(&new.writing, &new.files) && new.when != When::Never {
-        faults.add(format!("{at}/text"), "required", "must not be empty");
+    if new.when != When::Never {
+        check_content(cx, &new.writing, &new.files, at, faults);
     }
     let own = Weight::of(&new.files);
-    check_files(cx, own, at, faults);
+    check_files(cx, &new.files, at, faults);
     check_writing(mailbox, new.kind, &new.writing, at, faults);
     forward::check(cx, id, new.kind, &new.writing, own, at, faults).map(drop)
 }
 
-/// A message that says nothing.
-pub(super) fn is_empty(writing: &Writing, files: &[File]) -> bool {
-    writing.text.trim().is_empty() && files.is_empty() && writing.forward_message_ids.is_empty()
+/// Notes that a message says nothing, or nothing that may stand in a mail.
+pub(super) fn check_content(cx: &Cx<'_>, writing: &Writing, files: &[File], at: &str, faults: &mut Faults) {
+    if !files.is_empty() || !writing.forward_message_ids.is_empty() {
+        return;
+    }
+    if writing.text.trim().is_empty() {
+        faults.add(format!("{at}/text"), "required", "must not be empty");
+    } else if shows_nothing(cx, &writing.written()) {
+        faults.add(format!("{at}/text"), "empty", SHOWS_NOTHING);
+    }
+}
+
+/// What is said of a text of which nothing would leave.
+pub(in crate::operations) const SHOWS_NOTHING: &str =
+    "the body is empty once what is not allowed in mail is taken away";
+
+/// Whether nothing of a text would be seen in a mail. A text that can't be made a mail's is refused elsewhere.
+pub(in crate::operations) fn shows_nothing(cx: &Cx<'_>, written: &Written) -> bool {
+    // Plain text is shown as it is.
+    let shown =
+        (written.format != TextFormat::Text).then(|| cx.ports.composer.render(written).ok()).flatten();
+    shown.is_some_and(|shown| shown.text.trim().is_empty() || shown.html.trim().is_empty())
 }
 
 impl NewMessage {
@@ -173,15 +192,22 @@ pub(super) fn check_time(when: When, now: Timestamp, at: &str, faults: &mut Faul
     }
 }
 
-/// Notes that there are too many files, or that they are too large together: what makes a mail larger than
-/// the desk itself would take is refused elsewhere too, hours later.
-pub(super) fn check_files(cx: &Cx<'_>, own: Weight, at: &str, faults: &mut Faults) {
-    let most = cx.settings.mail_bytes as i64;
+/// Notes that there are too many files, that they are too large together, or that the text names two pictures
+/// alike. What makes a mail larger than the desk itself would take is refused elsewhere too, hours later.
+pub(super) fn check_files(cx: &Cx<'_>, files: &[File], at: &str, faults: &mut Faults) {
+    let (own, most) = (Weight::of(files), cx.settings.mail_bytes as i64);
     if own.count > FILES {
         faults.add(format!("{at}/attachment_ids"), "too_many", format!("has at most {FILES} members"));
     } else if own.bytes > most {
         let detail = format!("the files of a message have at most {most} bytes in all");
         faults.add(format!("{at}/attachment_ids"), "too_large", detail);
+    }
+    let ids: Vec<Option<&str>> = files.iter().map(|file| file.attachment.content_id.as_deref()).collect();
+    for (index, id) in ids.iter().enumerate().take(FILES + 1) {
+        if id.is_some() && ids[..index].contains(id) {
+            let detail = "has the same content_id as one before it";
+            faults.add(format!("{at}/attachment_ids/{index}"), "duplicate_content_id", detail);
+        }
     }
 }
 
