@@ -375,6 +375,54 @@ async fn a_quote_tells_nobody_anything_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn html_is_quoted_as_html_and_can_do_no_harm() {
+    let scene = begin().await;
+    let sly = "<p>It is <b>blue</b> <a href=\"https://example.net/\">here</a></p><script>x</script>\
+        <form action=\"https://e.example\"><input name=\"a\"></form><div style=\"display:none; font-size:0\">hid</div>\
+        <img src=\"https://e.example/pixel.png\"><img src=\"cid:p\" alt=\"p\"></blockquote></div><p>End</p>";
+    let question = mail().from("ada@example.net").subject("Blue").text("It is blue here").html(sly);
+    let id = arrive(&scene.desk, scene.mailbox, &question).await.conversation;
+    let path = format!("/api/v1/conversations/{id}/messages");
+    let body = json!({"kind": "reply", "text": "We see.", "quote": true});
+    let preview = scene.amy.post(&format!("{path}/preview"), &body).await.expect(200).json();
+    assert!(text_of(&preview).ends_with("ada@example.net wrote:\n> It is blue here"), "{preview}");
+    let html = preview["html"].as_str().expect("HTML");
+    let (ours, quoted) = html.split_once("<blockquote").expect("a quote");
+    assert!(ours.contains("We see.") && quoted.contains("<p>It is <b>blue</b> "), "{html}");
+    assert!(quoted.contains("href=\"https://example.net/\"") && quoted.contains("<p>End</p>"), "{html}");
+    for harm in ["script", "form", "input", "display", "font-size", "<img", "pixel", "e.example"] {
+        assert!(!quoted.contains(harm), "{harm} in {html}");
+    }
+    assert_eq!(html.matches("</blockquote>").count(), 1, "nobody ends the quote: {html}");
+    let sent = scene.amy.post(&path, &body).await.expect(201).json();
+    delivered(&scene.desk, &sent, "sent").await;
+    let raw = scene.sink.next().await.text().replace("=\r\n", "");
+    assert!(raw.contains("<b>blue</b>"), "{raw}");
+
+    // Who quotes is quoted by what is new in it, or all of it would be told twice.
+    let again = mail()
+        .from("ada@example.net")
+        .subject("Re: Blue")
+        .in_reply_to(&id_of(&sent))
+        .text("And green.\n\nOn 2026-11-22, Support wrote:\n> We see.\n")
+        .html("<p>And <i>green</i>.</p><div class=\"gmail_quote\">On 2026-11-22, Support wrote:<blockquote>We see.</blockquote></div>");
+    assert_eq!(arrive(&scene.desk, scene.mailbox, &again).await.conversation, id);
+    let preview = scene.amy.post(&format!("{path}/preview"), &body).await.expect(200).json();
+    let html = preview["html"].as_str().expect("HTML");
+    assert!(html.contains("<p>And green.</p>") && !html.contains("<i>green"), "{html}");
+    assert!(html.contains("<b>blue</b>"), "{html}");
+    // One that is large is quoted as text.
+    let large = format!("<p>It is <b>large</b></p><!-- {} -->", "x".repeat(256 * 1024));
+    let large = mail().from("ada@example.net").subject("Large").text("It is large").html(&large);
+    let id = arrive(&scene.desk, scene.mailbox, &large).await.conversation;
+    let path = format!("/api/v1/conversations/{id}/messages/preview");
+    let preview = scene.amy.post(&path, &body).await.expect(200).json();
+    let html = preview["html"].as_str().expect("HTML");
+    assert!(html.contains("It is large") && !html.contains("<b>large"), "{html}");
+    scene.desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pictures_stand_in_the_text() {
     let scene = begin().await;
     let headers = [("Content-Type", "image/png")];

@@ -7,8 +7,9 @@ use crate::cx::Cx;
 use crate::id::{AgentId, MessageId};
 use crate::mailbox::Mailbox;
 use crate::mailbox_outgoing::MailboxOutgoing;
-use crate::message::{AuthorType, Message, Recipients};
+use crate::message::{AuthorType, Message, MessageKind, Recipients};
 use crate::outgoing::{Layout, Logo, Outgoing, QUOTED_MESSAGES, Quoted, Rendered, TextFormat, Written};
+use crate::ports::ShowHtml;
 use crate::store::types::Json;
 use crate::template::{self, Filling, Placeholder};
 use crate::unsent::Writing;
@@ -16,6 +17,9 @@ use crate::{Error, store};
 
 /// Among so many of the newest messages those are looked for that may be quoted or referred to.
 pub(super) const QUOTABLE: i64 = 30;
+
+/// Of a raw mail that is larger the text is quoted, in bytes.
+const QUOTED_RAW_BYTES: i64 = 256 * 1024;
 
 /// Who a mail goes to that only shows how a mailbox's mail looks.
 pub(super) const EXAMPLE_CUSTOMER: &str = "Ada Example";
@@ -220,15 +224,38 @@ pub(super) fn quoted(
     let may = |message: &Message| {
         Some(message.id) != own && !message.class.is_automatic() && readers.know(&message.party())
     };
-    let chosen = recent.into_iter().filter(may).take(QUOTED_MESSAGES);
-    let quote = |message: Message| {
-        Some(Quoted {
-            who: message.sender.as_deref().cloned()?,
+    let mut quoted = Vec::new();
+    for message in recent.into_iter().filter(may).take(QUOTED_MESSAGES) {
+        let Some(who) = message.sender.as_deref().cloned() else { continue };
+        quoted.push(Quoted {
+            who,
             when: message.sent_at.or(message.received_at).unwrap_or(message.created_at),
+            html: html_of(cx, &message)?,
             text: message.reply_content.unwrap_or(message.content),
-            // the HTML lies in the raw mail, which may have to be fetched: not inside a transaction
-            html: None,
-        })
+        });
+    }
+    Ok(quoted)
+}
+
+/// A message's HTML as it may be shown, without its pictures; `None`: its text is quoted. That is so for
+/// what quotes something itself, which would be told twice; for our own, whose HTML has all that stands
+/// around it; and where the raw mail is large or has to be fetched: not inside a transaction.
+fn html_of(cx: &mut Cx<'_>, message: &Message) -> Result<Option<String>, Error> {
+    let quotes = message.text_parts.quoted.is_some();
+    if message.kind != MessageKind::Inbound || !message.has_html || quotes {
+        return Ok(None);
+    }
+    let Some(hash) = &message.raw_hash else { return Ok(None) };
+    let Some(blob) = store::blobs::find(cx.conn, hash)? else { return Ok(None) };
+    let stored = blob.content.clone().filter(|_| blob.size <= QUOTED_RAW_BYTES);
+    let raw = match stored.map(|stored| crate::blobs::unpack(&blob, stored)) {
+        Some(Ok(raw)) => raw,
+        Some(Err(error)) => {
+            tracing::warn!(message = %message.id, error = ?error, "a damaged mail is quoted as text");
+            return Ok(None);
+        }
+        None => return Ok(None),
     };
-    Ok(chosen.filter_map(quote).collect())
+    let safe = cx.ports.reader.html(&raw, &ShowHtml::default());
+    Ok((!safe.is_shortened).then_some(safe.html))
 }
