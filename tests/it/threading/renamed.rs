@@ -5,7 +5,7 @@ use super::{ada, mailbox, outcome};
 use crate::mailing::*;
 use postroom_core::id::MailboxId;
 use postroom_core::operations::mailboxes::{self, MailboxChange};
-use postroom_core::operations::outbox::{self, Outcome};
+use postroom_core::operations::outbox::{self, Outcome, Slots};
 use serde_json::{Value, json};
 use support::desk::TestDesk;
 use support::mail::mail;
@@ -17,8 +17,8 @@ async fn taken_by_amazon(desk: &TestDesk, mailbox: i64) {
     desk.write(move |cx| {
         let wake = MailboxChange { paused: Some(false), ..MailboxChange::default() };
         mailboxes::update(cx, MailboxId(mailbox), None, &wake)?;
-        for claimed in outbox::claim(cx, 10)? {
-            let goes = outbox::data_goes(cx, &claimed)?;
+        for claimed in outbox::claim(cx, &Slots::new(20))? {
+            let goes = outbox::data_goes(cx, &claimed, &claimed.envelope_from, &[])?;
             let response = format!("250 Ok {SES}");
             outbox::finish(cx, &goes, &Outcome::Sent { response, refused: Vec::new() })?;
         }
