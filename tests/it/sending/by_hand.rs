@@ -168,3 +168,21 @@ async fn what_takes_four_hours_is_told_once() {
     assert_eq!(told().await.len(), 1, "once");
     desk.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sink_took_can_be_sent() {
+    let (desk, sink) = (TestDesk::start_fixed().await, SmtpSink::start());
+    let mailbox = pushed(&desk, json!({"delivery": {"type": "sink"}})).await;
+    let conversation = with_ada(&desk, mailbox).await;
+    let answer = reply(&desk, conversation, "It left today.").await;
+    assert_eq!(delivered(&desk, &answer, "sent").await["captured"], true);
+    let change = json!({"delivery": smtp(&sink)});
+    desk.http.patch(&format!("/api/v1/mailboxes/{mailbox}"), &change).await.expect(200);
+    retry(&desk, &answer).await.expect("it is sent");
+    let got = sink.next().await;
+    assert!(got.text().contains("It left today."), "{}", got.text());
+    let now = delivered(&desk, &answer, "sent").await;
+    assert_eq!((&now["captured"], &now["may_be_double"]), (&json!(false), &json!(false)), "{now}");
+    assert!(conflicts(retry(&desk, &answer).await).contains("everybody"));
+    desk.stop().await;
+}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use support::database;
 use support::desk::TestDesk;
-use support::smtp::SmtpSink;
+use support::smtp::{Phase, SmtpSink};
 
 async fn pause(desk: &TestDesk, mailbox: i64, paused: bool) {
     let path = format!("/api/v1/mailboxes/{mailbox}");
@@ -112,4 +112,21 @@ async fn a_daemon_that_died_over_a_mail_settles_it_when_it_is_back() {
         assert_eq!(sink.mails().len(), if bytes_went { 1 } else { 2 });
         desk.stop().await;
     }
+}
+
+/// A server may take ten minutes to say that it has a mail; whoever stops the daemon does not wait for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stops_waits_for_no_silent_server() {
+    let (mut desk, sink) = (TestDesk::start().await, SmtpSink::start());
+    let mailbox = sending(&desk, &sink).await;
+    let conversation = with_ada(&desk, mailbox).await;
+    sink.hold_next(Phase::Dot);
+    let answer = reply(&desk, conversation, "It left today.").await;
+    desk.until(|| async { (sink.held() == 1).then_some(()) }).await;
+    // It would wait for ten minutes, and the test for two.
+    desk.restart().await;
+    let delivery = delivered(&desk, &answer, "uncertain").await;
+    assert!(delivery["last_error"].as_str().is_some_and(|why| why.contains("stopped")), "{delivery}");
+    sink.let_go();
+    desk.stop().await;
 }

@@ -29,6 +29,10 @@ async fn delivery(desk: &TestDesk, answer: &Value) -> Value {
     desk.http.get(&format!("/api/v1/messages/{}/delivery", answer["id"])).await.expect(200).json()
 }
 
+fn by_hand(answer: &Value, what: &str) -> String {
+    format!("/api/v1/messages/{}/{what}", answer["id"])
+}
+
 /// Events of one type, with what they say.
 async fn told(desk: &TestDesk, kind: &str) -> Vec<Value> {
     let feed = desk.http.get("/api/v1/events?after=0&limit=100").await.expect(200).json();
@@ -105,6 +109,23 @@ async fn where_it_is_to_be_held_nothing_sends_it_again() {
     push(&desk, mailbox, &thanks.build()).await;
     let now = delivered(&desk, &answer, "sent").await;
     assert!(now["response"].as_str().is_some_and(|why| why.contains("answered")), "{now}");
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cancelled_in_doubt_and_is_answered_had_arrived() {
+    let (desk, sink) = (TestDesk::start_fixed().await, SmtpSink::start());
+    let mailbox = sending(&desk, &sink).await;
+    let conversation = with_ada(&desk, mailbox).await;
+    let (answer, _) = lost(&desk, &sink, conversation).await;
+    desk.http.post(&by_hand(&answer, "cancel"), &json!({})).await.expect(200);
+    assert_eq!(delivery(&desk, &answer).await["state"], "failed");
+    let thanks = mail().from("Ada <ada@example.net>").in_reply_to(&id_of(&answer)).text("Thank you.");
+    push(&desk, mailbox, &thanks.build()).await;
+    let now = delivered(&desk, &answer, "sent").await;
+    assert_eq!(now["recipients"][0]["state"], "accepted", "{now}");
+    desk.http.post(&by_hand(&answer, "retry"), &json!({})).await.expect(409);
+    assert_eq!(sink.mails().len(), 1);
     desk.stop().await;
 }
 

@@ -148,13 +148,15 @@ pub fn next_undecided(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> 
         .optional()?)
 }
 
-/// The messages of which nobody knows whether they arrived, whether they are to be sent again or not.
+/// The messages of which nobody knows whether they arrived, whether they are to be sent again, or were
+/// cancelled meanwhile, or not.
 pub fn doubtful(conn: &mut Conn) -> Result<Vec<MessageId>, StoreError> {
     let again = outbox::state
         .eq_any([DeliveryState::Queued, DeliveryState::Deferred])
         .and(outbox::may_be_double.eq(true));
+    let cancelled = outbox::state.eq(DeliveryState::Failed).and(outbox::data_sent_at.is_not_null());
     let found: Vec<Option<MessageId>> = outbox::table
-        .filter(outbox::state.eq(DeliveryState::Uncertain).or(again))
+        .filter(outbox::state.eq(DeliveryState::Uncertain).or(again).or(cancelled))
         .select(outbox::message_id)
         .load(conn)?;
     Ok(found.into_iter().flatten().collect())

@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_secs(30);
 const RENEWALS: u32 = 4;
 /// What can't be written down is tried again after this time, twice as long each time up to [`LOOK`].
 const AGAIN: Duration = Duration::from_secs(1);
+/// A server that has a mail may take ten minutes to say so (RFC 5321 section 4.5.3.2.6); a daemon that
+/// stops waits for this long, and leaves the mail uncertain then.
+const LAST_WORD: Duration = Duration::from_secs(10);
 /// How often that is done when the daemon ends meanwhile.
 const LAST_TRIES: usize = 3;
 
@@ -123,11 +126,19 @@ async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watc
     let mut attempt = pin!(attempt(&desk, &current, &gate, &bytes_go));
     let mut claim = pin!(hold(&desk, &current));
     let (mut is_held, mut stops) = (true, false);
+    let mut patience = pin!(tokio::time::sleep(Duration::MAX));
     let tried = loop {
         tokio::select! {
             biased;
             tried = &mut attempt => break tried,
-            () = ended(&mut stopping), if !stops => stops = true,
+            () = &mut patience, if stops => {
+                let reason = "the daemon stopped before the server had answered; it may or may not have arrived";
+                break Ok(Outcome::Uncertain { reason: reason.to_owned(), refused: Vec::new() });
+            }
+            () = ended(&mut stopping), if !stops => {
+                stops = true;
+                patience.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
+            }
             () = &mut claim, if is_held => is_held = false,
         }
         // Whether it arrives is known only at the end.

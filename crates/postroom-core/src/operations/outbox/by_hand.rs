@@ -20,8 +20,9 @@ fn changeable(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     card.delivery.ok_or_else(|| Error::StateConflict("this message does not leave by mail".to_owned()))
 }
 
-/// Has a mail tried now that failed, came back, waits after a failure, or stays uncertain: the same bytes, to those
-/// who have not got it. Of an uncertain one it may be the second that arrives, and it is marked so.
+/// Has a mail tried now that failed, came back, waits after a failure, stays uncertain or was only captured:
+/// the same bytes, to those who have not got it. Of an uncertain one it may be the second that arrives, and
+/// it is marked so.
 pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     let before = changeable(cx, id)?;
     match before.state {
@@ -37,8 +38,11 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     }
     let mut results = before.recipients.to_vec();
     for result in &mut results {
-        use RecipientState::{Bounced, Deferred, Refused};
-        if matches!(result.state, Refused | Deferred | Bounced) {
+        use RecipientState::{Accepted, Bounced, Deferred, Refused};
+        // What a sink took nobody has.
+        if matches!(result.state, Refused | Deferred | Bounced)
+            || (result.state == Accepted && before.captured)
+        {
             result.state = RecipientState::Waiting;
         }
     }
@@ -47,6 +51,7 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     }
     let after = Outbound {
         state: DeliveryState::Queued,
+        captured: false,
         recipients: Json::new(results),
         attempts: 0,
         next_attempt_at: cx.now,

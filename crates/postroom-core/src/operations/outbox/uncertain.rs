@@ -9,6 +9,7 @@ use crate::event::EventType;
 use crate::id::MessageId;
 use crate::mailbox::OnUncertain;
 use crate::message::{DeliveryState, Outbound, RecipientState};
+use crate::store::types::Json;
 use crate::time::Timestamp;
 use crate::{Error, store};
 use serde_json::{Value, json};
@@ -104,11 +105,18 @@ pub(in crate::operations) fn prove(
     let Some(before) = store::outbox::of_messages(cx.conn, &[message])?.remove(&message) else {
         return Ok(());
     };
-    if before.state == DeliveryState::Uncertain && is_of_lost_attempt(&before) {
+    let is_in_doubt = before.state == DeliveryState::Uncertain || was_cancelled_in_doubt(&before);
+    if is_in_doubt && is_of_lost_attempt(&before) {
         // A retry that was claimed meanwhile has its own end.
         settle_as_sent(cx, &before, evidence)?;
     }
     Ok(())
+}
+
+/// Whether somebody gave it up while nobody knew whether it had arrived: of all that failed, its bytes alone
+/// may be there.
+fn was_cancelled_in_doubt(mail: &Outbound) -> bool {
+    mail.state == DeliveryState::Failed && mail.data_sent_at.is_some()
 }
 
 /// Whether what shows that the mail was taken can only mean the attempt whose reply was lost. Where some had
@@ -120,7 +128,17 @@ fn is_of_lost_attempt(mail: &Outbound) -> bool {
 }
 
 fn settle_as_sent(cx: &mut Cx<'_>, before: &Outbound, evidence: Evidence) -> Result<bool, Error> {
-    let refused: Vec<Refusal> = before
+    let mut after = before.clone();
+    after.finished_at = None;
+    if was_cancelled_in_doubt(before) {
+        let mut results = after.recipients.to_vec();
+        // Those whom the server itself refused have its own words.
+        for result in results.iter_mut().filter(|result| result.response == before.last_error) {
+            result.state = RecipientState::Waiting;
+        }
+        after.recipients = Json::new(results);
+    }
+    let refused: Vec<Refusal> = after
         .recipients
         .iter()
         .filter(|result| result.state == RecipientState::Deferred)
@@ -130,8 +148,6 @@ fn settle_as_sent(cx: &mut Cx<'_>, before: &Outbound, evidence: Evidence) -> Res
             response: result.response.clone().unwrap_or_default(),
         })
         .collect();
-    let mut after = before.clone();
-    after.finished_at = None;
     let kind = taken(cx, &mut after, evidence.sentence(), &refused);
     if evidence != Evidence::SentFolder {
         copies::want(cx, &after)?;
