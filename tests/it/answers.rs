@@ -2,13 +2,10 @@
 
 use crate::mailing::*;
 use crate::problems::problem;
-use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, RunQueryDsl};
 use postroom::Config;
 use postroom_core::access::Scope;
 use postroom_core::actor::Actor;
 use postroom_core::operations::auto_replies::answer;
-use postroom_core::store::conn::Conn;
 use postroom_core::time::Clock;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,21 +33,6 @@ fn settings(mailbox: i64) -> String {
 
 fn text(mailbox: i64, kind: &str, language: &str) -> String {
     format!("{}/texts/{kind}/{language}", settings(mailbox))
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-fn count(desk: &TestDesk, query: &str) -> i64 {
-    let conn = &mut database(desk.config());
-    let found: Result<Count, _> = match conn {
-        Conn::Postgres(conn) => diesel::sql_query(query).get_result(conn),
-        Conn::Sqlite(conn) => diesel::sql_query(query).get_result(conn),
-    };
-    found.unwrap_or_else(|error| panic!("{query}: {error}")).count
 }
 
 /// Waits until it is decided about every mail, and all that was to leave has left.

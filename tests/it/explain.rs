@@ -125,8 +125,8 @@ fn filled(dir: &WorkDir) -> Conn {
             series("s", 3)
         ),
         format!(
-            "{} INSERT INTO agents (id, name, email, email_folded, role, version, created_at, updated_at) \
-             SELECT n, 'a' || n, 'a' || n || '@x', 'a' || n || '@x', 'agent', 1, 1, 1 FROM s",
+            "{} INSERT INTO agents (id, name, email, email_folded, role, bounce_notices, version, created_at, updated_at) \
+             SELECT n, 'a' || n, 'a' || n || '@x', 'a' || n || '@x', 'agent', {no}, 1, 1, 1 FROM s",
             series("s", 5)
         ),
         format!(

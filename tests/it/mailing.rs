@@ -1,7 +1,8 @@
 //! What the tests of mail have in common: mailboxes on real servers, and questions to the API in
 //! a word.
 
-use diesel::RunQueryDsl;
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 use postroom::Config;
 use postroom_core::store::conn::{self, Conn};
 use serde_json::{Value, json};
@@ -242,4 +243,20 @@ pub fn sql(config: &Config, statement: &str) {
         Conn::Sqlite(conn) => diesel::sql_query(statement).execute(conn),
     };
     done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// What a `SELECT count(*) AS count` counts in a desk's database.
+pub fn count(desk: &TestDesk, query: &str) -> i64 {
+    let conn = &mut database(desk.config());
+    let found: Result<Count, _> = match conn {
+        Conn::Postgres(conn) => diesel::sql_query(query).get_result(conn),
+        Conn::Sqlite(conn) => diesel::sql_query(query).get_result(conn),
+    };
+    found.unwrap_or_else(|error| panic!("{query}: {error}")).count
 }

@@ -6,6 +6,7 @@ mod api;
 mod attacks;
 mod backup;
 mod bombs;
+mod bounces;
 mod browser;
 mod collecting;
 mod commands;

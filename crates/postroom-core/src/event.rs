@@ -66,6 +66,9 @@ words! {
         MessageCancelled = "message.cancelled",
         /// A mail gets no automatic answer; `reason` says why.
         AutoReplyWithheld = "auto_reply.withheld",
+        /// An agent is not told by mail what `message` says, nor of what else comes back, for a while: so many such
+        /// notices would be one flood (`agent_id`, `reason`).
+        NoticeWithheld = "notice.withheld",
         /// A note was written.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.

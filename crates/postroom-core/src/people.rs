@@ -88,6 +88,8 @@ pub struct Agent {
     pub role: Role,
     /// What stands below what they write, where the mailbox says so or has none.
     pub signature: Option<Json<Written>>,
+    /// They are told by mail that an answer in a conversation of theirs came back.
+    pub bounce_notices: bool,
     /// When they stopped; their tokens no longer work.
     pub disabled_at: Option<Timestamp>,
     /// Counts changes.

@@ -198,6 +198,7 @@ CREATE TABLE agents (
   email_folded TEXT NOT NULL UNIQUE,
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'agent')),
   signature TEXT,
+  bounce_notices INTEGER NOT NULL CHECK (bounce_notices IN (0, 1)),
   disabled_at INTEGER,
   version INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
@@ -534,7 +535,7 @@ CREATE INDEX automatic_mails_mailbox ON automatic_mails (mailbox_id, rule, creat
 CREATE INDEX automatic_mails_time ON automatic_mails (created_at);
 
 -- Mail on its way out. The bytes under `raw_hash` are final. Without a message it is a notice to
--- the administrators.
+-- administrators or an agent.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id INTEGER UNIQUE REFERENCES messages (id) ON DELETE CASCADE,

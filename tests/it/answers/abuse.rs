@@ -2,6 +2,7 @@
 //! (V-06, V-07, V-08).
 
 use super::*;
+use crate::bounces::{agent, answered, bounce};
 
 /// Lets everything that leaves arrive where it goes, if that is one of ours, until nothing leaves any more.
 async fn circulate(desk: &TestDesk, sink: &SmtpSink, mailboxes: &[(i64, &str)]) -> usize {
@@ -122,6 +123,35 @@ async fn five_hundred_bounces_are_answered_by_nobody() {
     settled(&desk).await;
     assert_eq!(sink.mails().len(), 0);
     assert_eq!(count(&desk, "SELECT count(*) AS count FROM automatic_mails"), 0);
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_answers_that_come_back_make_two_mails_in_all() {
+    const ANSWERS: usize = 50;
+    let (desk, sink) = (desk_with(|_| ()).await, SmtpSink::start());
+    let mailbox = acknowledging(&desk, &sink, json!({"delivery": smtp(&sink)})).await;
+    let amy = agent(&desk, "amy@desk.example").await;
+    desk.http.patch(&settings(mailbox), &json!({"acknowledge": false})).await.expect(200);
+    let mut answers = Vec::new();
+    for n in 0..ANSWERS {
+        answers.push(answered(&desk, mailbox, &format!("c{n}@example{n}.net"), Some(amy)).await.1);
+    }
+    desk.http.patch(&settings(mailbox), &json!({"acknowledge": true})).await.expect(200);
+    for n in 0..500 {
+        let of = n % ANSWERS;
+        let raw = bounce(&n.to_string(), &format!("c{of}@example{of}.net"), "5.1.1", &id_of(&answers[of]));
+        push(&desk, mailbox, &raw).await;
+    }
+    settled(&desk).await;
+    let mails = sink.mails();
+    assert_eq!(mails.len() - ANSWERS, 2, "what a person wrote, and two notices");
+    for notice in &mails[ANSWERS..] {
+        assert_eq!((notice.from.as_str(), notice.to.as_slice()), ("", &["amy@desk.example".to_owned()][..]));
+        assert!(!notice.text().contains("EVIL") && !notice.text().contains("evil"), "{}", notice.text());
+    }
+    assert_eq!(count(&desk, "SELECT count(*) AS count FROM events WHERE type = 'message.bounced'"), 500);
+    assert_eq!(count(&desk, "SELECT count(*) AS count FROM events WHERE type = 'notice.withheld'"), 1);
     desk.stop().await;
 }
 

@@ -41,6 +41,9 @@ pub(super) struct AgentView {
     role: Role,
     /// What stands below what they write, where the mailbox has no signature or names `{{agent.signature}}`.
     signature: Option<Written>,
+    /// They are told by mail that an answer in a conversation of theirs came back for good. A few an hour at the
+    /// most; the conversation opens and `message.bounced` tells in any case.
+    bounce_notices: bool,
     /// They have stopped, and their tokens no longer work.
     disabled: bool,
     /// Since when.
@@ -101,6 +104,10 @@ struct AgentPatch {
     #[serde(default)]
     #[schema(value_type = Option<Written>)]
     signature: Patch<Written>,
+    /// Whether they are told by mail that an answer in a conversation of theirs came back for good.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    bounce_notices: Option<bool>,
     /// Whether they have stopped.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -121,6 +128,7 @@ impl From<AgentCard> for AgentView {
             email: agent.email,
             role: agent.role,
             signature: agent.signature.as_deref().cloned(),
+            bounce_notices: agent.bounce_notices,
             disabled: agent.disabled_at.is_some(),
             disabled_at: agent.disabled_at,
             grants: shapes(card.grants),
@@ -199,6 +207,7 @@ async fn update_agent(
         email: body.email,
         role: body.role,
         signature: body.signature.change(),
+        bounce_notices: body.bounce_notices,
         disabled: body.disabled,
         grants: body.grants.map(grants),
     };

@@ -5,13 +5,15 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::IfMatch;
 use crate::extract::Caller;
+use crate::patch::{Patch, given};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, patch};
 use postroom_core::access::{Access, Level, Scope, Sight};
 use postroom_core::actor::ActorType;
 use postroom_core::id::{AgentId, MailboxId, TokenId};
-use postroom_core::operations::{agents, mailboxes};
+use postroom_core::operations::agents::{self, OwnChange};
+use postroom_core::operations::mailboxes;
 use postroom_core::outgoing::Written;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -88,17 +90,22 @@ async fn get_me(api: Data<Api>, caller: Caller) -> Answer {
     }))
 }
 
-/// What an agent may change of themselves.
+/// What an agent may change of themselves; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MePatch {
     /// What stands below what you write, where the mailbox has no signature or names `{{agent.signature}}`: a
     /// template; `null`: nothing.
-    #[schema(nullable)]
-    signature: Option<Written>,
+    #[serde(default)]
+    #[schema(value_type = Option<Written>)]
+    signature: Patch<Written>,
+    /// Whether you are told by mail that an answer in a conversation of yours came back for good.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    bounce_notices: Option<bool>,
 }
 
-/// Change your signature
+/// Change your signature and your notices
 ///
 /// Of the agent that the token speaks for; `If-Match` takes the agent's `ETag`. Needs `messages:send`.
 #[utoipa::path(tag = "me", params(IfMatch),
@@ -107,10 +114,9 @@ struct MePatch {
     responses((status = OK, body = AgentView, description = "The agent as it is now.")))]
 #[patch("/me")]
 async fn update_me(api: Data<Api>, caller: Caller, seen: IfMatch, body: Body<MePatch>) -> Answer {
-    let signature = body.0.signature;
-    let sign =
-        move |cx: &mut postroom_core::cx::Cx<'_>| agents::sign(cx, seen.expected(), signature.as_ref());
-    let card = api.desk.write(&caller, sign).await?;
+    let body = body.0;
+    let change = OwnChange { signature: body.signature.change(), bounce_notices: body.bounce_notices };
+    let card = api.desk.write(&caller, move |cx| agents::update_own(cx, seen.expected(), &change)).await?;
     let etag = card.agent.etag();
     Ok(answer::changed(&AgentView::from(card), &etag))
 }

@@ -39,6 +39,8 @@ pub struct AgentChange {
     pub role: Option<Role>,
     /// What stands below what they write; `Some(None)`: nothing.
     pub signature: Option<Option<Written>>,
+    /// Whether they are told by mail what came back in their conversations.
+    pub bounce_notices: Option<bool>,
     /// Whether they have stopped.
     pub disabled: Option<bool>,
     /// All of their own grants.
@@ -143,6 +145,7 @@ pub fn update(
     if let Some(signature) = &change.signature {
         after.signature = signature.clone().map(Json::new);
     }
+    after.bounce_notices = change.bounce_notices.unwrap_or(after.bounce_notices);
     let is_signed_anew = after.signature != before.signature;
     let held = store::people::grants_of(cx.conn, Holder::Agent(id))?;
     let grants = change.grants.clone().unwrap_or_else(|| held.clone());
@@ -150,6 +153,7 @@ pub fn update(
     changes.note("name", &before.name, &after.name);
     changes.note("email", &before.email, &after.email);
     changes.note("role", &before.role, &after.role);
+    changes.note("bounce_notices", &before.bounce_notices, &after.bounce_notices);
     changes.note("disabled_at", &before.disabled_at, &after.disabled_at);
     if changes.is_empty() && held == grants && !is_signed_anew {
         return Ok(AgentCard { agent: before, grants });
@@ -167,28 +171,40 @@ pub fn update(
     Ok(AgentCard { agent: written, grants })
 }
 
-/// Changes the signature of the agent that the caller speaks for: their own business.
-pub fn sign(
-    cx: &mut Cx<'_>,
-    expected: Option<&str>,
-    signature: Option<&Written>,
-) -> Result<AgentCard, Error> {
+/// What an agent may change of themselves; `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnChange {
+    /// What stands below what they write; `Some(None)`: nothing.
+    pub signature: Option<Option<Written>>,
+    /// Whether they are told by mail what came back in their conversations.
+    pub bounce_notices: Option<bool>,
+}
+
+/// Changes the agent that the caller speaks for, in what is their own business.
+pub fn update_own(cx: &mut Cx<'_>, expected: Option<&str>, change: &OwnChange) -> Result<AgentCard, Error> {
     cx.access().require(Scope::MessagesSend)?;
-    let none = Error::Forbidden("only a token that speaks for an agent has a signature");
+    let none = Error::Forbidden("only a token that speaks for an agent has a signature and notices");
     let id = cx.actor.agent_id.ok_or(none)?;
     let before = store::people::find_agent(cx.conn, id)?.ok_or(Error::NotFound("agent"))?;
     require_version("agent", expected, before.etag())?;
     let mut faults = Faults::default();
-    check_signature(cx, Some(&signature.cloned()), &mut faults);
+    check_signature(cx, change.signature.as_ref(), &mut faults);
     faults.check()?;
-    let after = crate::people::Agent { signature: signature.cloned().map(Json::new), ..before.clone() };
-    if after.signature == before.signature {
+    let mut after = before.clone();
+    if let Some(signature) = &change.signature {
+        after.signature = signature.clone().map(Json::new);
+    }
+    after.bounce_notices = change.bounce_notices.unwrap_or(after.bounce_notices);
+    if after == before {
         return card(cx, before);
     }
+    let mut changes = Changes::default();
+    changes.note("bounce_notices", &before.bounce_notices, &after.bounce_notices);
     let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?.ok_or_else(overtaken)?;
     let event = NewEvent::new(EventType::AgentUpdated, About::default())
         .with("agent_id", id.0)
-        .with("signature_changed", true);
+        .with("signature_changed", after.signature != before.signature)
+        .changing(changes);
     cx.tell(event);
     card(cx, written)
 }

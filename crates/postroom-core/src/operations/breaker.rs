@@ -23,6 +23,8 @@ const WEEK_HOURS: i64 = 7 * 24;
 const BURST: Duration = Duration::from_mins(10);
 /// An hour may have so many times the mean of the last week.
 const SURGE: i64 = 5;
+/// So many notices of one kind an agent gets in an hour; the last says that it is.
+const NOTICES_HOUR: i64 = 2;
 /// The administrators are told this often at the most.
 const TOLD: Duration = HOUR;
 /// Where it stands when they were.
@@ -71,6 +73,20 @@ pub enum Verdict {
     Hold(String),
 }
 
+/// What may become of a notice to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// It may leave.
+    Go {
+        /// No other one may within the hour.
+        is_last: bool,
+    },
+    /// It is too much, and the first that is: why, in words.
+    Tripped(String),
+    /// It is too much, which was told, or its conversation had one.
+    Enough,
+}
+
 /// What left before.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
@@ -92,20 +108,56 @@ pub(super) fn ask(cx: &mut Cx<'_>, mail: &Automatic<'_>) -> Result<Verdict, Erro
     if let Verdict::Withhold(_) = verdict {
         return Ok(verdict);
     }
+    note(cx, mail, verdict != Verdict::Go)?;
+    if let Verdict::Hold(why) = &verdict {
+        tell(cx, mail, why)?;
+    }
+    Ok(verdict)
+}
+
+/// Asks whether a notice may be mailed to an agent, and counts it: one conversation gives one an hour, one
+/// agent gets [`NOTICES_HOUR`], and all of them count among the automatic mail of mailbox and desk. What is
+/// more is not made, since nothing is lost by it: what it would tell stands at the desk.
+pub(super) fn ask_for_notice(cx: &mut Cx<'_>, mail: &Automatic<'_>) -> Result<Notice, Error> {
+    store::conn::lock_automatic(cx.conn)?;
+    let (hour, to) = (cx.now.minus(HOUR), one_box(mail.recipient));
+    if store::automatic_mails::by_rule_in(cx.conn, mail.conversation, mail.rule, hour)? {
+        return Ok(Notice::Enough);
+    }
+    let had = store::automatic_mails::by_rule_to(cx.conn, &to, mail.rule, hour)?;
+    // Agents mostly share a domain, and it is ours. What customers got in the conversation is another matter.
+    let ours = Counts {
+        recipient_had_one: false,
+        conversation_had_one: false,
+        is_public_domain: true,
+        ..count(cx, mail)?
+    };
+    let tripped = match judge(&ours, &cx.settings.automatic) {
+        Verdict::Hold(why) => Some(why),
+        _ => (had >= NOTICES_HOUR).then(|| "this agent had too many such notices within an hour".to_owned()),
+    };
+    let Some(why) = tripped else {
+        note(cx, mail, false)?;
+        return Ok(Notice::Go { is_last: had + 1 == NOTICES_HOUR });
+    };
+    if store::automatic_mails::was_held(cx.conn, &to, mail.rule, hour)? {
+        return Ok(Notice::Enough);
+    }
+    note(cx, mail, true)?;
+    Ok(Notice::Tripped(why))
+}
+
+fn note(cx: &mut Cx<'_>, mail: &Automatic<'_>, held: bool) -> Result<(), Error> {
     let noted = NewAutomaticMail {
         mailbox_id: mail.mailbox,
         conversation_id: mail.conversation,
         recipient: &one_box(mail.recipient),
         domain: domain_of(mail.recipient),
         rule: mail.rule,
-        held: verdict != Verdict::Go,
+        held,
         created_at: cx.now,
     };
-    store::automatic_mails::insert(cx.conn, &noted)?;
-    if let Verdict::Hold(why) = &verdict {
-        tell(cx, mail, why)?;
-    }
-    Ok(verdict)
+    Ok(store::automatic_mails::insert(cx.conn, &noted)?)
 }
 
 /// What all spellings of an address that lead to one mailbox have in common: no word behind a plus, and no

@@ -254,7 +254,7 @@ fn take_in(
         Some(_) => {}
         None => known.settle_answered(cx, read)?,
     }
-    reports::follow(cx, read, &written, message_id, report.as_ref(), !is_new)?;
+    reports::follow(cx, here, read, &written, message_id, report.as_ref(), !is_new)?;
     known.put(written);
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! What the desk itself writes to those who run it: that a mailbox can't be read, and that it can
-//! again. It leaves through the outbox like an answer, and belongs to no conversation.
+//! What the desk itself writes: to those who run it, that a mailbox can't be read, and that it can again; to
+//! an agent, what they would otherwise learn too late. It leaves through the outbox like an answer, and belongs to no conversation.
 
 use crate::access::Role;
 use crate::cx::Cx;
 use crate::id::MailboxId;
 use crate::mail::Address;
 use crate::mailbox::{Delivery, End, Mailbox};
-use crate::outgoing::{Automatic, Outgoing};
-
+use crate::outgoing::{Automatic, Composed, Outgoing};
+use crate::people::Agent;
 use crate::text::{address_fault, domain_of, fold_address};
 use crate::{Error, store};
 
@@ -28,10 +28,38 @@ pub(super) fn mail(
         tracing::warn!(mailbox, subject, "nobody is told by mail: there is no owner or admin");
         return Ok(());
     }
-    let Some(carrier) = carrier(cx, about)? else {
+    let Some(carrier) = carrier(cx, about, None)? else {
         tracing::warn!(mailbox, subject, "nobody is told by mail: no mailbox can send");
         return Ok(());
     };
+    if let Some(composed) = compose(cx, &carrier, administrators, subject, text) {
+        queue(cx, &carrier, &composed)?;
+    }
+    Ok(())
+}
+
+/// Writes to an agent about what happened in a conversation, from its mailbox where that can send. It leaves
+/// from `<>`: nobody waits for what comes back, and the desk must not make itself mail.
+pub(super) fn mail_agent(
+    cx: &mut Cx<'_>,
+    mailbox: MailboxId,
+    agent: &Agent,
+    subject: &str,
+    text: &str,
+) -> Result<(), Error> {
+    let Some(carrier) = carrier(cx, Some(mailbox), Some(mailbox))? else {
+        tracing::warn!(mailbox = mailbox.0, subject, "an agent is not told by mail: no mailbox can send");
+        return Ok(());
+    };
+    let to = Address { name: Some(agent.name.clone()), email: agent.email.clone() };
+    if let Some(composed) = compose(cx, &carrier, vec![to], subject, text) {
+        queue(cx, &carrier, &Composed { envelope_from: String::new(), ..composed })?;
+    }
+    Ok(())
+}
+
+/// `None`: it can't be written, and the log says why.
+fn compose(cx: &Cx<'_>, carrier: &Mailbox, to: Vec<Address>, subject: &str, text: &str) -> Option<Composed> {
     let mut random = [0_u8; 16];
     rand::fill(&mut random);
     let folded = fold_address(&carrier.address);
@@ -39,7 +67,7 @@ pub(super) fn mail(
         automatic: Some(Automatic::Generated),
         ..Outgoing::plain(
             Address { name: Some("postroom".to_owned()), email: carrier.address.clone() },
-            administrators,
+            to,
             crate::text::one_line(subject, crate::text::SUBJECT_CHARS),
             text,
             format!("<n.{}@{}>", crate::keys::sha256_hex(&random), domain_of(&folded)),
@@ -47,14 +75,16 @@ pub(super) fn mail(
             cx.keys.signer().instance_mark(),
         )
     };
-    let composed = match cx.ports.composer.compose(&outgoing) {
-        Ok(composed) => composed,
-        Err(error) => {
-            tracing::error!(mailbox, subject, %error, "nobody is told by mail");
-            return Ok(());
-        }
-    };
-    super::outbox::queue(cx, carrier.id, None, &composed)?;
+    let composed = cx.ports.composer.compose(&outgoing);
+    composed
+        .inspect_err(
+            |error| tracing::error!(mailbox = carrier.id.0, subject, %error, "nobody is told by mail"),
+        )
+        .ok()
+}
+
+fn queue(cx: &mut Cx<'_>, carrier: &Mailbox, composed: &Composed) -> Result<(), Error> {
+    super::outbox::queue(cx, carrier.id, None, composed)?;
     cx.wake();
     Ok(())
 }
@@ -71,9 +101,14 @@ fn administrators(cx: &mut Cx<'_>) -> Result<Vec<Address>, Error> {
     Ok(addresses.take(ADMINISTRATORS).collect())
 }
 
-/// The mailbox that a notice leaves from: the one that the settings name; else another that works;
-/// else the one that it is about, since its way out may work where its way in does not.
-fn carrier(cx: &mut Cx<'_>, about: Option<MailboxId>) -> Result<Option<Mailbox>, Error> {
+/// The mailbox that a notice leaves from: the one that is preferred, if it works; else the one that the
+/// settings name; else another that works; else the one that it is about, since its way out may work where
+/// its way in does not.
+fn carrier(
+    cx: &mut Cx<'_>,
+    about: Option<MailboxId>,
+    preferred: Option<MailboxId>,
+) -> Result<Option<Mailbox>, Error> {
     let mut able = store::mailboxes::list(cx.conn)?;
     able.retain(|mailbox| !mailbox.paused && matches!(mailbox.delivery, Delivery::Smtp { .. }));
     let states = store::mailboxes::states(cx.conn)?;
@@ -89,10 +124,11 @@ fn carrier(cx: &mut Cx<'_>, about: Option<MailboxId>) -> Result<Option<Mailbox>,
         tracing::warn!(name, "notices.mailbox names no mailbox that can send; another one is taken");
     }
     let rank = |mailbox: &&Mailbox| match mailbox {
-        mailbox if named == Some(mailbox.name.as_str()) => 0,
-        mailbox if Some(mailbox.id) != about && works(mailbox) => 1,
-        mailbox if Some(mailbox.id) == about => 2,
-        _ => 3,
+        mailbox if Some(mailbox.id) == preferred && works(mailbox) => 0,
+        mailbox if named == Some(mailbox.name.as_str()) => 1,
+        mailbox if Some(mailbox.id) != about && works(mailbox) => 2,
+        mailbox if Some(mailbox.id) == about => 3,
+        _ => 4,
     };
     Ok(able.iter().min_by_key(rank).cloned())
 }

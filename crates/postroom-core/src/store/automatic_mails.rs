@@ -50,6 +50,42 @@ pub fn went_in(conn: &mut Conn, conversation: ConversationId, since: Timestamp) 
     Ok(diesel::select(exists(found)).get_result(conn)?)
 }
 
+/// How many a rule let out to somebody since then.
+pub fn by_rule_to(conn: &mut Conn, recipient: &str, rule: &str, since: Timestamp) -> Result<i64, StoreError> {
+    Ok(automatic_mails::table
+        .filter(automatic_mails::recipient.eq(recipient))
+        .filter(automatic_mails::rule.eq(rule))
+        .filter(automatic_mails::created_at.gt(since))
+        .filter(automatic_mails::held.eq(false))
+        .count()
+        .get_result(conn)?)
+}
+
+/// Whether one to somebody was kept back by a rule since then.
+pub fn was_held(conn: &mut Conn, recipient: &str, rule: &str, since: Timestamp) -> Result<bool, StoreError> {
+    let found = automatic_mails::table
+        .filter(automatic_mails::recipient.eq(recipient))
+        .filter(automatic_mails::rule.eq(rule))
+        .filter(automatic_mails::created_at.gt(since))
+        .filter(automatic_mails::held.eq(true));
+    Ok(diesel::select(exists(found)).get_result(conn)?)
+}
+
+/// Whether a rule let one out in a conversation since then.
+pub fn by_rule_in(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    rule: &str,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    let found = automatic_mails::table
+        .filter(automatic_mails::conversation_id.eq(conversation))
+        .filter(automatic_mails::rule.eq(rule))
+        .filter(automatic_mails::created_at.gt(since))
+        .filter(automatic_mails::held.eq(false));
+    Ok(diesel::select(exists(found)).get_result(conn)?)
+}
+
 /// How many left for a domain since then.
 pub fn to_domain(conn: &mut Conn, domain: &str, since: Timestamp) -> Result<i64, StoreError> {
     Ok(automatic_mails::table

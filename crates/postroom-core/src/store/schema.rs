@@ -179,6 +179,7 @@ diesel::table! {
         email_folded -> Text,
         role -> Text,
         signature -> Nullable<Text>,
+        bounce_notices -> Bool,
         disabled_at -> Nullable<BigInt>,
         version -> BigInt,
         created_at -> BigInt,

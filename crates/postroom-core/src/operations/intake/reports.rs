@@ -63,6 +63,7 @@ impl Report {
 /// the conversation of the mail that it is about, so that it can be believed.
 pub(super) fn follow(
     cx: &mut Cx<'_>,
+    here: &Circumstances,
     read: &Read<'_>,
     conversation: &Conversation,
     message: MessageId,
@@ -85,6 +86,11 @@ pub(super) fn follow(
             cx.tell(bounced);
             if let Some(report) = report {
                 bounces::note(cx, &report.message, failed)?;
+                // What is history was told in its own time, and what lies among junk may be anybody's.
+                let is_news = here.history.is_none() && !read.arrival.is_history;
+                if is_news && read.role == FolderRole::Inbox && report.is_lost() {
+                    bounces::tell_assignee(cx, conversation, &report.message, failed)?;
+                }
             }
         }
         Class::Receipt if report.is_some() => cx.tell(event(EventType::MessageRead)),
