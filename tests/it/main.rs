@@ -17,6 +17,7 @@ mod corpus;
 mod dates;
 mod deliver;
 mod effects;
+mod emptied;
 mod empty_place;
 mod event_stream;
 mod events;

@@ -88,6 +88,10 @@ pub struct Details {
     pub message_ids: Vec<MessageId>,
     /// What it is known by.
     pub names: Vec<Name>,
+    /// What belonged to a side conversation and, as mail of the other one's customer, no longer does: which
+    /// side.
+    #[serde(default)]
+    pub sides: Vec<(MessageId, MessageId)>,
     /// Who became part of the other conversation by it, by folded address.
     pub invited: Vec<String>,
     /// The one they left: before, and after.

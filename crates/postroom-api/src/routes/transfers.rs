@@ -29,7 +29,9 @@ fn created(api: &Api, transfer: Transfer) -> HttpResponse {
 /// Move a message
 ///
 /// Into another conversation of the same group of mailboxes, or into one of its own. Later answers
-/// to it follow it there; nobody becomes part of that conversation by it, and nothing is sent. A
+/// to it follow it there; nobody becomes part of that conversation by it, but those whom a forward went
+/// to, and nothing is sent. What has not left of a conversation that is empty afterwards goes there as
+/// well, as drafts (`unsent.reason`). A
 /// conversation that is empty afterwards counts as merged into the other. Send `If-Match` with the
 /// message's `ETag` to be refused where it has changed meanwhile. Takes the right to answer in both
 /// conversations. Needs `conversations:write`.

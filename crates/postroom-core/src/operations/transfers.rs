@@ -46,8 +46,8 @@ fn find_visible(cx: &mut Cx<'_>, id: TransferId) -> Result<(Transfer, Conversati
 }
 
 /// Moves a message into another conversation of the same group of mailboxes, or into one of its
-/// own. Later answers to it follow it there. Nobody becomes part of the other conversation by it,
-/// and nothing is sent.
+/// own. Later answers to it follow it there. Nobody becomes part of the other conversation by it
+/// but those whom a forward went to, and nothing is sent.
 ///
 /// `expected` is the version of the message that the caller saw.
 pub fn move_message(

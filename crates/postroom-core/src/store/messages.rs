@@ -122,6 +122,24 @@ pub fn set_sent_at(conn: &mut Conn, id: MessageId, at: Timestamp) -> Result<(), 
     Ok(())
 }
 
+/// The first forward of a side conversation that has left from a conversation.
+pub fn begin_of_side(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    side: MessageId,
+) -> Result<Option<Message>, StoreError> {
+    let waiting = unsent::table.filter(unsent::message_id.eq(messages::id));
+    Ok(messages::table
+        .filter(messages::conversation_id.eq(conversation))
+        .filter(messages::side_id.eq(side))
+        .filter(messages::kind.eq(MessageKind::Forward))
+        .filter(diesel::dsl::not(diesel::dsl::exists(waiting)))
+        .order(messages::id.asc())
+        .select(Message::as_select())
+        .first(conn)
+        .optional()?)
+}
+
 /// The side conversation that a message belongs to.
 pub fn side_of(conn: &mut Conn, id: MessageId) -> Result<Option<MessageId>, StoreError> {
     let side: Option<Option<MessageId>> =

@@ -108,19 +108,29 @@ pub fn lines(conn: &mut Conn, id: ConversationId) -> Result<Vec<Line>, StoreErro
         .load(conn)?)
 }
 
+/// Where a message goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Into this conversation.
+    pub conversation: ConversationId,
+    /// Into this side conversation of it.
+    pub side: Option<MessageId>,
+}
+
 /// Puts a message into another conversation, guarded by its version. `false`: it was changed
 /// meanwhile.
 pub fn relocate(
     conn: &mut Conn,
     message: &Message,
-    to: ConversationId,
+    to: Place,
     flags: Vec<Flag>,
     threading: Option<Decision>,
 ) -> Result<bool, StoreError> {
     let same = messages::table.find(message.id).filter(messages::version.eq(message.version));
     let changed = diesel::update(same)
         .set((
-            messages::conversation_id.eq(to),
+            messages::conversation_id.eq(to.conversation),
+            messages::side_id.eq(to.side),
             messages::flags.eq(Json::new(flags)),
             messages::threading.eq(threading.map(Json::new)),
             messages::version.eq(message.version + 1),

@@ -413,16 +413,12 @@ fn side_recipients(
     Ok(begin_of_side(cx, conversation, side)?.recipients.into_inner().to)
 }
 
-/// The forward that began a side conversation of this conversation.
+/// The first forward of a side conversation that is in this conversation.
 fn begin_of_side(cx: &mut Cx<'_>, conversation: &Conversation, side: MessageId) -> Result<Message, Error> {
-    let found = store::messages::find(cx.conn, side)?;
-    let begins = |message: &Message| {
-        message.conversation_id == conversation.id
-            && message.kind == MessageKind::Forward
-            && message.side_id == Some(side)
-    };
+    // Where the very first was moved away, the side goes on from the next.
+    let begun = store::messages::begin_of_side(cx.conn, conversation.id, side)?;
     let detail = "there is no forward in this conversation that began one under this number";
-    found.filter(begins).ok_or_else(|| Error::invalid("/side_id", "not_found", detail))
+    begun.ok_or_else(|| Error::invalid("/side_id", "not_found", detail))
 }
 
 /// `Fwd:` and the conversation's subject for a first mail to a third party, `Re:` and that mail's own for

@@ -438,6 +438,35 @@ pub(super) fn back_to_draft(
     Ok(())
 }
 
+/// What of these messages has not left goes along into another conversation: it keeps its recipients, who
+/// are not that one's customer, and unless it may leave by itself it is a draft there, with the reason.
+pub(in crate::operations) fn go_along(
+    cx: &mut Cx<'_>,
+    to: &Conversation,
+    messages: &[MessageId],
+    may_leave: bool,
+    why: &str,
+) -> Result<(), Error> {
+    let unsent = store::unsent::of_messages(cx.conn, messages)?;
+    for id in messages {
+        let Some(before) = unsent.get(id) else { continue };
+        let message = store::messages::find(cx.conn, *id)?.ok_or(Error::NotFound("message"))?;
+        let mut writing = before.writing.clone().into_inner();
+        fix_recipients(&mut writing, &message.recipients);
+        let written = Unsent { writing: Json::new(writing), ..before.clone() };
+        if before.leaves_at.is_some() && !may_leave {
+            back_to_draft(cx, to, &message, &written, Some(why))?;
+        } else if written != *before {
+            // Whoever brought it here has raised the message's version.
+            let after = Unsent { updated_at: cx.now, ..written };
+            if !store::unsent::update(cx.conn, before, &after)? {
+                return Err(overtaken());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Makes drafts of all that would leave by itself, for a reason that holds for all of it.
 pub(in crate::operations) fn stop_all(cx: &mut Cx<'_>, reason: &str) -> Result<usize, Error> {
     let waiting = store::unsent::waiting(cx.conn)?;

@@ -2,6 +2,7 @@
 //! conversations' figures are reckoned anew from what is in them then.
 
 use super::super::conversations::{about, set_status, tell_changes};
+use super::super::messages::unsent::go_along;
 use super::super::overtaken;
 use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
@@ -10,11 +11,13 @@ use crate::id::{ConversationId, MessageId, TransferId};
 use crate::mail::Class;
 use crate::message::{Message, MessageKind};
 use crate::store::threads::KnownId;
-use crate::store::transfers::{Line, NewTransfer};
+use crate::store::transfers::{Line, NewTransfer, Place};
 use crate::store::types::Json;
+use crate::text::fold_address;
 use crate::threading::{Flag, IdKind, ParticipantClass};
 use crate::transfer::{Details, Name, State, TransferReason};
 use crate::{Error, store};
+use std::collections::{HashMap, HashSet};
 
 /// What a transfer left behind.
 pub(in crate::operations) struct Shifted {
@@ -23,8 +26,11 @@ pub(in crate::operations) struct Shifted {
     pub(in crate::operations) to: Conversation,
 }
 
-/// Takes messages from one conversation into another, and people with them. A conversation that is
-/// empty afterwards counts as merged: whoever still names it is led to where its last message went.
+/// Takes messages from one conversation into another, and people with them. Whom a forward went to comes
+/// along with it, or their answer would find nobody who knows them. A conversation that is empty afterwards
+/// counts as merged: whoever still names it is led to where its last message went, and what has not left of
+/// it goes there, too. What would leave by itself is a draft there, unless somebody took the two for one and
+/// it leaves from the same mailbox.
 pub(in crate::operations) fn shift(
     cx: &mut Cx<'_>,
     reason: TransferReason,
@@ -33,7 +39,10 @@ pub(in crate::operations) fn shift(
     messages: &[MessageId],
     people: &[(String, ParticipantClass)],
 ) -> Result<Shifted, Error> {
-    let rows = store::transfers::messages_at(cx.conn, from.id, messages)?;
+    let messages = all_that_goes(cx, from.id, messages)?;
+    let rows = store::transfers::messages_at(cx.conn, from.id, &messages)?;
+    let known = store::threads::participants(cx.conn, &[to.id])?.remove(&to.id).unwrap_or_default();
+    let mut sides = Vec::new();
     let is_by_hand = reason != TransferReason::Joined;
     for message in &rows {
         let mut flags = message.flags.clone().into_inner();
@@ -45,13 +54,23 @@ pub(in crate::operations) fn shift(
                 decision.moved_from = decision.moved_from.or(Some(from.id)).filter(|first| *first != to.id);
             }
         }
-        if !store::transfers::relocate(cx.conn, message, to.id, flags, threading)? {
+        // What the customer writes is no third party's.
+        let side = message.side_id.filter(|_| !is_customers(&known, message));
+        if side != message.side_id {
+            sides.extend(message.side_id.map(|side| (message.id, side)));
+        }
+        let place = Place { conversation: to.id, side };
+        if !store::transfers::relocate(cx.conn, message, place, flags, threading)? {
             return Err(overtaken());
         }
     }
-    let names = hand_over(cx, from.id, to.id, messages)?;
-    let known = store::threads::participants(cx.conn, &[to.id])?.remove(&to.id).unwrap_or_default();
-    let new: Vec<_> = people.iter().filter(|(email, _)| !known.contains_key(email)).cloned().collect();
+    let names = hand_over(cx, from.id, to.id, &messages)?;
+    let mut new: Vec<(String, ParticipantClass)> = Vec::new();
+    for (email, class) in people.iter().cloned().chain(asked(cx, &rows)?) {
+        if !known.contains_key(&email) && new.iter().all(|(other, _)| *other != email) {
+            new.push((email, class));
+        }
+    }
     store::threads::insert_participants(cx.conn, to.id, &new, cx.now)?;
 
     let mut left = from.clone();
@@ -71,9 +90,14 @@ pub(in crate::operations) fn shift(
     reckon(cx, &mut joined)?;
     let left = write(cx, from, &left)?;
     let joined = write(cx, to, &joined)?;
+    if is_empty {
+        let may_leave = reason == TransferReason::Accepted && from.mailbox_id == to.mailbox_id;
+        go_along(cx, &joined, &messages, may_leave, &emptied(from.id))?;
+    }
     let details = Details {
         message_ids: rows.iter().map(|message| message.id).collect(),
         names,
+        sides,
         invited: new.into_iter().map(|(email, _)| email).collect(),
         from: [State::of(from), State::of(&left)],
         to: [State::of(to), State::of(&joined)],
@@ -105,7 +129,8 @@ pub(super) fn bring_back(
     to: &Conversation,
 ) -> Result<Shifted, Error> {
     let details = &transfer.details;
-    let rows = store::transfers::messages_at(cx.conn, to.id, &details.message_ids)?;
+    let all = all_that_goes(cx, to.id, &details.message_ids)?;
+    let rows = store::transfers::messages_at(cx.conn, to.id, &all)?;
     for message in &rows {
         let mut flags = message.flags.clone().into_inner();
         let mut threading = message.threading.clone().map(Json::into_inner);
@@ -115,7 +140,9 @@ pub(super) fn bring_back(
             decision.moved_from = None;
             flags.clone_from(&decision.flags);
         }
-        if !store::transfers::relocate(cx.conn, message, from.id, flags, threading)? {
+        let had = details.sides.iter().find(|(id, _)| *id == message.id).map(|(_, side)| *side);
+        let place = Place { conversation: from.id, side: message.side_id.or(had) };
+        if !store::transfers::relocate(cx.conn, message, place, flags, threading)? {
             return Err(overtaken());
         }
     }
@@ -155,6 +182,9 @@ pub(super) fn bring_back(
     status.restore_status(&mut back);
     let back = write(cx, from, &back)?;
     let left = write(cx, to, &left)?;
+    // What was written there since comes along from what is empty now.
+    let since: Vec<MessageId> = all.iter().copied().filter(|id| !details.message_ids.contains(id)).collect();
+    go_along(cx, &back, &since, false, &emptied(to.id))?;
     if !store::transfers::finish(cx.conn, transfer.id, cx.now)? {
         return Err(overtaken());
     }
@@ -166,6 +196,41 @@ pub(super) fn bring_back(
         told.moved(cx, &back, &left, &rows);
     }
     Ok(Shifted { id: transfer.id, from: back, to: left })
+}
+
+/// What goes out of a conversation: what was asked for and, where nothing else is left, what has not left.
+fn all_that_goes(
+    cx: &mut Cx<'_>,
+    from: ConversationId,
+    wanted: &[MessageId],
+) -> Result<Vec<MessageId>, Error> {
+    let goes: HashSet<MessageId> = wanted.iter().copied().collect();
+    if store::transfers::lines(cx.conn, from)?.iter().any(|line| !goes.contains(&line.id)) {
+        return Ok(wanted.to_vec());
+    }
+    Ok(store::transfers::messages_of(cx.conn, from)?)
+}
+
+fn emptied(from: ConversationId) -> String {
+    format!("it was written in conversation {from}, whose messages have come here; look at it, and send it")
+}
+
+/// Whom the forwards among messages went to.
+fn asked(cx: &mut Cx<'_>, rows: &[Message]) -> Result<Vec<(String, ParticipantClass)>, Error> {
+    let forwards = || rows.iter().filter(|message| message.kind == MessageKind::Forward);
+    let ids: Vec<MessageId> = forwards().map(|message| message.id).collect();
+    let unsent = store::unsent::of_messages(cx.conn, &ids)?;
+    let left = forwards().filter(|message| !unsent.contains_key(&message.id));
+    let people = left.flat_map(|message| {
+        let recipients = &*message.recipients;
+        recipients.to.iter().chain(&recipients.cc).chain(&recipients.bcc)
+    });
+    Ok(people.map(|address| (fold_address(&address.email), ParticipantClass::Invited)).collect())
+}
+
+fn is_customers(people: &HashMap<String, ParticipantClass>, message: &Message) -> bool {
+    let sender = message.sender.as_deref().map(|sender| fold_address(&sender.email)).unwrap_or_default();
+    message.kind == MessageKind::Inbound && people.get(&sender) == Some(&ParticipantClass::Customer)
 }
 
 /// The group of mailboxes that a conversation is in.
