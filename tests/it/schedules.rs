@@ -1,8 +1,9 @@
 //! Schedules through the API: what is taken, what is told of a moment, and what strangers see.
 
-use crate::mailing::list;
+use crate::mailing::{days, list, sql, with};
 use crate::problems::problem;
 use postroom_core::access::Scope;
+use postroom_core::operations::schedules;
 use serde_json::{Value, json};
 use support::desk::TestDesk;
 use support::http::{Answer, Http};
@@ -92,6 +93,8 @@ async fn what_is_wrong_is_named() {
         ("/name", "required", json!({"name": " "})),
         ("/name", "too_long", json!({"name": "x".repeat(201)})),
         ("/time_zone", "unknown_time_zone", json!({"time_zone": "Mars/Olympus"})),
+        ("/time_zone", "unknown_time_zone", json!({"time_zone": "localtime"})),
+        ("/time_zone", "unknown_time_zone", json!({"time_zone": "Right/Europe/Berlin"})),
         (
             "/hours/0/from",
             "invalid",
@@ -199,6 +202,9 @@ async fn a_calendar_that_is_none_changes_nothing() {
         put_calendar(&desk.http, &path, &calendar("SUMMARY:Odd\r\nDTSTART;VALUE=DATE:20261x28")).await;
     let document = problem(&refused, 422, "validation_failed");
     assert_eq!(document["errors"][0]["code"], "invalid_calendar");
+    let zero = calendar("DTSTART;VALUE=DATE:20261228\r\nRRULE:FREQ=YEARLY;INTERVAL=0");
+    let zero = problem(&put_calendar(&desk.http, &path, &zero).await, 422, "validation_failed");
+    assert_eq!(zero["errors"][0]["detail"], "line 5: RRULE: INTERVAL must be 1 to 1000");
     assert_eq!(
         document["errors"][0]["detail"],
         "event 1 (“Odd”, line 3): DTSTART “20261x28” is not a day or a time"
@@ -216,6 +222,66 @@ async fn a_calendar_that_is_none_changes_nothing() {
     // The same once more changes nothing.
     let again = put_calendar(&desk.http, &path, &most).await.expect(200);
     assert_eq!(again.header("etag"), kept.header("etag"));
+    desk.stop().await;
+}
+
+/// What repeats for ever is read for two years, and on before these are over: beyond what was read the first
+/// time it closes as it did, right over changes of the clocks and midnight.
+#[tokio::test]
+async fn calendars_are_read_on() {
+    let desk = TestDesk::start_fixed().await;
+    // Through the night to Sunday, by the hours; half an hour of it is closed every week.
+    let night = json!({"name": "Night", "time_zone": "Europe/Berlin",
+        "hours": [{"weekday": "saturday", "from": "22:00", "to": "24:00"},
+                  {"weekday": "sunday", "from": "00:00", "to": "04:00"}],
+        "holidays": [{"date": "2029-03-31", "name": "Stocktaking"}]});
+    let path = path_of(&made(&desk, &night).await);
+    let weekly = "DTSTART;TZID=Europe/Berlin:20261122T030000\r\nDURATION:PT30M\r\nRRULE:FREQ=WEEKLY";
+    put_calendar(&desk.http, &path, &calendar(weekly)).await.expect(200);
+    let broken = path_of(&made(&desk, &with(office(), json!({"name": "Broken"}))).await);
+    put_calendar(&desk.http, &broken, &calendar(weekly)).await.expect(200);
+    sql(desk.config(), "UPDATE schedules SET calendar = 'nonsense' WHERE name = 'Broken'");
+    let until = async |path: &str| {
+        desk.http.get(&format!("{path}/calendar")).await.expect(200).json()["until"].clone()
+    };
+    assert_eq!(until(&path).await, "2028-11-23T08:00:00.000000Z");
+    let unread = opening(&desk, &path, "2029-03-24T21:30:00Z").await;
+    assert_eq!(unread["next_closing"], "2029-03-25T02:00:00.000000Z", "nothing is known of it yet");
+
+    // The last moment at which there is no need to.
+    desk.desk().advance_clock(days(302));
+    schedules::read_on(desk.desk()).await.expect("they are looked through");
+    assert_eq!(until(&path).await, "2028-11-23T08:00:00.000000Z");
+    desk.desk().advance_clock(days(72));
+    schedules::read_on(desk.desk()).await.expect("one that can't be read keeps no other");
+    assert_eq!(until(&path).await, "2029-12-02T08:00:00.000000Z");
+    assert_eq!(until(&broken).await, "2028-11-23T08:00:00.000000Z", "what was known of it stays");
+
+    for (at, is_open, next_opening, next_closing) in [
+        // 2029-03-25: 02:00 is 03:00, when it closes for half an hour.
+        ("2029-03-24T21:30:00Z", true, "2029-03-25T01:30:00Z", "2029-03-25T01:00:00Z"),
+        ("2029-03-25T01:15:00Z", false, "2029-03-25T01:30:00Z", "2029-03-25T02:00:00Z"),
+        // 2029-10-28: 03:00 is 02:00 again, and the half hour comes after that.
+        ("2029-10-27T20:30:00Z", true, "2029-10-28T02:30:00Z", "2029-10-28T02:00:00Z"),
+        ("2029-10-28T02:30:00Z", true, "2029-11-03T21:00:00Z", "2029-10-28T03:00:00Z"),
+        // A holiday ends at midnight, and the night goes on.
+        ("2029-03-31T20:30:00Z", false, "2029-03-31T22:00:00Z", "2029-04-01T01:00:00Z"),
+    ] {
+        let told = opening(&desk, &path, at).await;
+        let short = |member: &str| told[member].as_str().unwrap_or_default().replace(".000000Z", "Z");
+        assert_eq!(
+            (told["is_open"] == true, short("next_opening").as_str(), short("next_closing").as_str()),
+            (is_open, next_opening, next_closing),
+            "{at}: {told}"
+        );
+    }
+    let etag = desk.http.get(&path).await.expect(200).header("etag").map(str::to_owned);
+    schedules::read_on(desk.desk()).await.expect("they are looked through");
+    assert_eq!(
+        desk.http.get(&path).await.expect(200).header("etag").map(str::to_owned),
+        etag,
+        "nothing to do"
+    );
     desk.stop().await;
 }
 

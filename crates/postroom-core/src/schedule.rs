@@ -150,8 +150,15 @@ impl Schedule {
     }
 }
 
-/// The time zone of this name, as the database spells it. `None` where there is none.
+/// The time zone of this name, as the database spells it. `None` where there is none, and for what a machine
+/// has among its zones that names no place: its own clock, other countings of time, and no zone at all.
 pub fn zone(name: &str) -> Option<(String, TimeZone)> {
+    let folded = name.to_ascii_lowercase();
+    let is_no_place = matches!(folded.as_str(), "localtime" | "posixrules" | "factory")
+        || ["posix/", "right/"].iter().any(|counting| folded.starts_with(counting));
+    if is_no_place {
+        return None;
+    }
     let zone = TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())?;
     let spelt = zone.iana_name()?.to_owned();
     Some((spelt, zone))
@@ -251,6 +258,9 @@ mod tests {
     fn zones_are_those_of_the_database_in_its_spelling() {
         assert_eq!(zone("europe/berlin").unwrap().0, "Europe/Berlin");
         assert_eq!(zone("UTC").unwrap().0, "UTC");
+        for none in ["localtime", "LocalTime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC"] {
+            assert!(zone(none).is_none(), "{none}");
+        }
         for none in ["", "Mars/Olympus", "Etc/Unknown", "+02:00", "EST5EDT,M3.2.0,M11.1.0", "../etc/passwd"] {
             assert!(zone(none).is_none(), "{none}");
         }

@@ -165,7 +165,7 @@ async fn get_calendar(api: Data<Api>, caller: Caller, id: Id<ScheduleId>, held: 
     responses(
         (status = OK, body = CalendarView, description = "What it closes."),
         (status = UNPROCESSABLE_ENTITY, body = ProblemDocument, content_type = "application/problem+json",
-         description = "`invalid_calendar`: it can't be understood; the sentence names the line or the event.")))]
+         description = "`validation_failed`: it can't be understood; the one of `errors` (`invalid_calendar`) names the line or the event.")))]
 #[put("/schedules/{id}/calendar")]
 async fn set_calendar(
     api: Data<Api>,

@@ -1,7 +1,7 @@
-//! The lines of a calendar, before anything is made of them: each is a property, and what begins ends.
-//! The parser passes over what it can't read, and over a file that was cut off.
+//! The lines of a calendar, before anything is made of them: each is a property, what begins ends, and
+//! rules say what they may. The parser passes over what it can't read, and over a file that was cut off.
 
-use super::CalendarError;
+use super::{CalendarError, repeat};
 
 /// Nothing of iCalendar lies deeper.
 const DEPTH: usize = 8;
@@ -11,14 +11,22 @@ pub fn check(text: &str) -> Result<Vec<usize>, CalendarError> {
     let mut inside: Vec<(String, usize)> = Vec::new();
     let mut events = Vec::new();
     let mut any = false;
+    let mut rule: Option<(usize, String)> = None;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
         let wrong = |why: String| CalendarError::Line { line: line_number, why };
         // RFC 5545 section 3.1: a line goes on after a break and a blank.
-        if line.trim().is_empty() || (any && line.starts_with([' ', '\t'])) {
+        if line.trim().is_empty() {
             continue;
         }
+        if any && line.starts_with([' ', '\t']) {
+            if let Some((_, value)) = &mut rule {
+                value.push_str(&line[1..]);
+            }
+            continue;
+        }
+        rule_ends(&mut rule)?;
         let Some((name, value)) = line.split_once(':') else {
             return Err(wrong(format!(
                 "“{}” is not a line of iCalendar (name:value)",
@@ -26,6 +34,11 @@ pub fn check(text: &str) -> Result<Vec<usize>, CalendarError> {
             )));
         };
         any = true;
+        let property = name.split(';').next().unwrap_or_default();
+        let is_in_event = inside.last().is_some_and(|(open, _)| open == "VEVENT");
+        if is_in_event && property.eq_ignore_ascii_case("RRULE") {
+            rule = Some((line_number, value.to_owned()));
+        }
         let value = value.trim().to_ascii_uppercase();
         if name.eq_ignore_ascii_case("BEGIN") {
             if inside.is_empty() && value != "VCALENDAR" {
@@ -60,4 +73,10 @@ pub fn check(text: &str) -> Result<Vec<usize>, CalendarError> {
         }),
         None => Ok(events),
     }
+}
+
+/// Fails where the rule that ends here says what it may not.
+fn rule_ends(rule: &mut Option<(usize, String)>) -> Result<(), CalendarError> {
+    let Some((line, value)) = rule.take() else { return Ok(()) };
+    repeat::check(&value).map_err(|why| CalendarError::Line { line, why })
 }

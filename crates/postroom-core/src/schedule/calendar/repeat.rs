@@ -11,6 +11,52 @@ use calcard::icalendar::{
 };
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use std::collections::HashSet;
+
+/// What a number in a rule may be (RFC 5545 section 3.3.10), negative ones where they count from the end. The
+/// largest COUNT and INTERVAL are ours: no calendar of holidays comes near.
+const NUMBERS: [(&str, i64, bool); 7] = [
+    ("INTERVAL", 1_000, false),
+    ("COUNT", 50_000, false),
+    ("BYMONTH", 12, false),
+    ("BYMONTHDAY", 31, true),
+    ("BYYEARDAY", 366, true),
+    ("BYWEEKNO", 53, true),
+    ("BYSETPOS", 366, true),
+];
+/// The rest of what stands in a rule.
+const OTHERS: [&str; 9] =
+    ["FREQ", "UNTIL", "BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND", "WKST", "RSCALE", "SKIP"];
+
+/// Looks at a rule as it was written: the parser leaves out what it does not know, takes a number that is too
+/// large for another one, and 0 for nothing.
+pub fn check(rule: &str) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for part in rule.trim().split(';').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let name = name.trim().to_ascii_uppercase();
+        let shown = crate::text::one_line(&name, 60);
+        if !seen.insert(name.clone()) {
+            return Err(format!("RRULE has {shown} twice"));
+        }
+        let number = NUMBERS.iter().find(|(known, ..)| *known == name);
+        let Some((_, most, may_be_negative)) = number else {
+            if OTHERS.contains(&name.as_str()) {
+                continue;
+            }
+            return Err(format!("RRULE: “{shown}” is not known"));
+        };
+        for one in value.split(',') {
+            let number = one.trim().parse::<i64>().unwrap_or(0);
+            let is_taken = if *may_be_negative { number.abs() } else { number };
+            if !(1..=*most).contains(&is_taken) {
+                let from_end = if *may_be_negative { format!(", or -{most} to -1") } else { String::new() };
+                return Err(format!("RRULE: {name} must be 1 to {most}{from_end}"));
+            }
+        }
+    }
+    Ok(())
+}
 
 /// A rule that can be followed at little cost, its end on the event's own clock. `zone` is that of an
 /// event with one of its own.
@@ -25,9 +71,6 @@ pub fn checked(
     if is_often || !(rule.byhour.is_empty() && rule.byminute.is_empty() && rule.bysecond.is_empty()) {
         return Err("RRULE repeats more than daily, which is not taken".to_owned());
     }
-    if rule.interval == Some(0) || rule.count == Some(0) {
-        return Err("RRULE: INTERVAL and COUNT must be at least 1".to_owned());
-    }
     if rule.rscale.is_some() || rule.skip.is_some() {
         return Err("RRULE: RSCALE and SKIP are not understood".to_owned());
     }
@@ -35,7 +78,9 @@ pub fn checked(
         return Err("RRULE has both COUNT and UNTIL".to_owned());
     }
     if let Some(until) = rule.until.as_ref() {
-        let last = civil(until).ok_or("RRULE: UNTIL is not a day or a time")?;
+        let last = civil(until).ok_or(
+            "RRULE: UNTIL is not a day or a time between 1900 and 2200; without it the event repeats for ever",
+        )?;
         let last = match zone {
             _ if !until.has_time() => end_of(last),
             Some(zone) if until.has_zone() => {

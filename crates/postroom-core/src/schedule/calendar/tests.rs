@@ -177,6 +177,45 @@ fn a_fault_names_its_line_or_its_event() {
     }
 }
 
+/// What the parser would pass over, or take for another number.
+#[test]
+fn a_rule_says_nothing_that_is_left_out() {
+    let of = |rule: &str| {
+        read(&calendar(&[&format!("DTSTART;VALUE=DATE:20261101\nRRULE:FREQ=DAILY;{rule}")]), now())
+            .map_err(|error| error.to_string())
+    };
+    for taken in [
+        "INTERVAL=1",
+        "INTERVAL=1000",
+        "COUNT=1",
+        "COUNT=50000;",
+        "interval=2;WKST=MO",
+        "BYSETPOS=1;BYMONTHDAY=1,-31",
+    ] {
+        assert!(of(taken).is_ok(), "{taken}: {:?}", of(taken));
+    }
+    for (rule, told) in [
+        ("INTERVAL=0", "INTERVAL must be 1 to 1000"),
+        ("INTERVAL=-1", "INTERVAL must be 1 to 1000"),
+        ("INTERVAL=1001", "INTERVAL must be 1 to 1000"),
+        ("INTERVAL=65537", "INTERVAL must be 1 to 1000"),
+        ("INTERVAL=", "INTERVAL must be 1 to 1000"),
+        ("COUNT=0", "COUNT must be 1 to 50000"),
+        ("COUNT=50001", "COUNT must be 1 to 50000"),
+        ("COUNT=99999999999999999999", "COUNT must be 1 to 50000"),
+        ("BYMONTHDAY=0", "BYMONTHDAY must be 1 to 31, or -31 to -1"),
+        ("BYMONTHDAY=1,257", "BYMONTHDAY must be 1 to 31, or -31 to -1"),
+        ("BYMONTH=13", "BYMONTH must be 1 to 12"),
+        ("BYEASTER=0", "“BYEASTER” is not known"),
+    ] {
+        assert_eq!(of(rule), Err(format!("line 6: RRULE: {told}")), "{rule}");
+    }
+    assert_eq!(of("COUNT=1;COUNT=2"), Err("line 6: RRULE has COUNT twice".to_owned()));
+    assert_eq!(of("INTER\n VAL=0"), Err("line 6: RRULE: INTERVAL must be 1 to 1000".to_owned()), "folded");
+    let far = of("UNTIL=99991231T000000Z").unwrap_err();
+    assert!(far.contains("between 1900 and 2200; without it the event repeats for ever"), "{far}");
+}
+
 #[test]
 fn a_calendar_has_its_limits() {
     let mut text = calendar(&["DTSTART;VALUE=DATE:20261101"]);
