@@ -9,9 +9,12 @@ use postroom_core::access::{Access, Grant, Level, Scope, Sight};
 use postroom_core::conversation::{Assignees, ConversationFilter, ConversationSort, Status};
 use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
 use postroom_core::page::{PageRequest, Position};
+use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::CustomerFilter;
-use postroom_core::store::{collecting, conversations, customers, events, messages, migrate, pending};
+use postroom_core::store::{
+    collecting, conversations, customers, events, messages, migrate, pending, presences,
+};
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
 use support::database;
@@ -383,6 +386,51 @@ fn what_nothing_names_is_found_by_indexes() {
     let due = plan(&mut conn, collecting::due_query(Timestamp(5_000), 100));
     walks_an_index("what is due", &due, false);
     assert!(due.join("\n").contains("blobs_unused"), "{due:?}");
+}
+
+/// The breaker asks nine questions before each automatic mail, whatever an attacker made of the last week.
+#[test]
+fn the_breaker_counts_by_indexes() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    let (no, modulo) = match database::kind() {
+        database::Kind::Sqlite => ("0", "id % 500"),
+        database::Kind::Postgres => ("false", "(id % 500)"),
+    };
+    execute(
+        &mut conn,
+        &format!(
+            "INSERT INTO automatic_mails (mailbox_id, conversation_id, recipient, domain, rule, held, created_at) \
+             SELECT mailbox_id, id, 'c' || id || '@d' || {modulo}, 'd' || {modulo}, 'acknowledgement', {no}, id \
+             FROM conversations"
+        ),
+    );
+    execute(
+        &mut conn,
+        "INSERT INTO presences (conversation_id, agent_id, state, expires_at) \
+         SELECT id, 1 + id % 5, 'viewing', id FROM conversations",
+    );
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    let of = NewAutomaticMail {
+        mailbox_id: MailboxId(1),
+        conversation_id: ConversationId(5),
+        recipient: "c5@d5",
+        domain: "d5",
+        rule: "acknowledgement",
+        held: false,
+        created_at: Timestamp(1),
+    };
+    let queries = automatic_mails::queries(&of, Timestamp(CONVERSATIONS - 60));
+    assert_eq!(queries.len(), 9);
+    for (name, query) in queries {
+        walks_an_index(name, &plan(&mut conn, query), false);
+    }
+    // A handful of agents is read as it is.
+    let present = plan(&mut conn, presences::list_query(ConversationId(5), Timestamp(1))).join("\n");
+    let never = ["SCAN presences", "Seq Scan on presences"];
+    assert!(present.contains("resences") && never.iter().all(|scan| !present.contains(scan)), "{present}");
 }
 
 /// A thousand conversations, page by page, while new ones keep coming in.

@@ -37,6 +37,12 @@ async fn agents_see_each_other_for_half_a_minute() {
     assert_eq!(there["data"].as_array().map(Vec::len), Some(1), "{there}");
     bens.delete(&path).await.expect(204);
     assert_eq!(desk.http.get(&path).await.expect(200).json()["data"], json!([]));
+    // Who is disabled is gone at once.
+    bens.put(&path, &json!({"state": "replying"})).await.expect(200);
+    desk.http.patch(&format!("/api/v1/agents/{ben}"), &json!({"disabled": true})).await.expect(200);
+    assert_eq!(desk.http.get(&path).await.expect(200).json()["data"], json!([]));
+    let there = amys.put(&path, &json!({"state": "viewing"})).await.expect(200).json();
+    assert_eq!(there["data"].as_array().map(Vec::len), Some(1), "{there}");
     // Only agents are anywhere, and only at what they may see.
     desk.http.put(&path, &json!({"state": "viewing"})).await.expect(403);
     amys.put(&path, &json!({"state": "asleep"})).await.expect(422);

@@ -3,10 +3,11 @@
 use crate::id::{AgentId, ConversationId};
 use crate::presence::{Presence, PresenceState};
 use crate::store::StoreError;
-use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::presences;
+use crate::store::conn::{Conn, MultiBackend, each_backend};
+use crate::store::schema::{agents, presences};
 use crate::time::Timestamp;
 use diesel::prelude::*;
+use diesel::query_builder::QueryFragment;
 
 /// Notes that an agent is at a conversation until then.
 pub fn put(
@@ -32,18 +33,33 @@ pub fn put(
     Ok(())
 }
 
-/// Who is at a conversation now, by number.
+/// Who is at a conversation.
+macro_rules! present {
+    ($conversation:expr, $now:expr) => {
+        presences::table
+            .filter(presences::conversation_id.eq($conversation))
+            .filter(presences::expires_at.gt($now))
+            .filter(
+                presences::agent_id
+                    .eq_any(agents::table.filter(agents::disabled_at.is_null()).select(agents::id)),
+            )
+            .order(presences::agent_id.asc())
+            .select(Presence::as_select())
+    };
+}
+
+/// Who is at a conversation now, by number; nobody who has stopped.
 pub fn list(
     conn: &mut Conn,
     conversation: ConversationId,
     now: Timestamp,
 ) -> Result<Vec<Presence>, StoreError> {
-    Ok(presences::table
-        .filter(presences::conversation_id.eq(conversation))
-        .filter(presences::expires_at.gt(now))
-        .order(presences::agent_id.asc())
-        .select(Presence::as_select())
-        .load(conn)?)
+    Ok(present!(conversation, now).load(conn)?)
+}
+
+/// The query of [`list`].
+pub fn list_query(conversation: ConversationId, now: Timestamp) -> impl QueryFragment<MultiBackend> {
+    present!(conversation, now)
 }
 
 /// Notes that an agent has gone.
