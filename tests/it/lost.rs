@@ -13,7 +13,7 @@ use support::http::Answer;
 use support::mail::mail;
 
 /// Spoils all bytes that are kept in the database.
-fn spoil(desk: &TestDesk) {
+pub fn spoil(desk: &TestDesk) {
     let nothing = match database::kind() {
         database::Kind::Sqlite => "UPDATE blobs SET content = x'00'",
         database::Kind::Postgres => "UPDATE blobs SET content = '\\x00'::bytea",

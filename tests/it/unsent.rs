@@ -162,6 +162,33 @@ async fn what_can_not_leave_any_more_is_a_draft_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whose_file_is_lost_is_a_draft_and_names_it() {
+    let (desk, sink, id) = begin().await;
+    let headers = [("Content-Type", "text/csv")];
+    let upload = desk.http.send("POST", "/api/v1/attachments?filename=bill.csv", &headers, b"a,b").await;
+    let upload = upload.expect(201).json()["id"].clone();
+    let held = write(&desk, id, json!({"undo_seconds": 600, "attachment_ids": [upload]})).await;
+    let other = write(&desk, id, json!({"undo_seconds": 600, "text": "Another."})).await;
+    crate::lost::spoil(&desk);
+    pass(&desk, Duration::from_secs(600)).await;
+    let draft = desk
+        .until(async || {
+            let shown = message(&desk, number(&held["id"])).await;
+            (shown["unsent"]["state"] == "draft").then_some(shown)
+        })
+        .await;
+    let reason = draft["unsent"]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("“bill.csv”"), "{reason}");
+    delivered(&desk, &other, "sent").await;
+    assert_eq!(sink.mails().len(), 1, "it keeps no other");
+    // Without the file it leaves.
+    let without = json!({"attachment_ids": [], "draft": false});
+    let sent = desk.http.patch(&one(&held), &without).await.expect(200).json();
+    delivered(&desk, &sent, "sent").await;
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_answers_past_what_came_meanwhile_is_told_what_it_is() {
     let (desk, sink, id) = begin().await;
     let seen = conversation(&desk, id).await["last_message_id"].clone();

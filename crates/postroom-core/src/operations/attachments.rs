@@ -9,7 +9,6 @@ use crate::error::Faults;
 use crate::id::AttachmentId;
 use crate::message::Attachment;
 use crate::outgoing::is_content_id;
-use crate::ports::PortError;
 use crate::signed_link::{self, LinkPurpose, SignedLink};
 use crate::{Error, store};
 
@@ -128,7 +127,7 @@ impl Desk {
         let reader = self.ports().reader.clone();
         let content = crate::desk::off_thread(move || {
             reader.part(&kept, part).ok_or_else(|| {
-                Error::Blob(PortError::new(format!("part {part} is not in its raw mail any more")))
+                Error::Lost(format!("part {part} is not in its raw mail any more"))
             })
         })
         .await?;

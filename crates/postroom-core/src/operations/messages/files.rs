@@ -60,7 +60,13 @@ impl Desk {
 
     async fn file(&self, attachment: Attachment, index: usize) -> Result<File, Error> {
         let hash = attachment.blob_hash.clone().ok_or_else(|| no_upload(index))?;
-        let content = self.load(hash).await?;
+        let content = self.load(hash).await.map_err(|error| match error {
+            Error::Lost(why) => {
+                let name = &attachment.filename;
+                Error::Lost(format!("“{name}”: {why}"))
+            }
+            other => other,
+        })?;
         Ok(File { attachment, content })
     }
 }

@@ -14,7 +14,7 @@ use crate::mailbox::Mailbox;
 use crate::message::{Attachment, Message, MessageKind};
 use crate::operations::conversations::visible;
 use crate::outgoing::{FORWARDED_MESSAGES, Forwarded, OutgoingFile};
-use crate::ports::{PortError, ReadMail, ShowHtml};
+use crate::ports::{ReadMail, ShowHtml};
 use crate::text::{fold_address, without_plus};
 use crate::unsent::Writing;
 use crate::{Error, store};
@@ -202,7 +202,7 @@ impl Desk {
 fn cut(reader: &dyn ReadMail, raw: &[u8], file: Attachment, content: Vec<u8>) -> Result<File, Error> {
     let content = match file.part {
         Some(part) => reader.part(raw, part).ok_or_else(|| {
-            Error::Blob(PortError::new(format!("part {part} is not in its raw mail any more")))
+            Error::Lost(format!("part {part} is not in its raw mail any more"))
         })?,
         None => content,
     };
