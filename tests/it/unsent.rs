@@ -379,6 +379,24 @@ async fn limits_hold_at_the_limit_and_one_above() {
     refused(json!({"undo_seconds": 5, "draft": true}), "/undo_seconds").await;
     refused(json!({"kind": "note", "draft": true}), "/draft").await;
     refused(json!({"kind": "note", "send_at": "2026-12-01T08:00:00Z"}), "/send_at").await;
+    refused(json!({"kind": "note", "undo_seconds": 5}), "/undo_seconds").await;
+    let draft = write(&desk, id, json!({"draft": true})).await;
+    for (too_much, pointer) in [
+        (json!({"undo_seconds": 5}), "/undo_seconds"),
+        (json!({"send_at": "2026-12-01T08:00:00Z"}), "/send_at"),
+        (json!({"send_at": "2026-12-01T08:00:00Z", "undo_seconds": 5}), "/send_at"),
+    ] {
+        let told =
+            desk.http.patch(&one(&draft), &with(json!({"draft": true}), too_much)).await.expect(422).json();
+        assert_eq!(told["errors"][0]["pointer"], pointer, "{told}");
+    }
+    for own in ["support@example.org", "Sales+x@Example.org"] {
+        let own = json!({"kind": "reply", "text": "x", "to": [{"email": own}]});
+        let told = desk.http.post(&messages(id), &own).await.expect(422).json();
+        let fault = &told["errors"][0];
+        assert_eq!((&fault["pointer"], &fault["code"]), (&json!("/to"), &json!("own_address")), "{told}");
+        assert!(fault["detail"].as_str().is_some_and(|why| why.contains("own addresses")), "{told}");
+    }
     refused(json!({"text": " "}), "/text").await;
     refused(json!({"side_id": 1}), "/side_id").await;
     let first = json!({

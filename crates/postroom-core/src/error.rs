@@ -202,12 +202,23 @@ impl Faults {
         }
     }
 
-    /// Text of one line: not empty, not over `max` characters, no NUL.
+    /// Text of one line: not empty, not over `max` characters, no NUL and no line break, which in the head
+    /// of a mail would end it.
     pub fn line(&mut self, pointer: &str, text: &str, max: usize) {
+        self.required(pointer, text);
+        self.header_name(pointer, text, max);
+    }
+
+    /// Text of any number of lines: not empty, not over `max` characters, no NUL.
+    pub fn lines(&mut self, pointer: &str, text: &str, max: usize) {
+        self.required(pointer, text);
+        self.length(pointer, text, max);
+    }
+
+    fn required(&mut self, pointer: &str, text: &str) {
         if text.trim().is_empty() {
             self.add(pointer, "required", "must not be empty");
         }
-        self.length(pointer, text, max);
     }
 
     /// Text that may be empty: not over `max` characters, no NUL.

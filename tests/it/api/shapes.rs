@@ -342,6 +342,12 @@ async fn a_conversation_is_begun_in_every_way_there_is() {
             "/message/to/0/name",
             "line_break",
         ),
+        (first(inbound.clone(), json!({"customer_id": id, "subject": "A\r\nB"})), "/subject", "line_break"),
+        (
+            first(json!({"kind": "reply", "text": "x", "subject": "A\nB"}), json!({"customer_id": id})),
+            "/message/subject",
+            "line_break",
+        ),
         (
             first(inbound.clone(), json!({"customer": {"email": "a@b.example", "name": "A\nB"}})),
             "/customer/name",

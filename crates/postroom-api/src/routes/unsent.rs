@@ -104,7 +104,10 @@ impl MessagePatch {
         let clash = |member: &str, detail: &str| Err(Problem::invalid_member(member, "not_allowed", detail));
         match (self.draft, self.send_at, self.undo_seconds) {
             (Some(true), None, None) => Ok(Some(When::Never)),
-            (Some(true), ..) => clash("/draft", "what has a time to leave at is no draft"),
+            (Some(true), Some(_), _) => clash("/send_at", "a draft has no time to leave at"),
+            (Some(true), None, Some(_)) => {
+                clash("/undo_seconds", "a draft does not leave, so that there is nothing to take back")
+            }
             (_, Some(_), Some(_)) => clash("/undo_seconds", "what has a time can be taken back until then"),
             (_, Some(time), None) => Ok(Some(When::At(time))),
             (Some(false), None, Some(seconds)) => Ok(Some(When::After(seconds))),

@@ -211,12 +211,11 @@ fn check(cx: &Cx<'_>, kind: AnswerKind, new: &NewText) -> Result<(), Error> {
     let allowed = |known| allows(kind, known);
     if let Some(subject) = &new.subject {
         faults.line("/subject", subject, SUBJECT_CHARS);
-        faults.header_name("/subject", subject, SUBJECT_CHARS);
         if let Some(detail) = template::fault(subject, allowed) {
             faults.add("/subject", "invalid_template", detail);
         }
     }
-    faults.line("/body/text", &new.body.text, BODY_CHARS);
+    faults.lines("/body/text", &new.body.text, BODY_CHARS);
     check_template(cx, "/body", &new.body, allowed, &mut faults);
     if !new.body.text.trim().is_empty() && shows_nothing(cx, &new.body) {
         faults.add("/body/text", "empty", SHOWS_NOTHING);

@@ -108,7 +108,6 @@ fn update(
     let mut faults = Faults::default();
     if let Some(name) = &change.from_name {
         faults.line("/from_name", name, 200);
-        faults.header_name("/from_name", name, 200);
         let allowed = |known: Placeholder| known.stands_anywhere();
         check_placeholders("/from_name", name, allowed, &mut faults);
     }

@@ -356,6 +356,10 @@ fn recipients(
     let cc = keep(&writing.cc);
     let bcc = keep(&writing.bcc);
     if to.is_empty() {
+        if !writing.to.is_empty() {
+            let detail = "this mailbox does not write to its own addresses; name somebody else";
+            return Err(Error::invalid("/to", "own_address", detail));
+        }
         let detail = match kind {
             MessageKind::Forward => "a forward goes to somebody outside; name them",
             _ => "the customer has no address that a reply could go to; name one",

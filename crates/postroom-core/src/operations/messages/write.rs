@@ -131,7 +131,11 @@ pub(in crate::operations) fn check(
     }
     let leaves = matches!(new.kind, Reply | Forward);
     if !leaves && new.when != When::Now {
-        let member = if matches!(new.when, When::Never) { "draft" } else { "send_at" };
+        let member = match new.when {
+            When::Never => "draft",
+            When::After(_) => "undo_seconds",
+            _ => "send_at",
+        };
         faults.add(format!("{at}/{member}"), "not_allowed", "only a reply or a forward leaves");
     }
     check_time(new.when, cx.now, at, faults);
