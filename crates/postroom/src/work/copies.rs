@@ -1,7 +1,7 @@
 //! Puts copies of what has left into the Sent folders of mailboxes whose provider does not. It never
 //! delays what is sent, and looks before it puts one there, so that a try that broke off leaves one copy.
 
-use super::{ended, rest};
+use super::{keep_at_it, unless_stopped, until};
 use crate::login;
 use postroom_core::Error;
 use postroom_core::actor::Actor;
@@ -23,44 +23,21 @@ const LOOK: Duration = Duration::from_secs(60);
 const AT_ONCE: i64 = 50;
 
 /// Runs until the daemon stops.
-pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
-    let mut changes = desk.changes();
-    loop {
-        changes.borrow_and_update();
-        let done = tokio::select! {
-            done = once(&desk) => done,
-            () = ended(&mut stopping) => return,
-        };
-        if let Err(error) = done {
-            tracing::error!(error = ?error, "copies for Sent folders can't be made");
-        }
-        if !rest(&mut changes, &mut stopping, pause(&desk).await).await {
-            return;
-        }
-    }
+pub async fn run(desk: Desk, stopping: watch::Receiver<bool>) {
+    let failing = "copies for Sent folders can't be made";
+    let once = |desk: Desk, stopping| async move { unless_stopped(stopping, LOOK, once(&desk)).await };
+    keep_at_it(desk, stopping, LOOK, failing, once).await;
 }
 
-/// Until the next copy is due. Those of mailboxes that can't be read are looked at no more often than all.
-async fn pause(desk: &Desk) -> Duration {
-    match desk.read(&Actor::system(), outbox::next_copy).await {
-        Ok(Some(due)) if due > desk.now() => {
-            let micros = due.0.saturating_sub(desk.now().0).max(0);
-            Duration::from_micros(micros.unsigned_abs()).clamp(Duration::from_secs(1), LOOK)
-        }
-        Ok(_) => LOOK,
-        Err(error) => {
-            tracing::error!(error = ?error, "copies for Sent folders can't be looked through");
-            LOOK
-        }
-    }
-}
-
-async fn once(desk: &Desk) -> Result<(), Error> {
+/// Makes all copies that are due. Until the next is.
+async fn once(desk: &Desk) -> Result<Duration, Error> {
     let system = Actor::system();
     loop {
         let claimed = desk.write(&system, |cx| outbox::claim_copies(cx, AT_ONCE)).await?;
         if claimed.is_empty() {
-            return Ok(());
+            // Those of mailboxes that can't be read are looked at no more often than all.
+            let next = desk.read(&system, outbox::next_copy).await?.filter(|due| *due > desk.now());
+            return Ok(until(desk, next, Duration::from_secs(1), LOOK));
         }
         for of_one in claimed.chunk_by(|one, next| one.mailbox_id == next.mailbox_id) {
             // What goes wrong with one mailbox must not keep the copies of others.

@@ -1,6 +1,6 @@
 //! Lets messages leave that were held or scheduled, when their time has come.
 
-use super::rest;
+use super::{keep_at_it, until};
 use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
@@ -14,21 +14,10 @@ const BATCH: i64 = 50;
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Runs until the daemon stops.
-pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
-    let mut changes = desk.changes();
-    loop {
-        changes.borrow_and_update();
-        let pause = match once(&desk, &stopping).await {
-            Ok(pause) => pause,
-            Err(error) => {
-                tracing::error!(error = ?error, "messages whose time has come can't leave yet");
-                LOOK
-            }
-        };
-        if !rest(&mut changes, &mut stopping, pause).await {
-            return;
-        }
-    }
+pub async fn run(desk: Desk, stopping: watch::Receiver<bool>) {
+    let failing = "messages whose time has come can't leave yet";
+    let once = |desk: Desk, stopping| async move { once(&desk, &stopping).await };
+    keep_at_it(desk, stopping, LOOK, failing, once).await;
 }
 
 /// Lets leave what is due. Until when nothing is.
@@ -56,6 +45,5 @@ async fn once(desk: &Desk, stopping: &watch::Receiver<bool>) -> Result<Duration,
         }
     }
     let next = desk.read(&system, leave::next_due).await?;
-    let until = next.map_or(LOOK, |due| due.since(desk.now()));
-    Ok(until.clamp(Duration::from_millis(20), LOOK))
+    Ok(until(desk, next, Duration::from_millis(20), LOOK))
 }

@@ -19,7 +19,9 @@ mod send;
 mod settle;
 
 use crate::config::Ingest;
+use postroom_core::Error;
 use postroom_core::desk::Desk;
+use postroom_core::time::Timestamp;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -37,6 +39,45 @@ pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> 
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),
         tokio::spawn(room::run(desk.clone(), stopping.clone())),
     ]
+}
+
+/// Does what is due, again and again until the daemon stops: after each change at the desk and whenever `once`
+/// says that the next is due. What fails is told as `failing`, and tried again after `most`.
+async fn keep_at_it<F: Future<Output = Result<Duration, Error>>>(
+    desk: Desk,
+    mut stopping: watch::Receiver<bool>,
+    most: Duration,
+    failing: &'static str,
+    once: impl Fn(Desk, watch::Receiver<bool>) -> F,
+) {
+    let mut changes = desk.changes();
+    loop {
+        changes.borrow_and_update();
+        let pause = once(desk.clone(), stopping.clone()).await.unwrap_or_else(|error| {
+            tracing::error!(error = ?error, "{failing}");
+            most
+        });
+        if !rest(&mut changes, &mut stopping, pause).await {
+            return;
+        }
+    }
+}
+
+/// Breaks off when the daemon stops: for what waits for servers, and begins anew the next time.
+async fn unless_stopped(
+    mut stopping: watch::Receiver<bool>,
+    most: Duration,
+    work: impl Future<Output = Result<Duration, Error>>,
+) -> Result<Duration, Error> {
+    tokio::select! {
+        done = work => done,
+        () = ended(&mut stopping) => Ok(most),
+    }
+}
+
+/// So long until something is due, from `least` to `most`; `None`: nothing is.
+fn until(desk: &Desk, due: Option<Timestamp>, least: Duration, most: Duration) -> Duration {
+    due.map_or(most, |due| due.since(desk.now())).clamp(least, most)
 }
 
 /// Waits for a change at the desk, for a time to pass, or for the end. `false` is the end.

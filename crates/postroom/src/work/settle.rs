@@ -2,7 +2,7 @@
 //! that take long. The last evidence is looked for: the mail in the Sent folder, where providers put
 //! what they were given.
 
-use super::{ended, rest};
+use super::{keep_at_it, unless_stopped, until};
 use crate::login;
 use postroom_core::Error;
 use postroom_core::actor::Actor;
@@ -27,39 +27,14 @@ const AT_ONCE: i64 = 20;
 const TOLD: i64 = 200;
 
 /// Runs until the daemon stops.
-pub async fn run(desk: Desk, mut stopping: watch::Receiver<bool>) {
-    let mut changes = desk.changes();
-    loop {
-        changes.borrow_and_update();
-        let done = tokio::select! {
-            done = once(&desk) => done,
-            () = ended(&mut stopping) => return,
-        };
-        if let Err(error) = done {
-            tracing::error!(error = ?error, "mails whose reply was lost can't be looked through");
-        }
-        if !rest(&mut changes, &mut stopping, pause(&desk).await).await {
-            return;
-        }
-    }
+pub async fn run(desk: Desk, stopping: watch::Receiver<bool>) {
+    let failing = "mails whose reply was lost can't be looked through";
+    let once = |desk: Desk, stopping| async move { unless_stopped(stopping, LOOK, once(&desk)).await };
+    keep_at_it(desk, stopping, LOOK, failing, once).await;
 }
 
-/// Until the next mail is to be decided.
-async fn pause(desk: &Desk) -> Duration {
-    match desk.read(&Actor::system(), outbox::next_undecided).await {
-        Ok(Some(due)) => {
-            let micros = due.0.saturating_sub(desk.now().0).max(0);
-            Duration::from_micros(micros.unsigned_abs()).clamp(Duration::from_secs(1), LOOK)
-        }
-        Ok(None) => LOOK,
-        Err(error) => {
-            tracing::error!(error = ?error, "mails whose reply was lost can't be looked through");
-            LOOK
-        }
-    }
-}
-
-async fn once(desk: &Desk) -> Result<(), Error> {
+/// Decides what is to be decided. Until the next is.
+async fn once(desk: &Desk) -> Result<Duration, Error> {
     let system = Actor::system();
     desk.write(&system, |cx| outbox::tell_delays(cx, TOLD)).await?;
     for mail in desk.read(&system, |cx| outbox::undecided(cx, AT_ONCE)).await? {
@@ -77,7 +52,8 @@ async fn once(desk: &Desk) -> Result<(), Error> {
             tracing::error!(outbox = %id, error = ?error, "a lost reply can't be decided");
         }
     }
-    Ok(())
+    let next = desk.read(&system, outbox::next_undecided).await?;
+    Ok(until(desk, next, Duration::from_secs(1), LOOK))
 }
 
 /// Looks for a mail in its mailbox's Sent folder.
