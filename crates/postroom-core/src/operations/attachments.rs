@@ -126,9 +126,9 @@ impl Desk {
         let Some(part) = attachment.part else { return Ok((attachment, kept)) };
         let reader = self.ports().reader.clone();
         let content = crate::desk::off_thread(move || {
-            reader.part(&kept, part).ok_or_else(|| {
-                Error::Lost(format!("part {part} is not in its raw mail any more"))
-            })
+            reader
+                .part(&kept, part)
+                .ok_or_else(|| Error::Lost(format!("part {part} is not in its raw mail any more")))
         })
         .await?;
         Ok((attachment, content))

@@ -201,9 +201,9 @@ impl Desk {
 /// A file of another message as one of its own: what was shown inside that one's text goes as any other.
 fn cut(reader: &dyn ReadMail, raw: &[u8], file: Attachment, content: Vec<u8>) -> Result<File, Error> {
     let content = match file.part {
-        Some(part) => reader.part(raw, part).ok_or_else(|| {
-            Error::Lost(format!("part {part} is not in its raw mail any more"))
-        })?,
+        Some(part) => reader
+            .part(raw, part)
+            .ok_or_else(|| Error::Lost(format!("part {part} is not in its raw mail any more")))?,
         None => content,
     };
     let attachment = Attachment {
