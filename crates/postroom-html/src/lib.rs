@@ -4,6 +4,7 @@
 // What strangers send must not end a thread: nothing here may reach outside of what is there.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::string_slice))]
 
+pub mod allowed;
 pub mod cost;
 pub mod cut;
 pub mod text;

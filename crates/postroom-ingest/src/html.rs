@@ -7,54 +7,11 @@ use crate::html_sets;
 use crate::limits::Limits;
 use ammonia::{Builder, UrlRelative};
 use postroom_core::ports::ShowHtml;
+use postroom_html::allowed::{DROPPED, TAGS, content_id, is_link, scheme, stays_anywhere};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What may stand in shown HTML. No styles, no classes, no ids: mail must not be able to look
-/// like the page around it.
-const TAGS: [&str; 35] = [
-    "a",
-    "b",
-    "i",
-    "u",
-    "s",
-    "em",
-    "strong",
-    "p",
-    "br",
-    "hr",
-    "div",
-    "span",
-    "ul",
-    "ol",
-    "li",
-    "blockquote",
-    "pre",
-    "code",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "table",
-    "thead",
-    "tbody",
-    "tfoot",
-    "tr",
-    "td",
-    "th",
-    "caption",
-    "colgroup",
-    "col",
-    "img",
-];
-/// Elements that go with everything in them: the rest only lose their tags.
-const DROPPED: [&str; 16] = [
-    "script", "style", "title", "template", "svg", "math", "object", "embed", "applet", "iframe", "frameset",
-    "noscript", "noembed", "noframes", "textarea", "select",
-];
 /// Where a link leads learns nothing of the page it stands on, and can't reach it.
 const REL: &str = "noopener noreferrer nofollow";
 /// Links open beside the page.
@@ -102,7 +59,7 @@ pub(crate) fn sanitised(
     let cell = ["colspan", "rowspan"];
     let mut builder = Builder::empty();
     builder
-        .tags(HashSet::from(TAGS))
+        .tags(TAGS.into_iter().chain(["img"]).collect())
         .clean_content_tags(HashSet::from(DROPPED))
         .generic_attributes(attributes(&["dir", "lang"]))
         .tag_attributes(HashMap::from([
@@ -133,7 +90,7 @@ fn kept<'v>(
 ) -> Option<Cow<'v, str>> {
     let number = |max: u32| value.trim().parse::<u32>().is_ok_and(|n| n <= max);
     let stays = match (element, attribute) {
-        ("a", "href") => matches!(scheme(value).as_str(), "http" | "https" | "mailto" | "tel"),
+        ("a", "href") => is_link(value),
         // The sanitiser puts these in itself, before it asks.
         ("a", "rel") => value == REL,
         ("a", "target") => value == TARGET,
@@ -150,35 +107,10 @@ fn kept<'v>(
         }
         ("img", "alt") => true,
         ("img", "width" | "height") => number(PIXELS),
-        (_, "colspan" | "rowspan") => number(1000),
-        (_, "dir") => matches!(value.to_ascii_lowercase().as_str(), "ltr" | "rtl" | "auto"),
-        (_, "lang") => value.len() <= 35 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
-        _ => false,
+        // No styles, no classes, no ids: mail must not be able to look like the page around it.
+        (_, other) => stays_anywhere(other, value),
     };
     stays.then_some(Cow::Borrowed(value))
-}
-
-/// The scheme of an address; empty where there is none.
-pub(crate) fn scheme(value: &str) -> String {
-    value.split_once(':').map(|(scheme, _)| scheme.trim().to_ascii_lowercase()).unwrap_or_default()
-}
-
-/// The Content-ID that a `cid:` address names (RFC 2392 section 2).
-fn content_id(value: &str) -> String {
-    let id = value.split_once(':').map_or("", |(_, id)| id).trim();
-    let mut bytes = Vec::with_capacity(id.len());
-    let mut rest = id.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = |at: usize| behind.get(at).and_then(|b| char::from(*b).to_digit(16));
-        if let (b'%', Some(high), Some(low)) = (first, hex(0), hex(1)) {
-            bytes.push((high * 16 + low) as u8);
-            rest = behind.tail(2);
-        } else {
-            bytes.push(*first);
-            rest = behind;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Plain text as HTML: paragraphs, line breaks, and links on `http` and `https` addresses.

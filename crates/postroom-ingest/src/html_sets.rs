@@ -1,9 +1,10 @@
 //! Pictures that HTML names only by a set of sizes (`srcset`, `<picture>`). They are never shown, and
 //! whoever reads the mail is told that they were left out.
 
-use crate::html::{Dropped, scheme};
+use crate::html::Dropped;
 use crate::html_text::resolved;
 use crate::html_tokens::{Token, Tokens, attribute};
+use postroom_html::allowed::scheme;
 
 /// Notes the pictures of other sites that have no `src`, each once: by the first address of its set.
 pub(crate) fn note(html: &str, dropped: &mut Dropped) {

@@ -7,60 +7,13 @@
 //! another, hide it or take it out of the flow.
 
 use ammonia::{Builder, UrlRelative};
+use postroom_html::allowed::{DROPPED, TAGS, content_id, is_link, scheme, stays_anywhere};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const TAGS: [&str; 43] = [
-    "a",
-    "b",
-    "i",
-    "u",
-    "s",
-    "em",
-    "strong",
-    "small",
-    "sub",
-    "sup",
-    "del",
-    "ins",
-    "p",
-    "br",
-    "hr",
-    "div",
-    "span",
-    "ul",
-    "ol",
-    "li",
-    "dl",
-    "dt",
-    "dd",
-    "blockquote",
-    "pre",
-    "code",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "table",
-    "thead",
-    "tbody",
-    "tfoot",
-    "tr",
-    "td",
-    "th",
-    "caption",
-    "colgroup",
-    "col",
-    "center",
-];
-/// Elements that go with everything in them: the rest only lose their tags.
-const DROPPED: [&str; 16] = [
-    "script", "style", "title", "template", "svg", "math", "object", "embed", "applet", "iframe", "frameset",
-    "noscript", "noembed", "noframes", "textarea", "select",
-];
+/// Elements that mail may have besides those that all may.
+const MORE_TAGS: [&str; 9] = ["small", "sub", "sup", "del", "ins", "dl", "dt", "dd", "center"];
 const STYLES: [&str; 35] = [
     "color",
     "background-color",
@@ -121,9 +74,8 @@ impl Pictures {
 
     /// The address of the picture that `value` names, if the mail brings it along.
     fn find(&self, value: &str) -> Option<String> {
-        let (scheme, id) = value.trim().split_once(':')?;
-        let id = percent_decoded(id.trim());
-        let is_known = scheme.eq_ignore_ascii_case("cid") && self.known.contains(&id);
+        let id = content_id(value);
+        let is_known = scheme(value) == "cid" && self.known.contains(&id);
         is_known.then(|| {
             let address = format!("cid:{id}");
             self.named.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
@@ -137,7 +89,7 @@ impl Pictures {
 pub(crate) fn safe(html: &str, pictures: Option<&Pictures>) -> String {
     let set = |names: &[&'static str]| names.iter().copied().collect::<HashSet<_>>();
     let cell = ["colspan", "rowspan", "width", "height", "align", "valign", "bgcolor"];
-    let mut tags = set(&TAGS);
+    let mut tags: HashSet<&str> = TAGS.into_iter().chain(MORE_TAGS).collect();
     if pictures.is_some() {
         tags.insert("img");
     }
@@ -167,26 +119,19 @@ pub(crate) fn safe(html: &str, pictures: Option<&Pictures>) -> String {
 fn kept<'v>(element: &str, attribute: &str, value: &'v str, pictures: &Pictures) -> Option<Cow<'v, str>> {
     let number = |text: &str, max: u32| text.trim().parse::<u32>().is_ok_and(|n| n <= max);
     let one_of = |words: &[&str]| words.contains(&value.to_ascii_lowercase().as_str());
-    let scheme = || value.split_once(':').map(|(scheme, _)| scheme.trim().to_ascii_lowercase());
     let stays = match (element, attribute) {
-        ("a", "href") => {
-            scheme().is_some_and(|scheme| ["http", "https", "mailto", "tel"].contains(&scheme.as_str()))
-        }
+        ("a", "href") => is_link(value),
         ("img", "src") => return pictures.find(value).map(Cow::Owned),
         ("img", "alt") => true,
         (_, "style") => return styles(value).map(Cow::Owned),
         (_, "width" | "height") => number(value.trim().trim_end_matches('%'), PIXELS),
-        (_, "colspan" | "rowspan" | "border" | "cellpadding" | "cellspacing" | "start") => {
-            number(value, 1000)
-        }
+        (_, "border" | "cellpadding" | "cellspacing" | "start") => number(value, 1000),
         (_, "align") => one_of(&["left", "right", "center", "justify"]),
         (_, "valign") => one_of(&["top", "middle", "bottom", "baseline"]),
         (_, "bgcolor") => {
             (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'#')
         }
-        (_, "dir") => one_of(&["ltr", "rtl", "auto"]),
-        (_, "lang") => value.len() <= 35 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
-        _ => false,
+        (_, other) => stays_anywhere(other, value),
     };
     stays.then_some(Cow::Borrowed(value))
 }
@@ -218,23 +163,6 @@ fn is_plain_value(value: &str) -> bool {
         })
     });
     !value.is_empty() && is_closed && is_first && is_rest
-}
-
-/// Text with its `%41` resolved (RFC 2392 section 2).
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = |at: usize| behind.get(at).and_then(|b| char::from(*b).to_digit(16));
-        if let (b'%', Some(high), Some(low)) = (first, hex(0), hex(1)) {
-            bytes.push((high * 16 + low) as u8);
-            rest = &behind[2..];
-        } else {
-            bytes.push(*first);
-            rest = behind;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
