@@ -24,11 +24,11 @@ impl Slots {
 
     /// Takes one for a mail of this mailbox. `false`: the others are for others.
     pub fn take(&mut self, mailbox: MailboxId) -> bool {
-        let taken = self.taken.entry(mailbox).or_default();
-        if *taken >= self.free {
+        let taken = self.taken.get(&mailbox).copied().unwrap_or(0);
+        if taken >= self.free {
             return false;
         }
-        *taken += 1;
+        self.taken.insert(mailbox, taken + 1);
         self.free -= 1;
         true
     }
