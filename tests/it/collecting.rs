@@ -177,7 +177,7 @@ impl Rig {
     fn has(&self, content: &[u8]) -> bool {
         match self.desk.load_here(&sha256_hex(content)) {
             Ok(found) => found == content,
-            Err(Error::Blob(_)) => false,
+            Err(Error::Blob(_) | Error::Lost(_)) => false,
             Err(error) => panic!("{error:?}"),
         }
     }

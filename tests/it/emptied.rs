@@ -114,9 +114,13 @@ async fn accept(desk: &TestDesk, from: i64, to: i64) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_that_become_one_they_go_along_and_leave_at_their_time() {
+async fn of_one_customers_two_that_become_one_they_go_along_and_leave_at_their_time() {
     let (desk, sink, mailbox) = begin().await;
-    let (hers, first) = suggested(&desk, mailbox, mailbox, "support@example.org").await;
+    let first = arrive(&desk, mailbox, &ada("It burns.")).await.conversation;
+    let subject = format!("Re: Printer on fire [#{first}]");
+    let again = mail().from("Ada <ada@acme.example>").subject(&subject).text("Hello?");
+    let hers = arrive(&desk, mailbox, &again).await.conversation;
+    assert_ne!(first, hers);
     let waiting = unsent(&desk, hers).await;
     let taken = accept(&desk, hers, first).await;
     assert_eq!(standing(&desk, &waiting).await, all(first, ["draft", "held", "scheduled"]));
@@ -130,8 +134,21 @@ async fn of_two_that_become_one_they_go_along_and_leave_at_their_time() {
     assert_eq!(standing(&desk, &waiting[..1]).await, [(first, "draft".to_owned())]);
     let mails = sink.mails();
     assert_eq!(mails.len(), 2);
-    assert!(mails.iter().all(|mail| mail.to == ["eve@elsewhere.example"]), "whom they were written to");
+    assert!(mails.iter().all(|mail| mail.to == ["ada@acme.example"]), "whom they were written to");
     assert_eq!(conversation(&desk, first).await["message_count"], 4);
+    desk.stop().await;
+}
+
+/// What stands around an answer, the customer's name say, is filled in when it leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_name_another_customer_is_a_draft() {
+    let (desk, sink, mailbox) = begin().await;
+    let (hers, first) = suggested(&desk, mailbox, mailbox, "support@example.org").await;
+    let waiting = unsent(&desk, hers).await;
+    accept(&desk, hers, first).await;
+    assert_eq!(standing(&desk, &waiting).await, all(first, ["draft", "draft", "draft"]));
+    pass(&desk, days(3)).await;
+    assert_eq!(sink.mails().len(), 0);
     desk.stop().await;
 }
 

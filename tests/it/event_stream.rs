@@ -159,23 +159,15 @@ async fn nobody_follows_longer_than_they_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_that_stops_ends_streams_and_long_polls_in_good_order() {
+async fn a_daemon_that_stops_ends_its_streams_in_good_order() {
     let desk = TestDesk::start().await;
     let mut streams = Vec::new();
     for _ in 0..20 {
         streams.push(desk.http.events(STREAM, &[]).await);
     }
-    let after = last_seq(&desk).await;
-    let http = desk.http.clone();
-    let polling =
-        tokio::spawn(async move { http.get(&format!("/api/v1/events?after={after}&wait=30")).await });
     desk.stop().await;
     for mut stream in streams {
         assert!(stream.ends_well().await, "not cut");
-    }
-    // One that was not begun yet is refused; one that was has its answer.
-    if let Ok(answer) = polling.await {
-        assert_eq!(answer.expect(200).json()["data"], json!([]));
     }
 }
 

@@ -243,7 +243,7 @@ pub struct RecipientResult {
 pub struct Outbound {
     /// Its number.
     pub id: OutboxId,
-    /// The message it carries; `None` is a notice to the administrators.
+    /// The message it carries; `None` is a notice to the administrators or to an agent.
     pub message_id: Option<MessageId>,
     /// The mailbox it leaves from.
     pub mailbox_id: MailboxId,

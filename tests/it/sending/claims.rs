@@ -171,7 +171,6 @@ async fn a_slow_mailbox_leaves_room_for_others() {
         assert_eq!(sink.next().await.to, ["bob@example.net"]);
     }
     assert_eq!((tarpit.connections(), tarpit.mails().len()), (8, 0));
-    // It answers again: all of them leave.
     tarpit.forget_faults();
     tarpit.hang_up();
     desk.stop().await;

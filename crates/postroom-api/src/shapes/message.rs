@@ -396,6 +396,9 @@ pub struct DeliveryView {
 impl DeliveryView {
     fn new(outbound: Outbound, held_up: Option<HeldUp>) -> Self {
         let next = match &held_up {
+            Some(held) if outbound.state == DeliveryState::Deferred => {
+                held.until.map(|until| until.max(outbound.next_attempt_at))
+            }
             Some(held) => held.until,
             None => outbound.waits_in_line().then_some(outbound.next_attempt_at),
         };
@@ -410,7 +413,7 @@ impl DeliveryView {
             response: outbound.response,
             uncertain_until: is_open.then_some(outbound.next_attempt_at),
             may_be_double: outbound.may_be_double,
-            last_error: outbound.last_error.or(held_up.and_then(|held| held.why)),
+            last_error: held_up.and_then(|held| held.why).or(outbound.last_error),
             delayed_at: outbound.delayed_at,
             sent_copy: outbound.copy_state,
             sent_copy_error: outbound.copy_error,

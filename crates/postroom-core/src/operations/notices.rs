@@ -39,7 +39,7 @@ pub(super) fn mail(
 }
 
 /// Writes to an agent about what happened in a conversation, from its mailbox where that can send. It leaves
-/// from `<>`: nobody waits for what comes back, and the desk must not make itself mail.
+/// from `<>`: nobody waits for what comes back. A relay that refuses that gets the mailbox's address.
 pub(super) fn mail_agent(
     cx: &mut Cx<'_>,
     mailbox: MailboxId,

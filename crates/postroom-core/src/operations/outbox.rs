@@ -32,6 +32,9 @@ pub use slots::Slots;
 pub use uncertain::{Evidence, Look, decide, next_undecided, settle_for_good, undecided};
 pub(super) use uncertain::{doubtful, prove};
 
+/// What a sink says of what it takes.
+const CAPTURED: &str = "captured by the sink; nothing left";
+
 /// When a mail is tried again after each failure; the last goes on to the end.
 const PAUSES: [u64; 6] = [60, 5 * 60, 15 * 60, 60 * 60, 3 * 60 * 60, 6 * 60 * 60];
 
@@ -142,6 +145,8 @@ fn defer(cx: &Cx<'_>, after: &mut Outbound, why: &str) -> EventType {
     let next = cx.now.plus(Duration::from_secs(pause));
     let waited = Duration::from_secs(u64::try_from(after.waited_seconds).unwrap_or(0));
     let from = after.tried_from.unwrap_or(after.created_at).plus(waited);
+    // What the server said is known: it has not got it.
+    after.data_sent_at = None;
     if next > from.plus(cx.settings.send_for) {
         let why = format!("given up after {} attempts: {why}", after.attempts);
         settle(after, RecipientState::Refused, &why);
@@ -150,7 +155,6 @@ fn defer(cx: &Cx<'_>, after: &mut Outbound, why: &str) -> EventType {
     }
     after.state = DeliveryState::Deferred;
     after.next_attempt_at = next;
-    after.data_sent_at = None;
     after.last_error = Some(crate::text::one_line(why, 500));
     EventType::MessageDeferred
 }
@@ -166,9 +170,11 @@ fn tell(
         let why = outbound.last_error.as_deref().unwrap_or_default();
         match outbound.state {
             DeliveryState::Failed | DeliveryState::Uncertain => {
-                tracing::error!(outbox = %outbound.id, why, "a notice to the administrators may not arrive");
+                tracing::error!(outbox = %outbound.id, why, "a notice to the administrators or an agent may not arrive");
             }
-            state => tracing::info!(outbox = %outbound.id, %state, why, "a notice to the administrators"),
+            state => {
+                tracing::info!(outbox = %outbound.id, %state, why, "a notice to the administrators or an agent");
+            }
         }
         return Ok(());
     };

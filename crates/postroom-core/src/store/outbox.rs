@@ -14,7 +14,7 @@ use std::collections::HashMap;
 #[derive(Debug, Insertable)]
 #[diesel(table_name = outbox, treat_none_as_default_value = false)]
 pub struct NewOutbound<'a> {
-    /// The message it carries; `None` is a notice to the administrators.
+    /// The message it carries; `None` is a notice to the administrators or to an agent.
     pub message_id: Option<MessageId>,
     /// Where it leaves from.
     pub mailbox_id: MailboxId,

@@ -236,7 +236,7 @@ async fn write_down(
         let written = desk.write(&Actor::system(), move |cx| outbox::finish_any(cx, &rows, &outcome)).await;
         match written {
             Err(Error::StateConflict(_)) if may_be_done => return Ok(()),
-            Err(error @ (Error::Busy | Error::Store { .. })) => {
+            Err(error @ (Error::Busy | Error::Store { .. } | Error::StorageFull(_))) => {
                 if *stopping.borrow() {
                     last_tries -= 1;
                     if last_tries == 0 {
@@ -275,7 +275,7 @@ async fn attempt(
         Err(Error::Lost(which)) => {
             tracing::error!(outbox = %claimed.id, which, "a mail can't be sent: its bytes are lost");
             let reason =
-                format!("the desk has lost the mail ({which}), and nothing of it left: write it anew");
+                format!("the desk has lost the mail ({which}): write it anew to those who still lack it");
             return Ok(Outcome::Failed { reason, refused: Vec::new() });
         }
         Err(error) => return Err(error),
@@ -326,7 +326,11 @@ async fn attempt(
                 let is_reached = !matches!(outcome, postroom_outbound::Outcome::Deferred { .. });
                 if access.on_trial && (visit.is_let_in() || is_reached) {
                     let desk = desk.clone();
-                    blocking(move || desk.login_accepted_here(mailbox_id, End::Delivery)).await?;
+                    let noted = blocking(move || desk.login_accepted_here(mailbox_id, End::Delivery)).await;
+                    // What came of the mail is known, and counts for more; the next one notes it.
+                    if let Err(error) = noted {
+                        tracing::warn!(mailbox = mailbox_id.0, error = ?error, "a login that went well can't be noted");
+                    }
                 }
                 return Ok(translate(outcome));
             }

@@ -1,6 +1,6 @@
 //! What a person decides about a mail that has not arrived: try it again, or leave it.
 
-use super::{settle, tell, waits};
+use super::{CAPTURED, settle, tell, waits};
 use crate::access::Scope;
 use crate::cx::Cx;
 use crate::event::EventType;
@@ -39,10 +39,9 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId) -> Result<Outbound, Error> {
     let mut results = before.recipients.to_vec();
     for result in &mut results {
         use RecipientState::{Accepted, Bounced, Deferred, Refused};
-        // What a sink took nobody has.
-        if matches!(result.state, Refused | Deferred | Bounced)
-            || (result.state == Accepted && before.captured)
-        {
+        // What a sink took nobody has; others may have had it before.
+        let was_captured = result.state == Accepted && result.response.as_deref() == Some(CAPTURED);
+        if matches!(result.state, Refused | Deferred | Bounced) || was_captured {
             result.state = RecipientState::Waiting;
         }
     }

@@ -150,8 +150,9 @@ pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
         } else {
             let queued = Outbound {
                 state: DeliveryState::Queued,
+                // Queued it is due whatever its time says, and by that the time is known in which nobody
+                // could try it.
                 claimed_until: None,
-                next_attempt_at: cx.now,
                 ..claimed.clone()
             };
             store::outbox::update(cx.conn, claimed, &queued)?;

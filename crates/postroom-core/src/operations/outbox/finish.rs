@@ -1,7 +1,8 @@
 //! What came of an attempt, written down with what follows from it.
 
 use super::{
-    Outcome, Refusal, aliases, copies, defer, end, lost_claim, note_refusals, settle, tell, uncertain, waits,
+    CAPTURED, Outcome, Refusal, aliases, copies, defer, end, lost_claim, note_refusals, settle, tell,
+    uncertain, waits,
 };
 use crate::cx::Cx;
 use crate::event::EventType;
@@ -21,7 +22,7 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Outbound, outcome: &Outcome) -> Result<
     let kind = match outcome {
         Outcome::Captured => {
             after.captured = true;
-            taken(cx, &mut after, "captured by the sink; nothing left", &[])
+            taken(cx, &mut after, CAPTURED, &[])
         }
         Outcome::Sent { response, refused } => {
             let is_first = !after.recipients.iter().any(|result| result.state == RecipientState::Accepted);

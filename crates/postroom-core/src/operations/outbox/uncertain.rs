@@ -105,7 +105,11 @@ pub(in crate::operations) fn prove(
     let Some(before) = store::outbox::of_messages(cx.conn, &[message])?.remove(&message) else {
         return Ok(());
     };
-    let is_in_doubt = before.state == DeliveryState::Uncertain || was_cancelled_in_doubt(&before);
+    let is_in_doubt = match before.state {
+        DeliveryState::Uncertain => true,
+        DeliveryState::Queued | DeliveryState::Deferred => before.may_be_double,
+        _ => was_cancelled_in_doubt(&before),
+    };
     if is_in_doubt && is_of_lost_attempt(&before) {
         // A retry that was claimed meanwhile has its own end.
         settle_as_sent(cx, &before, evidence)?;

@@ -29,8 +29,8 @@ pub(in crate::operations) struct Shifted {
 /// Takes messages from one conversation into another, and people with them. Whom a forward went to comes
 /// along with it, or their answer would find nobody who knows them. A conversation that is empty afterwards
 /// counts as merged: whoever still names it is led to where its last message went, and what has not left of
-/// it goes there, too. What would leave by itself is a draft there, unless somebody took the two for one and
-/// it leaves from the same mailbox.
+/// it goes there, too. What would leave by itself is a draft there, unless somebody took the two for one, they
+/// are one customer's, and it leaves from the same mailbox.
 pub(in crate::operations) fn shift(
     cx: &mut Cx<'_>,
     reason: TransferReason,
@@ -91,7 +91,10 @@ pub(in crate::operations) fn shift(
     let left = write(cx, from, &left)?;
     let joined = write(cx, to, &joined)?;
     if is_empty {
-        let may_leave = reason == TransferReason::Accepted && from.mailbox_id == to.mailbox_id;
+        // What stands around it is filled in when it leaves: of another customer it would name that one.
+        let may_leave = reason == TransferReason::Accepted
+            && from.mailbox_id == to.mailbox_id
+            && from.customer_id == to.customer_id;
         go_along(cx, &joined, &messages, may_leave, &emptied(from.id))?;
     }
     let details = Details {
