@@ -320,6 +320,11 @@ impl Running {
         true
     }
 
+    /// It runs no more.
+    pub fn has_ended(&self) -> bool {
+        self.leash.has_ended()
+    }
+
     /// The process that was started, or what it runs under.
     pub fn pid(&self) -> u32 {
         self.leash.pid()
