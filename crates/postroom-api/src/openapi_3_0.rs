@@ -1,6 +1,6 @@
 //! The document in the words of OpenAPI 3.0.3, for generators that do not read 3.1 yet. What 3.0 can't say
-//! is said as near to it as it can be, and never more narrowly: a client made from it refuses nothing that
-//! the desk may answer.
+//! is said as near to it as it can be, and rather too loosely. One thing is not: 3.0.3 gives `nullable` no
+//! effect where no `type` stands beside it, as beside a reference.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,6 @@
 //! What the desk itself writes: to those who run it, that a mailbox can't be read, and that it can again; to
-//! an agent, what they would otherwise learn too late. It leaves through the outbox like an answer, and belongs to no conversation.
+//! an agent, what they would otherwise learn too late. It leaves through the outbox like an answer, and
+//! belongs to no conversation.
 
 use crate::access::Role;
 use crate::cx::Cx;
