@@ -7,6 +7,7 @@ use diesel::{Connection, PgConnection};
 use postroom_core::store::conn::DatabaseUrl;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,6 +62,8 @@ fn first_start(data: &Path, url: Option<&str>) -> String {
 /// One installation: data, database, configuration with one mailbox.
 pub struct Rig {
     pub dir: WorkDir,
+    /// The daemon's folder.
+    data: PathBuf,
     database: DatabaseUrl,
     /// The database to remove from the shared server.
     shared: Option<String>,
@@ -117,7 +120,7 @@ impl Rig {
             Some(url) => (DatabaseUrl::Postgres(url.clone()), Some(url.as_str())),
         };
         configure(&dir, &data, url, source);
-        Self { dir, database, shared, token: template.token.clone(), settings: Vec::new() }
+        Self { dir, data, database, shared, token: template.token.clone(), settings: Vec::new() }
     }
 
     /// [`Rig::new`] on a server that the case may stop or kill. The daemon reaches it at `seen`.
@@ -128,7 +131,7 @@ impl Rig {
         let token = first_start(&data, Some(&url));
         let through = url.replace(&server.address().to_string(), &seen.to_string());
         configure(&dir, &data, Some(&through), source);
-        Self { dir, database: DatabaseUrl::Postgres(url), shared: None, token, settings: Vec::new() }
+        Self { dir, data, database: DatabaseUrl::Postgres(url), shared: None, token, settings: Vec::new() }
     }
 
     /// Sets a variable of the daemon's environment from the next start on.
@@ -147,6 +150,7 @@ impl Rig {
 
     /// Starts the daemon, under `wrapper` if there is one (strace with a fault, say).
     pub fn start(&self, wrapper: &[&str]) -> Running {
+        self.see_the_lock_free();
         self.let_leases_run_out();
         self.start_beside(wrapper)
     }
@@ -181,6 +185,21 @@ impl Rig {
     /// The path of the configuration.
     pub fn config(&self) -> String {
         self.dir.join("postroom.toml").display().to_string()
+    }
+
+    /// Waits until the daemon before is wholly gone. Its outputs close before its lock does, and strace
+    /// may be gone before the last of the threads that it watched.
+    fn see_the_lock_free(&self) {
+        // Before the first start there is no such file.
+        let Ok(file) = File::open(self.data.join("daemon.lock")) else { return };
+        let deadline = Instant::now() + PATIENCE;
+        while file.try_lock().is_err() {
+            let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+            assert!(Instant::now() < deadline, "a daemon that was killed keeps its lock:\n{locks}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Not by closing it: a process that another case begins just now may hold a copy.
+        file.unlock().expect("this process has locked it");
     }
 
     /// What half a minute of waiting does: on PostgreSQL a killed daemon's mailboxes are another one's
