@@ -2,12 +2,12 @@
 //! every fault told by a JSON pointer.
 
 use crate::json::{self, Strict};
+use crate::payload::collect;
 use crate::problem::{Fault, Problem};
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpRequest};
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -80,32 +80,6 @@ fn require_json(req: &HttpRequest) -> Result<(), Problem> {
         )),
         _ => Err(Problem::unsupported_media_type("Content-Type must be application/json")),
     }
-}
-
-/// Reads a body of at most `max` bytes. One that says that it is larger is refused unread.
-pub async fn collect(headers: &HeaderMap, mut payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
-    let too_large = || Problem::too_large(format!("the body has at most {max} bytes"));
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        return Err(Problem::unsupported_media_type("the body must not be compressed"));
-    }
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok())
-        .and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > max) {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_request", format!("the body can't be read: {error}"))
-        })?;
-        if bytes.len() + chunk.len() > max {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 /// Reads JSON into a type.

@@ -20,6 +20,7 @@ mod openapi_3_0;
 mod paging;
 mod params;
 mod patch;
+mod payload;
 mod peer;
 mod problem;
 mod protect;

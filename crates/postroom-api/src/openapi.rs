@@ -173,6 +173,7 @@ fn complete(operation: &mut Operation) {
         );
     }
     if let Some(json) = body {
+        add(operation, "408", "`timeout`: the body has 30 seconds, and one more for each 64 KiB that came.");
         add(operation, "413", "`too_large`: the body is larger than what is taken.");
         add(operation, "415", "`unsupported_media_type`: the body is of another type.");
         let what =

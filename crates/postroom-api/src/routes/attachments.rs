@@ -5,6 +5,7 @@ use crate::body;
 use crate::body::Body;
 use crate::disposition;
 use crate::extract::{Caller, Id};
+use crate::payload;
 use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::range::{self, Wanted};
@@ -12,7 +13,6 @@ use crate::shapes::binary::Binary;
 use crate::shapes::message::AttachmentView;
 use crate::signed_link::{self, NewLinkBody, Proof, SignedLinkView};
 use crate::state::Api;
-use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data};
@@ -60,10 +60,10 @@ async fn create_attachment(
     caller: Caller,
     query: Query<UploadQuery>,
     req: HttpRequest,
-    payload: web::Payload,
+    body: web::Payload,
 ) -> Answer {
-    let payload: Payload = payload.into_inner();
-    let content = body::collect(req.headers(), payload, api.desk.settings().upload_bytes).await?;
+    let content =
+        payload::collect(req.headers(), body.into_inner(), api.desk.settings().upload_bytes).await?;
     let content_type =
         body::media_type(req.headers()).unwrap_or_else(|| "application/octet-stream".to_owned());
     let UploadQuery { filename, content_id } = query.0;

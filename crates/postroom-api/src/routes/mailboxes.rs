@@ -5,9 +5,9 @@ use crate::body::{self, Body};
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::payload;
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::Api;
-use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
@@ -222,13 +222,12 @@ async fn receive_mail(
     caller: Caller,
     id: Id<MailboxId>,
     req: HttpRequest,
-    payload: web::Payload,
+    body: web::Payload,
 ) -> Answer {
     if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
         return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
     }
-    let payload: Payload = payload.into_inner();
-    let raw = body::collect(req.headers(), payload, api.desk.settings().mail_bytes).await?;
+    let raw = payload::collect(req.headers(), body.into_inner(), api.desk.settings().mail_bytes).await?;
     let receipt = api.desk.push_mail(&caller, id.0, raw).await?;
     let status = if receipt.verdict == Verdict::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok(HttpResponse::build(status).json(ReceivedMail {

@@ -7,10 +7,10 @@ use crate::body::{self, Body};
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::payload;
 use crate::problem::{Fault, Problem, ProblemDocument};
 use crate::query::Query;
 use crate::state::Api;
-use actix_web::dev::Payload;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put};
 use postroom_core::actor::Actor;
@@ -173,7 +173,7 @@ async fn set_calendar(
     id: Id<ScheduleId>,
     seen: IfMatch,
     req: HttpRequest,
-    payload: web::Payload,
+    body: web::Payload,
 ) -> Answer {
     let id = id.0;
     // Who may not change it has nothing read for them.
@@ -181,8 +181,7 @@ async fn set_calendar(
     if body::media_type(req.headers()).as_deref() != Some("text/calendar") {
         return Err(Problem::unsupported_media_type("Content-Type must be text/calendar"));
     }
-    let payload: Payload = payload.into_inner();
-    let bytes = body::collect(req.headers(), payload, BYTES).await?;
+    let bytes = payload::collect(req.headers(), body.into_inner(), BYTES).await?;
     let text = String::from_utf8(bytes).map_err(|_| invalid("the calendar must be UTF-8"))?;
     if text.contains('\0') {
         return Err(invalid("the calendar must not hold U+0000"));

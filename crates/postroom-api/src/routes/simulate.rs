@@ -3,11 +3,11 @@
 use crate::answer::Answer;
 use crate::body;
 use crate::extract::Caller;
+use crate::payload;
 use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::shapes::simulation::SimulationView;
 use crate::state::Api;
-use actix_web::dev::Payload;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, post};
 use postroom_core::id::MailboxId;
@@ -46,13 +46,12 @@ async fn simulate_inbound(
     caller: Caller,
     query: Query<SimulateQuery>,
     req: HttpRequest,
-    payload: web::Payload,
+    body: web::Payload,
 ) -> Answer {
     if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
         return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
     }
-    let payload: Payload = payload.into_inner();
-    let raw = body::collect(req.headers(), payload, api.desk.settings().mail_bytes).await?;
+    let raw = payload::collect(req.headers(), body.into_inner(), api.desk.settings().mail_bytes).await?;
     let simulation = api.desk.simulate_mail(&caller, query.0.mailbox_id, raw).await?;
     Ok(HttpResponse::Ok().json(SimulationView::from(simulation)))
 }
