@@ -162,13 +162,35 @@ async fn nobody_follows_longer_than_they_may() {
 async fn a_daemon_that_stops_ends_its_streams_in_good_order() {
     let desk = TestDesk::start().await;
     let mut streams = Vec::new();
-    for _ in 0..20 {
-        streams.push(desk.http.events(STREAM, &[]).await);
+    for _ in 0..4 {
+        let client = desk.client(Scope::ALL, &[]).await;
+        for _ in 0..5 {
+            streams.push(client.events(STREAM, &[]).await);
+        }
     }
     desk.stop().await;
     for mut stream in streams {
         assert!(stream.ends_well().await, "not cut");
     }
+}
+
+/// Five streams a token; a seat is free as soon as its reader hangs up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_has_five_streams() {
+    let desk = TestDesk::start().await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        streams.push(desk.http.events(STREAM, &[]).await);
+    }
+    let refused = desk.http.get(STREAM).await;
+    problem(&refused, 429, "rate_limited");
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    let another = desk.client(Scope::ALL, &[]).await;
+    let _stream = another.events(STREAM, &[]).await;
+    drop(streams.pop());
+    desk.until(|| async { (desk.http.send("HEAD", STREAM, &[], b"").await.status == 200).then_some(()) })
+        .await;
+    desk.stop().await;
 }
 
 /// Who reads nothing holds up nobody, and gets it all in the end.

@@ -29,6 +29,7 @@ mod range;
 mod rewrite;
 mod routes;
 mod routing;
+mod seats;
 mod shapes;
 mod signed_link;
 mod state;

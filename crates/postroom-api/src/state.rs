@@ -1,13 +1,14 @@
 //! What every request is answered out of: made once, shared by all workers.
 
 use crate::links::Links;
-use crate::routes::STREAMS;
+use crate::routes::{STREAMS, STREAMS_EACH};
 use crate::routing::Table;
+use crate::seats::Seats;
 use bytes::Bytes;
 use ipnet::IpNet;
 use postroom_core::desk::Desk;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use url::Url;
 
 /// What the daemon says of itself beyond the database: one sentence for each thing that keeps
@@ -42,7 +43,7 @@ pub struct Api {
     pub(crate) readiness: Readiness,
     pub(crate) stopping: watch::Receiver<bool>,
     /// A seat for each stream that is open.
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: Seats,
     pub(crate) table: Table,
     pub(crate) document: Bytes,
     pub(crate) document_3_0: Bytes,
@@ -70,7 +71,7 @@ impl Api {
             version: state.version,
             readiness: state.readiness,
             stopping: state.stopping,
-            streams: Arc::new(Semaphore::new(STREAMS)),
+            streams: Seats::new(STREAMS, STREAMS_EACH),
             table,
             document: serde_json::to_vec(&document).expect(written).into(),
             document_3_0: serde_json::to_vec(&document_3_0).expect(written).into(),

@@ -141,6 +141,9 @@ fn serve(
     let server = HttpServer::new(move || postroom_api::app(&api))
         .workers(config.server.workers)
         .disable_signals()
+        // Who hangs up waits for nothing: a stream that its reader left is over at once, not at its
+        // next heartbeat.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(SHUTDOWN_SECONDS);
     let server = match &config.server.tls {
         Some(tls) => server.listen_rustls_0_23(listener, tls_config(tls)?),

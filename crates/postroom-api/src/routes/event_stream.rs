@@ -8,6 +8,7 @@ use crate::observe::RequestId;
 use crate::problem::{Problem, ProblemDocument, log_inside};
 use crate::query::Query;
 use crate::routing::AskedByHead;
+use crate::seats::{Full, Seat};
 use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::http::StatusCode;
@@ -20,7 +21,6 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -31,6 +31,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// Streams that are open at the same time. Each costs a look into the log at every change.
 pub const STREAMS: usize = 1_000;
+/// Streams of one token.
+pub const STREAMS_EACH: usize = 5;
 /// Events of one piece: as much as a reader that does not read costs memory.
 const AT_ONCE: u16 = 50;
 /// Something is sent at least this often: proxies cut what is silent for a minute.
@@ -68,6 +70,8 @@ struct StreamQuery {
          example = "id: 918273\nevent: conversation.status_changed\ndata: {\"seq\":918273,\"type\":\"conversation.status_changed\"}\n\n"),
         (status = GONE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`cursor_expired`: events up to `oldest_after` are no longer kept; go on from there, knowing that some were missed."),
+        (status = TOO_MANY_REQUESTS, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`rate_limited`: five streams of this token are open; close one, or come again after `Retry-After`."),
         (status = SERVICE_UNAVAILABLE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`overloaded`: too many streams are open; come again after `Retry-After`.")))]
 #[get("/events/stream")]
@@ -79,11 +83,7 @@ async fn stream_events(
 ) -> Answer {
     let kinds = kinds(query.0.types)?;
     let begun = begin(&request, query.0.after)?;
-    let seat = api.streams.clone().try_acquire_owned().map_err(|_| {
-        let told = format!("{STREAMS} streams are open, and that is all there can be");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", told)
-            .header(header::RETRY_AFTER, HeaderValue::from_static("30"))
-    })?;
+    let seat = api.streams.take(&caller).map_err(full)?;
     let after = match begun {
         Some(after) => after,
         None => api.desk.read(&caller, events::last_seq).await?,
@@ -109,6 +109,21 @@ async fn stream_events(
         let piece = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(piece), stream))
     })))
+}
+
+fn full(full: Full) -> Problem {
+    let problem = match full {
+        Full::InAll => {
+            let told = format!("{STREAMS} streams are open, and that is all there can be");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", told)
+        }
+        Full::Own => {
+            let told =
+                format!("this token has {STREAMS_EACH} streams open, and that is all it may; close one");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", told)
+        }
+    };
+    problem.header(header::RETRY_AFTER, HeaderValue::from_static("30"))
 }
 
 /// Where the caller wants to begin, if they say so.
@@ -141,7 +156,7 @@ struct Stream {
     said: i64,
     is_over: bool,
     request_id: String,
-    _seat: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Stream {

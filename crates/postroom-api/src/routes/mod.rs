@@ -32,7 +32,7 @@ mod tokens;
 mod transfers;
 mod unsent;
 
-pub use event_stream::STREAMS;
+pub use event_stream::{STREAMS, STREAMS_EACH};
 
 /// Registers every route there is.
 pub fn all(config: &mut ServiceConfig<'_>) {

@@ -1,6 +1,9 @@
 //! The feed, and waiting for it.
 
 use super::TestApi;
+use crate::routes::{STREAMS, STREAMS_EACH};
+use postroom_core::actor::Actor;
+use postroom_core::id::TokenId;
 use serde_json::json;
 
 #[actix_web::test]
@@ -61,10 +64,7 @@ async fn events_that_are_no_longer_kept_are_410() {
     let keep = api.desk.settings().keep_events;
     api.desk.advance_clock(keep + std::time::Duration::from_secs(1));
     api.post("/api/v1/tags", json!({"name": "new"})).await.ok(201);
-    let floor = api
-        .desk
-        .write_here(&postroom_core::actor::Actor::system(), postroom_core::operations::events::expire)
-        .unwrap();
+    let floor = api.desk.write_here(&Actor::system(), postroom_core::operations::events::expire).unwrap();
     let document = api.get("/api/v1/events?after=0").await.problem(410, "cursor_expired");
     assert_eq!(document["oldest_after"], floor);
     // Who does not say where to begin gets what there is.
@@ -93,7 +93,7 @@ async fn a_stream_begins_with_a_place_that_is_kept() {
     api.desk.advance_clock(api.desk.settings().keep_events + std::time::Duration::from_secs(1));
     api.post("/api/v1/tags", json!({"name": "new"})).await.ok(201);
     let expire = postroom_core::operations::events::expire;
-    let floor = api.desk.write_here(&postroom_core::actor::Actor::system(), expire).unwrap();
+    let floor = api.desk.write_here(&Actor::system(), expire).unwrap();
     let document = api.get("/api/v1/events/stream?after=0").await.problem(410, "cursor_expired");
     assert_eq!(document["oldest_after"], floor);
 }
@@ -102,10 +102,14 @@ async fn a_stream_begins_with_a_place_that_is_kept() {
 async fn there_are_so_many_streams_and_no_more() {
     let api = TestApi::start().await;
     api.stop.send_replace(true);
-    let all = u32::try_from(crate::routes::STREAMS).unwrap();
-    let others = api.api.streams.clone().try_acquire_many_owned(all - 1).unwrap();
+    let whose = |number: usize| Actor {
+        token_id: Some(TokenId(format!("tok_{}", number / STREAMS_EACH))),
+        ..Actor::system()
+    };
+    let seat = |number| api.api.streams.take(&whose(number)).unwrap();
+    let others: Vec<_> = (1..STREAMS).map(seat).collect();
     assert_eq!(api.get("/api/v1/events/stream").await.status, 200, "the last seat");
-    let last = api.api.streams.clone().try_acquire_owned().unwrap();
+    let last = seat(0);
     let told = api.get("/api/v1/events/stream").await;
     assert_eq!(told.header("retry-after"), Some("30"));
     told.problem(503, "overloaded");
