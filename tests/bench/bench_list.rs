@@ -99,6 +99,7 @@ fn lists() -> [(&'static str, Make); 6] {
 fn filled(dir: &WorkDir, url: Option<String>, count: usize) -> Desk {
     let mut config = Config::default();
     config.storage.data_dir = dir.join("data");
+    config.limits.requests_per_minute = 0;
     config.database.url = url;
     let desk = postroom::open_desk(&config).expect("a desk can be opened");
     fill(&desk, count);

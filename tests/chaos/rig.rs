@@ -246,7 +246,7 @@ impl Rig {
 /// Writes the configuration: one mailbox, polled at the start and when it is asked for.
 fn configure(dir: &WorkDir, data: &Path, url: Option<&str>, source: &str) {
     let mut text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\ndata_dir = \"{}\"\ninline_kib = 8\n",
+        "[server]\nlisten = \"127.0.0.1:0\"\n[limits]\nrequests_per_minute = 0\n[storage]\ndata_dir = \"{}\"\ninline_kib = 8\n",
         data.display()
     );
     if let Some(url) = url {

@@ -37,6 +37,7 @@ fn two_desks() -> Desks {
     let dir = WorkDir::new("desks");
     let mut config = Config::default();
     config.storage.data_dir = dir.join("data");
+    config.limits.requests_per_minute = 0;
     if database::kind() == database::Kind::Postgres {
         config.database.url = Some(database::fresh(&dir));
     }

@@ -25,6 +25,7 @@ mod peer;
 mod problem;
 mod protect;
 mod query;
+mod quota;
 mod range;
 mod rewrite;
 mod routes;

@@ -3,7 +3,7 @@
 
 use crate::problem::{self, Fault, ProblemDocument};
 use crate::routes;
-use crate::routing::{LINK_SCHEME, is_public};
+use crate::routing::{LINK_SCHEME, is_free, is_public};
 use crate::signed_link::SIGNATURE;
 use actix_web::App;
 use utoipa::openapi::content::{Content, ContentBuilder};
@@ -35,6 +35,10 @@ comes with its version as `ETag`; with it in `If-Match`, a change is refused (41
 
 **Sending again.** With an `Idempotency-Key` a message or a conversation is written once, however often the request is \
 sent: for programs that got no answer and can't know.
+
+**How often.** Each token may send so many requests a minute (600 unless the daemon is set up otherwise), as may each \
+address that brings none. `RateLimit-Policy` and `RateLimit` say in every answer how many there are (`q`, in `w` seconds), \
+how many are left (`r`), and in how many seconds all are back (`t`). Over it is 429 with `Retry-After`.
 
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
@@ -181,6 +185,9 @@ fn complete(operation: &mut Operation) {
         let reused =
             if keyed { " `idempotency_key_reused`: the key came with another request before." } else { "" };
         add(operation, "422", &format!("`validation_failed`: {what}.{reused}"));
+    }
+    if !is_free(operation) {
+        add(operation, "429", "`rate_limited`: too many requests; try again after `Retry-After` seconds.");
     }
     add(operation, "500", "`internal`: something failed inside; the log says what.");
     add(operation, "503", "`overloaded`: try again after `Retry-After` seconds.");

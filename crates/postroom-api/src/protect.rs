@@ -75,6 +75,8 @@ pub fn cors(origins: &[String]) -> Cors {
             header::CONTENT_RANGE,
             crate::idempotency::REPLAYED,
             crate::observe::REQUEST_ID,
+            crate::quota::RATE_LIMIT,
+            crate::quota::RATE_LIMIT_POLICY,
         ])
         .max_age(600);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))

@@ -3,8 +3,10 @@
 //! public needs a token.
 
 use crate::extract::{Caller, expired, unauthorized};
+use crate::peer;
 use crate::problem::{Extras, Problem, log_inside};
 use crate::query;
+use crate::quota::{Standing, Who};
 use crate::signed_link::SIGNATURE;
 use crate::state::Api;
 use actix_web::body::{EitherBody, MessageBody};
@@ -39,6 +41,8 @@ pub struct Operation {
     pub is_public: bool,
     /// Parameters that are not known are passed over, since others make up the address.
     pub takes_any: bool,
+    /// It may be asked as often as somebody likes.
+    pub is_free: bool,
     /// Whether a signed link does in place of a token.
     pub takes_link: bool,
 }
@@ -67,6 +71,11 @@ pub fn is_public(operation: &Documented) -> bool {
     operation.security.as_ref().is_some_and(|all| all.contains(&nothing))
 }
 
+/// Whether an operation says how the daemon is: those are not counted.
+pub fn is_free(operation: &Documented) -> bool {
+    operation.tags.iter().flatten().any(|tag| tag == "health")
+}
+
 /// Whether an operation is documented as one that a signed link opens.
 fn takes_link(operation: &Documented) -> bool {
     let link = utoipa::openapi::security::SecurityRequirement::new(LINK_SCHEME, Vec::<String>::new());
@@ -83,6 +92,7 @@ impl Table {
                 parameters: query_parameters(operation),
                 is_public: is_public(operation),
                 takes_any: operation.extensions.as_ref().is_some_and(|all| all.contains_key(TAKES_ANY)),
+                is_free: is_free(operation),
                 takes_link: takes_link(operation),
             });
             (path.clone(), known.collect())
@@ -142,10 +152,16 @@ pub async fn gate<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match may_pass(&api, &req).await {
-        Ok(()) => Ok(next.call(req).await?.map_into_left_body()),
-        Err(problem) => Ok(req.error_response(problem).map_into_right_body()),
+    let passed = may_pass(&api, &req).await;
+    let standing = req.extensions_mut().remove::<Standing>();
+    let mut response = match passed {
+        Ok(()) => next.call(req).await?.map_into_left_body(),
+        Err(problem) => req.error_response(problem).map_into_right_body(),
+    };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
+    Ok(response)
 }
 
 async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
@@ -155,11 +171,33 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
     // With a signature and no caller, the handler lets nobody in but by that signature.
     let by_link =
         operation.takes_link && query::pairs(req.query_string()).iter().any(|(name, _)| name == SIGNATURE);
-    if !operation.is_public && !by_link {
-        let actor = authenticate(api, req.headers()).await?;
-        req.extensions_mut().insert(Caller(actor));
+    let address = || peer::client(req, &api.trusted_proxies).map(Who::at);
+    if operation.is_public || by_link {
+        // Who watches over the daemon must not take it for dead because others ask much.
+        if !operation.is_free {
+            spend(api, req, address())?;
+        }
+    } else {
+        match authenticate(api, req.headers()).await {
+            Ok(actor) => {
+                spend(api, req, actor.token_id.clone().map(Who::Token))?;
+                req.extensions_mut().insert(Caller(actor));
+            }
+            Err(problem) => {
+                spend(api, req, address())?;
+                return Err(problem);
+            }
+        }
     }
     check_parameters(operation, req.query_string())
+}
+
+/// Counts the request among those of whoever sent it.
+fn spend(api: &Api, req: &ServiceRequest, who: Option<Who>) -> Result<(), Problem> {
+    let (Some(quota), Some(who)) = (&api.quota, who) else { return Ok(()) };
+    let spent = quota.spend(&who);
+    req.extensions_mut().insert(spent.unwrap_or_else(|none| none));
+    spent.map(|_| ()).map_err(Standing::refusal)
 }
 
 async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Actor, Problem> {
@@ -240,6 +278,7 @@ mod tests {
             parameters: parameters.iter().map(|&name| name.to_owned()).collect(),
             is_public: false,
             takes_any: false,
+            is_free: false,
             takes_link: false,
         }
     }

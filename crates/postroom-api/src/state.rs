@@ -1,12 +1,14 @@
 //! What every request is answered out of: made once, shared by all workers.
 
 use crate::links::Links;
+use crate::quota::Quota;
 use crate::routes::{STREAMS, STREAMS_EACH};
 use crate::routing::Table;
 use crate::seats::Seats;
 use bytes::Bytes;
 use ipnet::IpNet;
 use postroom_core::desk::Desk;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::sync::watch;
 use url::Url;
@@ -25,6 +27,8 @@ pub struct ApiState {
     pub cors_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Requests of each token a minute, and of each address that brings none; `None` bounds nobody.
+    pub requests_per_minute: Option<NonZeroU32>,
     /// The daemon's version.
     pub version: &'static str,
     /// What else must be well for the daemon to be ready.
@@ -39,6 +43,7 @@ pub struct Api {
     pub(crate) links: Links,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) quota: Option<Quota>,
     pub(crate) version: &'static str,
     pub(crate) readiness: Readiness,
     pub(crate) stopping: watch::Receiver<bool>,
@@ -68,6 +73,7 @@ impl Api {
             desk: state.desk,
             cors_origins: state.cors_origins,
             trusted_proxies: state.trusted_proxies,
+            quota: state.requests_per_minute.map(Quota::new),
             version: state.version,
             readiness: state.readiness,
             stopping: state.stopping,

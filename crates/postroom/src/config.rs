@@ -234,6 +234,9 @@ pub struct Limits {
     pub mail_mib: usize,
     /// The largest file that can be uploaded.
     pub upload_mib: usize,
+    /// Requests to the API that each token may send a minute, and each address that brings none; 0
+    /// bounds nobody.
+    pub requests_per_minute: u32,
     /// How often a mail is tried before it is put aside.
     pub ingest_tries: i32,
 }
@@ -303,7 +306,7 @@ impl Default for Log {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { mail_mib: 64, upload_mib: 25, ingest_tries: 5 }
+        Self { mail_mib: 64, upload_mib: 25, requests_per_minute: 600, ingest_tries: 5 }
     }
 }
 
@@ -422,6 +425,7 @@ impl Config {
         )?;
         range("limits.mail_mib", self.limits.mail_mib, 1, 256)?;
         range("limits.upload_mib", self.limits.upload_mib, 1, 256)?;
+        range("limits.requests_per_minute", self.limits.requests_per_minute as usize, 0, 1_000_000)?;
         range("limits.ingest_tries", usize::try_from(self.limits.ingest_tries).unwrap_or(0), 1, 100)?;
         range("keep.events_days", self.keep.events_days as usize, 1, 3_650)?;
         range("keep.uploads_hours", self.keep.uploads_hours as usize, 1, 24 * 30)?;

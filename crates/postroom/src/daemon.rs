@@ -15,6 +15,7 @@ use postroom_core::time::Clock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -134,6 +135,7 @@ fn serve(
         public_url: config.server.public_url.clone(),
         cors_origins: config.server.cors_origins.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        requests_per_minute: NonZeroU32::new(config.limits.requests_per_minute),
         version: env!("CARGO_PKG_VERSION"),
         readiness: Arc::new(Vec::new),
         stopping,

@@ -34,6 +34,7 @@ impl House {
         let dir = WorkDir::new("oauth");
         let mut config = Config::default();
         config.storage.data_dir = dir.join("data");
+        config.limits.requests_per_minute = 0;
         if database::kind() == database::Kind::Postgres {
             config.database.url = Some(database::fresh(&dir));
         }

@@ -6,6 +6,7 @@ mod events;
 mod files;
 mod mailboxes;
 mod people;
+mod quotas;
 mod story;
 mod stub;
 mod wire;
@@ -27,6 +28,7 @@ use postroom_core::operations::tokens::{self, NewToken};
 use postroom_core::store::conn::DatabaseUrl;
 use postroom_core::time::{Clock, Timestamp};
 use serde_json::Value;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -100,6 +102,7 @@ impl Told {
 pub struct Wish {
     pub public_url: Option<&'static str>,
     pub cors_origins: Vec<String>,
+    pub requests_per_minute: Option<NonZeroU32>,
 }
 
 impl TestApi {
@@ -127,6 +130,7 @@ impl TestApi {
             public_url: wish.public_url.map(|url| Url::parse(url).unwrap()),
             cors_origins: wish.cors_origins,
             trusted_proxies: Vec::new(),
+            requests_per_minute: wish.requests_per_minute,
             version: "9.9.9",
             readiness: Arc::new(move || reasons.lock().unwrap().clone()),
             stopping,
