@@ -171,6 +171,8 @@ async fn a_bounce_is_tied_to_the_answer_that_it_is_about() {
     let mailbox = pushed(&desk, json!({})).await;
     let first = arrive(&desk, mailbox, &mail().from("Ada <ada@example.net>")).await;
     let answer = reply(&desk, first.conversation, "It left today.").await;
+    // While it is handed over a report leaves its row alone.
+    delivered(&desk, &answer, "sent").await;
     set_status(&desk, first.conversation, "closed").await;
     let report = bounce("ada@example.net", &raw(&desk, number(&answer["id"])).await);
     let receipt = push(&desk, mailbox, &report).await;

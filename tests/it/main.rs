@@ -7,6 +7,7 @@ mod attacks;
 mod backup;
 mod bombs;
 mod bounces;
+mod bounces_doubtful;
 mod browser;
 mod collecting;
 mod commands;

@@ -216,6 +216,9 @@ pub struct Mail {
     pub cc: Vec<Address>,
     /// Delivered-To, X-Original-To, Envelope-To: where it really went.
     pub delivered_to: Vec<String>,
+    /// Return-Path, which the receiving server writes (RFC 5321 section 4.4): empty for `<>`, `None` where it
+    /// writes none.
+    pub return_path: Option<String>,
     /// X-Original-From, which list software leaves behind.
     pub original_from: Option<Address>,
     /// List-Id without angle brackets.
@@ -283,6 +286,7 @@ impl Mail {
             to: Vec::new(),
             cc: Vec::new(),
             delivered_to: Vec::new(),
+            return_path: None,
             original_from: None,
             list_id: None,
             subject: String::new(),

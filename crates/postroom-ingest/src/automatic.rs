@@ -161,7 +161,7 @@ pub(crate) fn classify(facts: &Facts<'_, '_>) -> (Class, Vec<String>) {
     let is_daemon = local.starts_with("mailer-daemon") || local.starts_with("mailerdaemon");
     let is_post = is_daemon || local.starts_with("postmaster") || local.starts_with("post_master");
     // The folder may have kept no Return-Path at all; a daemon's name alone then has to do.
-    let return_path = headers.first("Return-Path").map(fields::bracketed);
+    let return_path = fields::return_path(headers);
     let is_null = return_path.as_deref() == Some("");
     sign(is_post && is_null, Class::Bounce, "return-path:null");
     sign(is_daemon && return_path.is_none(), Class::Bounce, "from:mailer-daemon");

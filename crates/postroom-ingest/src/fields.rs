@@ -2,7 +2,7 @@
 //! value at a time; what follows none is read by mail-parser, which is lenient, and mended.
 
 use crate::cut::Cut;
-use crate::headers::{decoded, unfolded};
+use crate::headers::{Headers, decoded, unfolded};
 use crate::{addresses, encoded_words, parameters};
 use mail_parser::parsers::MessageStream;
 use mail_parser::{Addr, Address as Parsed, HeaderValue};
@@ -210,6 +210,13 @@ pub(crate) fn bracketed(value: &[u8]) -> String {
     let text = unfolded(value);
     let inside = text.rsplit_once('<').map_or(text.as_str(), |(_, rest)| rest);
     inside.split('>').next().unwrap_or_default().trim().to_owned()
+}
+
+/// Whom a mail that can't be delivered goes back to: empty for `<>`, `None` where the receiving server wrote no
+/// Return-Path. procmail and mbox write a null path as `MAILER-DAEMON`, without a domain.
+pub(crate) fn return_path(headers: &Headers<'_>) -> Option<String> {
+    let path = headers.first("Return-Path").map(bracketed)?;
+    Some(if path.eq_ignore_ascii_case("MAILER-DAEMON") { String::new() } else { path })
 }
 
 #[cfg(test)]

@@ -145,6 +145,7 @@ pub(crate) fn envelope(headers: &Headers<'_>, limits: &Limits, problems: &mut Ve
     }
     let list_id = headers.first("List-Id").map(|value| text::one_line(&fields::bracketed(value), WORD_CHARS));
     mail.list_id = list_id.filter(|id| !id.is_empty());
+    mail.return_path = fields::return_path(headers).map(|path| text::one_line(&path, WORD_CHARS));
     mail.answer_hints = answer_hints(headers);
     let subject = headers.first("Subject").map(fields::unstructured).unwrap_or_default();
     mail.subject = text::one_line(&subject, SUBJECT_CHARS);
@@ -169,7 +170,7 @@ fn answer_hints(headers: &Headers<'_>) -> AnswerHints {
     let languages = word("Content-Language");
     let languages = languages.split(',').map(str::trim);
     AnswerHints {
-        has_null_path: headers.first("Return-Path").map(fields::bracketed).as_deref() == Some(""),
+        has_null_path: fields::return_path(headers).as_deref() == Some(""),
         is_declined: suppressed.split([',', ';']).any(declines),
         is_marked_spam: ["X-Spam-Flag", "X-Spam-Status", "X-Spam"].iter().any(|n| word(n).starts_with("yes")),
         languages: languages
@@ -354,7 +355,16 @@ mod tests {
         let hints = |raw: &str| read(&format!("{raw}\n\nb")).answer_hints;
         assert_eq!(hints("Subject: x"), AnswerHints::default());
         assert!(hints("Return-Path: <>").has_null_path);
+        assert!(hints("Return-Path: <MAILER-DAEMON>").has_null_path);
         assert!(!hints("Return-Path: <ada@x.example>").has_null_path);
+        let path = |raw: &str| read(&format!("{raw}\n\nb")).return_path;
+        assert_eq!(path("Subject: x"), None);
+        assert_eq!(path("Return-Path: <>").as_deref(), Some(""));
+        assert_eq!(path("Return-Path: <mailer-daemon>").as_deref(), Some(""));
+        assert_eq!(
+            path("Return-Path: <mailer-daemon@x.example>").as_deref(),
+            Some("mailer-daemon@x.example")
+        );
         for declined in ["All", "DR, OOF", "DR, RN, NRN, OOF, AutoReply", "autoreply"] {
             assert!(hints(&format!("X-Auto-Response-Suppress: {declined}")).is_declined, "{declined}");
         }

@@ -231,7 +231,10 @@ fn take_in(
         _ => None,
     };
     let is_new = joined.is_none();
-    let report = Report::read(cx, known, read)?;
+    let report = Report::read(cx, here, known, read, joined.as_ref())?;
+    if report.as_ref().is_some_and(|report| report.is_doubtful) {
+        decision.flags.push(Flag::DoubtfulReport);
+    }
     let conversation = match joined {
         Some(conversation) => conversation,
         None => placing::begin(cx, here, known, read)?,
@@ -254,7 +257,7 @@ fn take_in(
         Some(_) => {}
         None => known.settle_answered(cx, read)?,
     }
-    reports::follow(cx, here, read, &written, message_id, report.as_ref(), !is_new)?;
+    reports::follow(cx, here, read, &written, message_id, report.as_ref())?;
     known.put(written);
     Ok(())
 }

@@ -118,6 +118,9 @@ words! {
         Flood = "flood",
         /// The server took it for junk, and nobody said otherwise yet.
         Junk = "junk",
+        /// It reports that a mail of ours did not arrive, but who reports it may be anybody who has seen that
+        /// mail: nothing follows from it.
+        DoubtfulReport = "doubtful_report",
     }
 
     /// What came of it.

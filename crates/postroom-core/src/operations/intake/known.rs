@@ -300,6 +300,11 @@ impl Known {
         keys.candidates.iter().find_map(|id| self.messages_of(id).next())
     }
 
+    /// Everybody who is part of a conversation that was looked up, folded.
+    pub(super) fn people_of(&self, conversation: ConversationId) -> impl Iterator<Item = String> {
+        self.people.of(conversation).into_keys()
+    }
+
     /// The messages that an id names.
     fn messages_of(&self, id: &str) -> impl Iterator<Item = MessageId> {
         self.claims(id).filter_map(|known| known.message_id)
