@@ -102,6 +102,33 @@ async fn where_the_null_sender_is_refused_the_mailbox_sends() {
     desk.stop().await;
 }
 
+/// Postfix keeps to itself until RCPT what it has against a sender (`smtpd_delay_reject`, its default).
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_null_sender_is_refused_with_the_recipient_the_mailbox_sends() {
+    let (desk, sink) = (desk_with(|_| ()).await, SmtpSink::start());
+    let mailbox = acknowledging(&desk, &sink, json!({})).await;
+    for (n, answer) in
+        ["554 5.7.1 <>: Sender address rejected: Access denied", "550 No"].into_iter().enumerate()
+    {
+        sink.fail_next(Phase::Rcpt, answer);
+        arrive(&desk, mailbox, &mail().from(&format!("c{n}@example.net"))).await;
+        settled(&desk).await;
+        assert_eq!(sink.next().await.from, "support@example.org", "{answer}");
+        assert_eq!(sink.connections(), 2 * (n + 1), "{answer}");
+    }
+    // What is for the recipient, or for now, is not for whom it comes from.
+    for (n, answer) in
+        ["550 5.1.1 No such user", "552 5.2.2 Over quota", "450 4.7.1 Greylisted"].into_iter().enumerate()
+    {
+        sink.fail_next(Phase::Rcpt, answer);
+        arrive(&desk, mailbox, &mail().from(&format!("d{n}@example.com"))).await;
+        let tried = "SELECT count(*) AS count FROM outbox WHERE state IN ('failed', 'deferred')";
+        desk.until(|| async { (count(&desk, tried) == n as i64 + 1).then_some(()) }).await;
+        assert_eq!((sink.connections(), sink.mails().len()), (5 + n, 2), "{answer}");
+    }
+    desk.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_is_acknowledged_without_a_byte_of_what_it_says() {
     let (desk, sink) = (desk_with(|_| ()).await, SmtpSink::start());

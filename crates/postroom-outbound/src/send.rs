@@ -111,7 +111,8 @@ pub async fn send(
             }
             Err(Trouble::Login { reason }) => return Outcome::LoginRefused { reason },
         };
-        let mut transaction = Transaction { session: &mut session, timeouts, refused: Vec::new() };
+        let mut transaction =
+            Transaction { session: &mut session, timeouts, refused: Vec::new(), blames_sender: false };
         let end = transaction.run(from, &route.to, &body, course).await;
         let refused = transaction.refused;
         // not waited for: what is known now must be written down before anything else goes wrong
@@ -166,6 +167,18 @@ fn checked(address: &str) -> Result<Address, &'static str> {
     for_command(&on_the_wire(address)?).ok_or("an address looks like name@example.org")
 }
 
+/// Whether an answer to RCPT says itself that it is for the recipient (RFC 3463 sections 3.2 and 3.3: X.1.1 to X.1.6
+/// and X.1.10 are about a destination, X.2.Y about a mailbox). One without such a code may be for anything.
+fn is_about_recipient(reply: &Reply) -> bool {
+    let text = reply.text();
+    let mut numbers = text.split_whitespace().next().unwrap_or_default().split('.').skip(1);
+    match (numbers.next(), numbers.next()) {
+        (Some("1"), Some(detail)) => matches!(detail, "1" | "2" | "3" | "4" | "5" | "6" | "10"),
+        (Some("2"), Some(_)) => true,
+        _ => false,
+    }
+}
+
 fn is_ascii(address: &Address) -> bool {
     let text: &str = address.as_ref();
     text.is_ascii()
@@ -185,6 +198,8 @@ struct Transaction<'a> {
     session: &'a mut Session,
     timeouts: &'a Timeouts,
     refused: Vec<Refusal>,
+    /// A recipient was refused for what may lie with whom the mail comes from.
+    blames_sender: bool,
 }
 
 impl Transaction<'_> {
@@ -198,7 +213,11 @@ impl Transaction<'_> {
         let place = self.session.place.clone();
         tracing::debug!(place, recipients = to.len(), bytes = body.size, "a mail goes to an SMTP server");
         self.mail_from(from, to, body).await?;
-        self.rcpt_to(to).await?;
+        // Postfix says at RCPT what it has against the sender (smtpd_delay_reject, its default).
+        self.rcpt_to(to).await.map_err(|end| match end {
+            End::Failed(reason, code) if self.blames_sender => End::Sender(reason, code),
+            other => other,
+        })?;
 
         let reply = self.ask("DATA", Data, self.timeouts.data).await?;
         if reply.code != 354 {
@@ -320,6 +339,7 @@ impl Transaction<'_> {
                 // it hangs up: there is no point in naming the others
                 return Err(self.verdict("RCPT TO", &reply));
             }
+            self.blames_sender |= reply.is_permanent() && !is_about_recipient(&reply);
             let text = self.session.refused("RCPT TO", &reply);
             self.refuse(recipient, reply.is_permanent(), Some(reply.code), text);
         }
