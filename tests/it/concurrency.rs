@@ -96,7 +96,7 @@ fn conversation(desk: &Desk, mailbox_id: MailboxId, email: &str) -> Conversation
         category_id: None,
     };
     let made = desk.write_here(&Actor::system(), |cx| conversations::create(cx, &new));
-    made.expect("a conversation").0.conversation.id
+    made.expect("a conversation").conversation.id
 }
 
 const THREADS: usize = 8;

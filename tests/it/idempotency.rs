@@ -82,9 +82,9 @@ async fn an_answer_that_is_sent_again_leaves_once() {
     let again = post(&desk.http, &path, "order-881", &body).await;
     assert_eq!(made(&again), (id, true));
     assert_eq!(again.header("location"), first.header("location"));
-    // What is answered is the message as it is by now.
-    assert_eq!(again.json()["delivery"]["state"], "sent");
-    assert_eq!(again.header("etag"), desk.http.get(&format!("/api/v1/messages/{id}")).await.header("etag"));
+    // It is sent by now; what is answered is what was answered.
+    assert_eq!(again.body, first.body);
+    assert_eq!(again.header("etag"), first.header("etag"));
     desk.restart().await;
     assert_eq!(made(&post(&desk.http, &path, "order-881", &body).await), (id, true));
     // Whatever could still be on its way has left before the next one.
@@ -161,7 +161,8 @@ async fn twenty_at_once_begin_one_conversation_with_one_customer() {
     set_status(&desk, id, "closed").await;
     let again = post(&desk.http, "/api/v1/conversations", "881", &body).await;
     assert_eq!(made(&again), (id, true));
-    assert_eq!(again.json()["status"], "closed", "as it is now, and not begun again");
+    assert_eq!(again.json()["status"], "pending", "as it was answered, and not begun again");
+    assert_eq!(conversation(&desk, id).await["status"], "closed");
     desk.stop().await;
 }
 
@@ -264,5 +265,69 @@ async fn a_key_is_known_for_a_day() {
     desk.write(idempotency::expire).await;
     let (later, replayed) = made(&post(&desk.http, &path, "k", &note).await);
     assert!(later != id && !replayed, "a key of long ago is a new one");
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_shown_once_is_shown_again_under_its_key_and_lies_nowhere_to_be_read() {
+    let mut desk = TestDesk::start().await;
+    let body = json!({"name": "export", "scopes": ["conversations:read"]});
+    let first = post(&desk.http, "/api/v1/tokens", "t", &body).await.expect(201);
+    let secret = first.json()["token"].as_str().expect("it is shown").to_owned();
+    let again = post(&desk.http, "/api/v1/tokens", "t", &body).await.expect(201);
+    assert_eq!(again.body, first.body);
+    assert_eq!(rows(&desk, "tokens"), 2, "the test's own, and one more");
+    desk.restart().await;
+    assert_eq!(post(&desk.http, "/api/v1/tokens", "t", &body).await.expect(201).body, first.body);
+    let looked = "SELECT count(*) AS count FROM idempotency_keys WHERE answer IS NOT NULL";
+    assert_eq!(count(&desk, looked), 1);
+    let like = match support::database::kind() {
+        support::database::Kind::Sqlite => format!("instr(answer, CAST('{secret}' AS BLOB)) > 0"),
+        support::database::Kind::Postgres => format!("position('{secret}'::bytea IN answer) > 0"),
+    };
+    assert_eq!(count(&desk, &format!("{looked} AND {like}")), 0, "it is sealed");
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn a_right_that_was_taken_away_is_not_had_back_by_a_replay() {
+    let desk = TestDesk::start().await;
+    let mailbox = pushed(&desk, json!({})).await;
+    let agent = json!({"name": "Amy", "email": "amy@example.org",
+        "grants": [{"mailbox_id": mailbox, "level": "reply"}]});
+    let agent = number(&desk.http.post("/api/v1/agents", &agent).await.expect(201).json()["id"]);
+    let amy = desk.client_of_agent(agent).await;
+    let begin = json!({"mailbox_id": mailbox, "subject": "Late order", "customer": {"email": "bea@example.net"},
+        "message": {"kind": "note", "text": "Between us."}});
+    let (begun, _) = made(&post(&amy, "/api/v1/conversations", "k", &begin).await);
+    assert_eq!(made(&post(&amy, "/api/v1/conversations", "k", &begin).await), (begun, true));
+    let revoked = json!({"grants": []});
+    desk.http.patch(&format!("/api/v1/agents/{agent}"), &revoked).await.expect(200);
+    let refused = post(&amy, "/api/v1/conversations", "k", &begin).await;
+    problem(&refused, 403, "forbidden");
+    assert_eq!(rows(&desk, "conversations"), 1);
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_being_worked_on_outside_of_a_transaction_is_409() {
+    let desk = TestDesk::start().await;
+    // A server that says nothing until it is told to go away.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let source = json!({"type": "imap", "host": "127.0.0.1", "port": silent.local_addr().expect("it has one").port(),
+        "security": "none", "username": "support", "password": "x"});
+    let mailbox = json!({"name": "Support", "address": "support@example.org", "paused": true,
+        "source": source, "delivery": {"type": "sink"}});
+    let mailbox = add_with(&desk, mailbox).await;
+    let path = format!("/api/v1/mailboxes/{mailbox}/test");
+    let (http, first) = (desk.http.clone(), path.clone());
+    let first = tokio::spawn(async move { post(&http, &first, "k", &json!({})).await });
+    let (line, _) = silent.accept().await.expect("it is asked");
+    problem(&post(&desk.http, &path, "k", &json!({})).await, 409, "idempotency_in_progress");
+    drop((line, silent));
+    let first = first.await.expect("it is answered").expect(200);
+    assert_eq!(first.json()["source"]["ok"], false, "{}", first.text());
+    let again = post(&desk.http, &path, "k", &json!({})).await.expect(200);
+    assert_eq!((again.body.as_slice(), again.header("idempotency-replayed")), (&*first.body, Some("true")));
     desk.stop().await;
 }

@@ -37,6 +37,7 @@ mod maildir;
 mod mailing;
 mod nets;
 mod oauth;
+mod once;
 mod oracle;
 mod poison;
 mod postfix;

@@ -1,10 +1,11 @@
 //! Answers with one thing: its version beside it, and where it is.
 
 use crate::etag::IfNoneMatch;
+use crate::links::Links;
 use crate::problem::Problem;
-use crate::state::Api;
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
+use postroom_core::operations::idempotency::KeptAnswer;
 use serde::Serialize;
 
 /// What a handler comes to.
@@ -27,20 +28,28 @@ pub fn changed(view: &impl Serialize, etag: &str) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::ETAG, quoted(etag))).json(view)
 }
 
-/// One thing that was made: 201, where it is, and its version.
-pub fn created(api: &Api, view: &impl Serialize, path: &str, etag: &str) -> HttpResponse {
-    HttpResponse::Created()
-        .insert_header((header::LOCATION, api.links.to(path)))
-        .insert_header((header::ETAG, quoted(etag)))
-        .json(view)
-}
-
-/// One thing that was made, and that stands in a list alone: 201.
-pub fn created_here(view: &impl Serialize) -> HttpResponse {
-    HttpResponse::Created().json(view)
-}
-
 /// Nothing is left to say: 204.
 pub fn gone() -> HttpResponse {
     HttpResponse::NoContent().finish()
+}
+
+/// What a POST answers, before it goes out: it is kept with the work. 200, or another status.
+pub fn said(status: StatusCode, view: &impl Serialize) -> KeptAnswer {
+    let body = serde_json::to_string(view).expect("an answer is made of strings, numbers and lists");
+    KeptAnswer { status: status.as_u16(), location: None, etag: None, body }
+}
+
+/// One thing after a POST that changed it: 200, and its version.
+pub fn done(view: &impl Serialize, etag: String) -> KeptAnswer {
+    KeptAnswer { etag: Some(etag), ..said(StatusCode::OK, view) }
+}
+
+/// One thing that was made: 201, where it is, and its version.
+pub fn made(links: &Links, view: &impl Serialize, path: &str, etag: String) -> KeptAnswer {
+    KeptAnswer { location: Some(links.to(path)), etag: Some(etag), ..made_here(view) }
+}
+
+/// One thing that was made, and that stands in a list alone: 201.
+pub fn made_here(view: &impl Serialize) -> KeptAnswer {
+    said(StatusCode::CREATED, view)
 }

@@ -28,39 +28,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
         let req = req.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = json_bytes(&req, payload).await?;
-            parse(&bytes).map(Self)
-        })
-    }
-}
-
-/// A JSON body that may be left out.
-#[derive(Debug)]
-pub struct OptionalBody<T>(pub T);
-
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let req = req.clone();
-        let payload = payload.take();
-        Box::pin(async move {
-            let bytes = collect(req.headers(), payload, JSON_BYTES).await?;
-            // Programs that have nothing to say often say null.
-            if bytes.is_empty() || bytes.trim_ascii() == b"null" {
-                return Ok(Self(T::default()));
-            }
             require_json(&req)?;
+            let bytes = collect(req.headers(), payload, JSON_BYTES).await?;
             parse(&bytes).map(Self)
         })
     }
 }
 
-/// The bytes of a body that says it is JSON.
-pub async fn json_bytes(req: &HttpRequest, payload: Payload) -> Result<Vec<u8>, Problem> {
+/// Reads JSON that may be left out.
+pub fn parse_optional<T: DeserializeOwned + Default>(req: &HttpRequest, bytes: &[u8]) -> Result<T, Problem> {
+    // Programs that have nothing to say often say null.
+    if bytes.is_empty() || bytes.trim_ascii() == b"null" {
+        return Ok(T::default());
+    }
     require_json(req)?;
-    collect(req.headers(), payload, JSON_BYTES).await
+    parse(bytes)
 }
 
 /// The media type of the body, lower case and without parameters.
@@ -70,7 +52,8 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     if essence.is_empty() { None } else { Some(essence.to_ascii_lowercase()) }
 }
 
-fn require_json(req: &HttpRequest) -> Result<(), Problem> {
+/// Fails where a body does not say that it is JSON.
+pub fn require_json(req: &HttpRequest) -> Result<(), Problem> {
     let patches = req.method() == Method::PATCH;
     match media_type(req.headers()).as_deref() {
         Some("application/json") => Ok(()),

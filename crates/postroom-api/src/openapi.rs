@@ -33,8 +33,13 @@ known are refused.
 **Changes** are JSON merge patches (RFC 7396): what is left out stays, `null` takes away what may be missing. One thing \
 comes with its version as `ETag`; with it in `If-Match`, a change is refused (412) where somebody was faster.
 
-**Sending again.** With an `Idempotency-Key` a message or a conversation is written once, however often the request is \
-sent: for programs that got no answer and can't know.
+**Sending again.** With an `Idempotency-Key` a POST is done once, however often it is sent: for programs that got no \
+answer and can't know. For 24 hours the same request gets the same answer, with `Idempotency-Replayed: true`; another \
+one (method, path, query or body) under the same key gets 422 `idempotency_key_reused`, and one whose first is still \
+being worked on waits, or gets 409 `idempotency_in_progress`. What failed gives its key back. A key belongs to the token \
+that sent it, and opens no answer to one whose rights have changed since (403). What only looks (previews, \
+`/simulate/inbound`, signed links) has no use for keys and is done anew; GET, PUT, PATCH and DELETE, which may be sent \
+again as they are, pass the header over.
 
 **How often.** Each token may send so many requests a minute (600 unless the daemon is set up otherwise), as may each \
 address that brings none. `RateLimit-Policy` and `RateLimit` say in every answer how many there are (`q`, in `w` seconds), \
@@ -176,14 +181,26 @@ fn complete(operation: &mut Operation) {
             "`version_conflict`: somebody was faster; `ETag` says which version there is now.",
         );
     }
+    if keyed {
+        add(operation, "409", "`idempotency_in_progress`: the same request is still being worked on.");
+        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("409")
+            && !response.description.contains("idempotency_in_progress")
+        {
+            response
+                .description
+                .push_str(" `idempotency_in_progress`: the same request is still being worked on.");
+        }
+        if body.is_none() {
+            add(operation, "422", KEY_REUSED);
+        }
+    }
     if let Some(json) = body {
         add(operation, "408", "`timeout`: the body has 30 seconds, and one more for each 64 KiB that came.");
         add(operation, "413", "`too_large`: the body is larger than what is taken.");
         add(operation, "415", "`unsupported_media_type`: the body is of another type.");
         let what =
             if json { "`errors` names each member that is not valid" } else { "what was sent is not valid" };
-        let reused =
-            if keyed { " `idempotency_key_reused`: the key came with another request before." } else { "" };
+        let reused = if keyed { format!(" {KEY_REUSED}") } else { String::new() };
         add(operation, "422", &format!("`validation_failed`: {what}.{reused}"));
     }
     if !is_free(operation) {
@@ -199,12 +216,21 @@ fn complete(operation: &mut Operation) {
         announce(operation, "200", "ETag", "Its version.");
     }
     if keyed {
-        announce(operation, "201", "Idempotency-Replayed", "`true` where it was done before, with this key.");
+        for status in ["200", "201", "202"] {
+            announce(
+                operation,
+                status,
+                "Idempotency-Replayed",
+                "`true` where it was done before, with this key.",
+            );
+        }
     }
     if pages {
         announce(operation, "200", "Link", "The next page, with `rel=\"next\"`; not on the last.");
     }
 }
+
+const KEY_REUSED: &str = "`idempotency_key_reused`: the key came with another request before.";
 
 fn add(operation: &mut Operation, status: &str, description: &str) {
     if operation.responses.responses.contains_key(status) {

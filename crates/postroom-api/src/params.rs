@@ -43,7 +43,7 @@ impl IntoParams for IdempotencyKey {
         let mut parameter = header(
             "Idempotency-Key",
             "A name of the caller's own for this request. Sent again with the same name within 24 hours, it \
-             is not done again: the answer is that of the first time, with the thing as it is now and \
+             is not done again: the answer is that of the first time, byte for byte, with \
              `Idempotency-Replayed: true`. May be left out.",
         );
         let shape =

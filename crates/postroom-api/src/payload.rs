@@ -17,8 +17,18 @@ const BYTES_A_SECOND: usize = 64 * 1024;
 /// Reads a body of at most `max` bytes. One that says that it is larger is refused unread. One that
 /// comes slower than 64 KiB a second has half a minute in all.
 pub async fn collect(headers: &HeaderMap, payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
+    collect_seen(headers, payload, max, |_| {}).await
+}
+
+/// [`collect`], which shows each piece as it comes.
+pub async fn collect_seen(
+    headers: &HeaderMap,
+    payload: Payload,
+    max: usize,
+    seen: impl FnMut(&[u8]),
+) -> Result<Vec<u8>, Problem> {
     let begun = Instant::now();
-    collect_until(headers, payload, max, |came| begun + PATIENCE + earned(came)).await
+    collect_until(headers, payload, max, seen, |came| begun + PATIENCE + earned(came)).await
 }
 
 /// The time that bytes which came give to those that have not.
@@ -26,11 +36,12 @@ fn earned(came: usize) -> Duration {
     Duration::from_secs((came / BYTES_A_SECOND) as u64)
 }
 
-/// [`collect`]; `deadline` is asked how long the rest may take when so many bytes came.
+/// [`collect_seen`]; `deadline` is asked how long the rest may take when so many bytes came.
 async fn collect_until(
     headers: &HeaderMap,
     mut payload: Payload,
     max: usize,
+    mut seen: impl FnMut(&[u8]),
     deadline: impl Fn(usize) -> Instant,
 ) -> Result<Vec<u8>, Problem> {
     let too_large = || Problem::too_large(format!("the body has at most {max} bytes"));
@@ -55,6 +66,7 @@ async fn collect_until(
         if bytes.len() + chunk.len() > max {
             return Err(too_large());
         }
+        seen(&chunk);
         bytes.extend_from_slice(&chunk);
     }
 }
@@ -96,7 +108,7 @@ mod tests {
             Instant::now()
         };
         let body = stalled(vec![b"{", b"\"name\":"]);
-        let told = collect_until(&HeaderMap::new(), body, 100, deadline).await.unwrap_err();
+        let told = collect_until(&HeaderMap::new(), body, 100, |_| {}, deadline).await.unwrap_err();
         assert_eq!(told.code(), "timeout");
         assert_eq!(asked.into_inner(), [0, 1, 8], "each chunk is waited for with the time earned so far");
     }

@@ -271,6 +271,7 @@ impl From<Error> for Problem {
                 Self::new(StatusCode::CONFLICT, "already_exists", detail)
                     .with(Extras { existing_id, ..Extras::default() })
             }
+            Error::KeyInProgress => Self::new(StatusCode::CONFLICT, "idempotency_in_progress", detail),
             Error::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),
             Error::StateConflict(_) | Error::LeaseLost => {
                 Self::new(StatusCode::CONFLICT, "state_conflict", detail)

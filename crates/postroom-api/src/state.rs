@@ -1,5 +1,6 @@
 //! What every request is answered out of: made once, shared by all workers.
 
+use crate::idempotency::Running;
 use crate::links::Links;
 use crate::quota::Quota;
 use crate::routes::{STREAMS, STREAMS_EACH};
@@ -49,6 +50,8 @@ pub struct Api {
     pub(crate) stopping: watch::Receiver<bool>,
     /// A seat for each stream that is open.
     pub(crate) streams: Seats,
+    /// The keys whose work is under way.
+    pub(crate) running: Running,
     pub(crate) table: Table,
     pub(crate) document: Bytes,
     pub(crate) document_3_0: Bytes,
@@ -78,6 +81,7 @@ impl Api {
             readiness: state.readiness,
             stopping: state.stopping,
             streams: Seats::new(STREAMS, STREAMS_EACH),
+            running: Running::default(),
             table,
             document: serde_json::to_vec(&document).expect(written).into(),
             document_3_0: serde_json::to_vec(&document_3_0).expect(written).into(),

@@ -69,6 +69,9 @@ pub enum Error {
         /// Which one, where the caller may know.
         existing_id: Option<i64>,
     },
+    /// What was asked for under this `Idempotency-Key` is still being worked on.
+    #[error("the request with this Idempotency-Key is still being worked on; send it again in a while")]
+    KeyInProgress,
     /// The `Idempotency-Key` came with another request before.
     #[error("this Idempotency-Key was used for another request; choose a new one")]
     KeyReused,

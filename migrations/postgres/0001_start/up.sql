@@ -623,8 +623,7 @@ CREATE TABLE idempotency_keys (
   token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
   key TEXT NOT NULL,
   request_hash TEXT NOT NULL,
-  conversation_id BIGINT,
-  message_id BIGINT,
+  answer BYTEA,
   created_at BIGINT NOT NULL,
   PRIMARY KEY (token_id, key)
 );

@@ -623,8 +623,7 @@ CREATE TABLE idempotency_keys (
   token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
   key TEXT NOT NULL,
   request_hash TEXT NOT NULL,
-  conversation_id INTEGER,
-  message_id INTEGER,
+  answer BLOB,
   created_at INTEGER NOT NULL,
   PRIMARY KEY (token_id, key)
 ) STRICT;

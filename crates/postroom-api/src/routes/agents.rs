@@ -4,6 +4,8 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::patch::{Patch, given};
 use crate::shapes::grant::{GrantShape, grants, shapes};
@@ -11,6 +13,7 @@ use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
 use postroom_core::access::Role;
+use postroom_core::cx::Cx;
 use postroom_core::id::AgentId;
 use postroom_core::operations::agents::{self, AgentChange, NewAgent};
 use postroom_core::outgoing::Written;
@@ -154,7 +157,7 @@ async fn list_agents(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 ///
 /// A token that speaks for them is made apart: `POST /tokens` with `agent_id`. Needs
 /// `admin:write`.
-#[utoipa::path(tag = "agents",
+#[utoipa::path(tag = "agents", params(IdempotencyKey),
     request_body(content = NewAgentBody, description = "The agent.", example = json!({
         "name": "Amy", "email": "amy@example.org", "role": "agent",
         "grants": [{"mailbox_id": 1, "level": "reply"}]
@@ -164,12 +167,15 @@ async fn list_agents(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
         (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: another agent has this address; `existing_id` says which.")))]
 #[post("/agents")]
-async fn create_agent(api: Data<Api>, caller: Caller, body: Body<NewAgentBody>) -> Answer {
-    let body = body.0;
+async fn create_agent(api: Data<Api>, caller: Caller, body: Keyed<NewAgentBody>) -> Answer {
+    let Keyed { once, body } = body;
     let new = NewAgent { name: body.name, email: body.email, role: body.role, grants: grants(body.grants) };
-    let card = api.desk.write(&caller, move |cx| agents::create(cx, &new)).await?;
-    let (path, etag) = (format!("/api/v1/agents/{}", card.agent.id), card.agent.etag());
-    Ok(answer::created(&api, &AgentView::from(card), &path, &etag))
+    let create = move |cx: &mut Cx<'_>, links: &Links| {
+        let card = agents::create(cx, &new)?;
+        let (path, etag) = (format!("/api/v1/agents/{}", card.agent.id), card.agent.etag());
+        Ok(answer::made(links, &AgentView::from(card), &path, etag))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Read an agent

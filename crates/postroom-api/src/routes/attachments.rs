@@ -5,7 +5,7 @@ use crate::body;
 use crate::body::Body;
 use crate::disposition;
 use crate::extract::{Caller, Id};
-use crate::payload;
+use crate::idempotency::{self, IdempotencyKey};
 use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::range::{self, Wanted};
@@ -51,7 +51,7 @@ struct UploadQuery {
 /// The body is the file itself, its `Content-Type` the file's; at most 25 MiB unless the daemon is
 /// set up otherwise. Name its id in `attachment_ids` of a message within 24 hours. Needs
 /// `conversations:write`.
-#[utoipa::path(tag = "attachments", params(UploadQuery),
+#[utoipa::path(tag = "attachments", params(UploadQuery, IdempotencyKey),
     request_body(content = Binary, content_type = "application/octet-stream", description = "The file's bytes, of any type; none is an empty file."),
     responses((status = CREATED, body = AttachmentView, description = "What is known of the file.")))]
 #[post("/attachments")]
@@ -62,13 +62,18 @@ async fn create_attachment(
     req: HttpRequest,
     body: web::Payload,
 ) -> Answer {
-    let content =
-        payload::collect(req.headers(), body.into_inner(), api.desk.settings().upload_bytes).await?;
+    let (content, once) =
+        idempotency::collect(&req, body.into_inner(), api.desk.settings().upload_bytes).await?;
     let content_type =
         body::media_type(req.headers()).unwrap_or_else(|| "application/octet-stream".to_owned());
     let UploadQuery { filename, content_id } = query.0;
-    let file = api.desk.upload(&caller, &filename, &content_type, content_id.as_deref(), content).await?;
-    Ok(answer::created_here(&AttachmentView::new(file, &api.links)))
+    let (desk, actor, links) = (api.desk.clone(), caller.clone(), api.links.clone());
+    // One that nobody has heard of goes when its time is over.
+    let upload = async move {
+        let file = desk.upload(&actor, &filename, &content_type, content_id.as_deref(), content).await?;
+        Ok(answer::made_here(&AttachmentView::new(file, &links)))
+    };
+    once.around(&api, &caller, upload).await
 }
 
 /// Read what is known of a file

@@ -1,11 +1,12 @@
 //! Authorizing mailboxes by OAuth 2: begun here, completed at the provider's page.
 
 use crate::answer::{self, Answer};
-use crate::body::Body;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::state::Api;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, post};
 use postroom_core::authorization::{AuthorizationStatus, GrantType, Provider};
@@ -117,7 +118,7 @@ struct Returned {
 /// provider. `device_code` answers with a code to enter somewhere else. `client_credentials` is
 /// through at once. What the mailbox was authorized with before stays good until then; how it went
 /// stands in `GET /mailboxes/{id}/oauth`. Needs `admin:write`.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IdempotencyKey),
     request_body(content = NewAuthorizationBody, description = "With what.", examples(
         ("device" = (summary = "Microsoft 365, by a code", value = json!({
             "provider": "microsoft", "grant": "device_code", "tenant": "example.onmicrosoft.com",
@@ -139,9 +140,9 @@ async fn start_authorization(
     api: Data<Api>,
     caller: Caller,
     id: Id<MailboxId>,
-    body: Body<NewAuthorizationBody>,
+    body: Keyed<NewAuthorizationBody>,
 ) -> Answer {
-    let body = body.0;
+    let Keyed { once, body } = body;
     let new = NewAuthorization {
         provider: body.provider,
         grant: body.grant,
@@ -151,10 +152,15 @@ async fn start_authorization(
         scopes: body.scopes,
     };
     let callback = api.links.public(CALLBACK);
-    let started = api.desk.start_authorization(&caller, id.0, new, callback).await?;
-    let is_done = started.authorization_url.is_none() && started.device.is_none();
-    let mut response = if is_done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
-    Ok(response.json(StartedAuthorization::from(started)))
+    let (desk, actor) = (api.desk.clone(), caller.clone());
+    // One that is begun again takes the place of the first, which nobody has heard of.
+    let start = async move {
+        let started = desk.start_authorization(&actor, id.0, new, callback).await?;
+        let is_done = started.authorization_url.is_none() && started.device.is_none();
+        let status = if is_done { StatusCode::OK } else { StatusCode::ACCEPTED };
+        Ok(answer::said(status, &StartedAuthorization::from(started)))
+    };
+    once.around(&api, &caller, start).await
 }
 
 /// Read how a mailbox is authorized

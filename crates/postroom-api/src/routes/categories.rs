@@ -1,12 +1,14 @@
 //! Categories: kinds of matter, for visibility.
 
 use crate::answer::{self, Answer};
-use crate::body::Body;
 use crate::extract::Caller;
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, post};
+use postroom_core::cx::Cx;
 use postroom_core::id::CategoryId;
 use postroom_core::operations::categories;
 use postroom_core::people::Category;
@@ -67,14 +69,17 @@ async fn list_categories(api: Data<Api>, caller: Caller, paging: Paging) -> Answ
 /// Make a category
 ///
 /// Needs `admin:write`.
-#[utoipa::path(tag = "categories",
+#[utoipa::path(tag = "categories", params(IdempotencyKey),
     request_body(content = NewCategory, description = "The category.", example = json!({"name": "Payroll"})),
     responses(
         (status = CREATED, body = CategoryView, description = "The category."),
         (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: there is one of this name.")))]
 #[post("/categories")]
-async fn create_category(api: Data<Api>, caller: Caller, body: Body<NewCategory>) -> Answer {
-    let made = api.desk.write(&caller, move |cx| categories::create(cx, &body.0.name)).await?;
-    Ok(answer::created_here(&CategoryView::from(made)))
+async fn create_category(api: Data<Api>, caller: Caller, body: Keyed<NewCategory>) -> Answer {
+    let Keyed { once, body } = body;
+    let create = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(answer::made_here(&CategoryView::from(categories::create(cx, &body.name)?)))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }

@@ -4,20 +4,21 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
-use crate::idempotency::{self as once, IdempotencyKey, Keyed};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, patch, post};
+use actix_web::{get, patch, post};
 use postroom_core::Error;
 use postroom_core::conversation::Status;
 use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
 use postroom_core::operations::conversations::{self, ConversationCard, ConversationChange};
-use postroom_core::operations::idempotency::{self, Made, Once};
+use postroom_core::operations::idempotency::KeptAnswer;
 use postroom_core::page::Page;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -86,37 +87,29 @@ async fn list_conversations(
     responses((status = CREATED, body = ConversationView, description = "The conversation.")))]
 #[post("/conversations")]
 async fn create_conversation(api: Data<Api>, caller: Caller, body: Keyed<NewConversationBody>) -> Answer {
-    let Keyed { key, body } = body;
+    let Keyed { once, body } = body;
     let status = body.status.filter(|status| *status != Status::Open);
-    let again = |cx: &mut Cx<'_>, made: Made| conversations::begun(cx, made.conversation_id);
     let new = match body.read(&api.desk, &caller).await {
         Ok(new) => new,
-        Err(problem) => {
-            let done = once::done_before(&api, &caller, key, again).await?;
-            return done.map(|card| created(&api, card)).ok_or(problem);
-        }
+        Err(problem) => return once.done_before(&api, &caller).await?.ok_or(problem),
     };
-    let done = api
-        .desk
-        .write(&caller, move |cx| {
-            let begin = |cx: &mut Cx<'_>| {
-                let (card, message_id) = conversations::create(cx, &new).map_err(in_the_body)?;
-                let made = Made { conversation_id: card.conversation.id, message_id };
-                let Some(status) = status else { return Ok((card, made)) };
-                let change = ConversationChange { status: Some(status), ..ConversationChange::default() };
-                Ok((conversations::update(cx, made.conversation_id, None, &change)?, made))
-            };
-            idempotency::once(cx, key.as_ref(), begin, again)
-        })
-        .await?;
-    Ok(created(&api, done))
+    let begin = move |cx: &mut Cx<'_>, links: &Links| {
+        let mut card = conversations::create(cx, &new).map_err(in_the_body)?;
+        if let Some(status) = status {
+            let change = ConversationChange { status: Some(status), ..ConversationChange::default() };
+            card = conversations::update(cx, card.conversation.id, None, &change)?;
+        }
+        let (path, etag) =
+            (format!("/api/v1/conversations/{}", card.conversation.id), card.conversation.etag());
+        Ok(answer::made(links, &ConversationView::alone(card), &path, etag))
+    };
+    Ok(once.write(&api, &caller, begin).await?)
 }
 
-fn created(api: &Api, done: Once<ConversationCard>) -> HttpResponse {
-    let etag = done.value.conversation.etag();
-    let path = format!("/api/v1/conversations/{}", done.value.conversation.id);
-    let response = answer::created(api, &ConversationView::alone(done.value), &path, &etag);
-    once::marked(response, done.replayed)
+/// A conversation after a POST that changed it.
+fn changed(card: ConversationCard) -> KeptAnswer {
+    let etag = card.conversation.etag();
+    answer::done(&ConversationView::alone(card), etag)
 }
 
 /// Read a conversation
@@ -164,7 +157,7 @@ async fn update_conversation(
 /// Add and remove tags
 ///
 /// Others stay, so that two scripts don't overwrite each other's. Needs `conversations:write`.
-#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = TagsBody, description = "Which tags.", example = json!({"add": ["billing"], "remove": ["new"]})),
     responses(
         (status = OK, body = ConversationView, description = "The conversation as it is now."),
@@ -176,15 +169,13 @@ async fn tag_conversation(
     caller: Caller,
     id: Id<ConversationId>,
     seen: IfMatch,
-    body: Body<TagsBody>,
+    body: Keyed<TagsBody>,
 ) -> Answer {
-    let TagsBody { add, remove } = body.0;
-    let card = api
-        .desk
-        .write(&caller, move |cx| conversations::tag(cx, id.0, seen.expected(), &add, &remove))
-        .await?;
-    let etag = card.conversation.etag();
-    Ok(answer::changed(&ConversationView::alone(card), &etag))
+    let Keyed { once, body: TagsBody { add, remove } } = body;
+    let tag = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(changed(conversations::tag(cx, id.0, seen.expected(), &add, &remove)?))
+    };
+    Ok(once.write(&api, &caller, tag).await?)
 }
 
 /// Read what happened in a conversation

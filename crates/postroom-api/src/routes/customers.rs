@@ -4,12 +4,15 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::patch::{Patch, given};
 use crate::query::Query;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
+use postroom_core::cx::Cx;
 use postroom_core::id::CustomerId;
 use postroom_core::operations::customers::{self, CustomerChange, GivenAddress, NewCustomer};
 use postroom_core::people::CustomerCard;
@@ -172,7 +175,7 @@ async fn list_customers(
 ///
 /// Whoever writes becomes one by themselves; this is for those who have not written. Needs
 /// `customers:write`.
-#[utoipa::path(tag = "customers",
+#[utoipa::path(tag = "customers", params(IdempotencyKey),
     request_body(content = NewCustomerBody, description = "The customer.", example = json!({
         "name": "Ada", "addresses": [{"email": "ada@example.org", "confirmed": true}], "phones": ["+44 20 7946 0000"]
     })),
@@ -181,13 +184,16 @@ async fn list_customers(
         (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: another customer has one of the addresses.")))]
 #[post("/customers")]
-async fn create_customer(api: Data<Api>, caller: Caller, body: Body<NewCustomerBody>) -> Answer {
-    let body = body.0;
+async fn create_customer(api: Data<Api>, caller: Caller, body: Keyed<NewCustomerBody>) -> Answer {
+    let Keyed { once, body } = body;
     let new =
         NewCustomer { name: body.name, addresses: given_addresses(body.addresses), phones: body.phones };
-    let card = api.desk.write(&caller, move |cx| customers::create(cx, &new)).await?;
-    let (path, etag) = (format!("/api/v1/customers/{}", card.customer.id), card.customer.etag());
-    Ok(answer::created(&api, &CustomerView::from(card), &path, &etag))
+    let create = move |cx: &mut Cx<'_>, links: &Links| {
+        let card = customers::create(cx, &new)?;
+        let (path, etag) = (format!("/api/v1/customers/{}", card.customer.id), card.customer.etag());
+        Ok(answer::made(links, &CustomerView::from(card), &path, etag))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Read a customer

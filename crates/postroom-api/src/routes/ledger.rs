@@ -1,13 +1,14 @@
 //! The ledger of a mailbox: every mail that was ever seen there, and what became of it.
 
-use crate::answer::Answer;
+use crate::answer::{self, Answer};
 use crate::disposition;
 use crate::extract::{Caller, Id, Row};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::state::Api;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use postroom_core::id::{ConversationId, LedgerId, MailboxId, MessageId};
@@ -158,13 +159,24 @@ async fn get_ingest_raw(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: 
 /// that is here is left as it is, so that this can be asked twice; only where its bytes were lost (a disk
 /// went bad: `postroom doctor` tells) they are fetched again. Needs `conversations:write` and the
 /// right to answer in the whole mailbox.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>),
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, Row<LedgerId>, IdempotencyKey),
     responses(
         (status = OK, body = LedgerEntry, description = "The row as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: its place is not there any more, or it is still larger than what is taken in; or its bytes are lost and its source can't give them again.")))]
 #[post("/mailboxes/{id}/ingest/{row}/retry")]
-async fn retry_ingest(api: Data<Api>, caller: Caller, id: Id<MailboxId>, row: Row<LedgerId>) -> Answer {
-    let card = api.desk.retry_mail(&caller, id.0, row.0).await?;
-    Ok(HttpResponse::Ok().json(LedgerEntry::from(card)))
+async fn retry_ingest(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MailboxId>,
+    row: Row<LedgerId>,
+    once: Once,
+) -> Answer {
+    let (desk, actor) = (api.desk.clone(), caller.clone());
+    // What is here by then is left as it is.
+    let retry = async move {
+        let card = desk.retry_mail(&actor, id.0, row.0).await?;
+        Ok(answer::said(StatusCode::OK, &LedgerEntry::from(card)))
+    };
+    once.around(&api, &caller, retry).await
 }

@@ -4,8 +4,9 @@ use crate::answer::{self, Answer};
 use crate::body::{self, Body};
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{self, IdempotencyKey, Keyed, Once};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
-use crate::payload;
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::Api;
 use actix_web::http::StatusCode;
@@ -89,7 +90,7 @@ async fn list_mailboxes(api: Data<Api>, caller: Caller, paging: Paging) -> Answe
 /// Add a mailbox
 ///
 /// Its first poll follows at once. Try it with `POST /mailboxes/{id}/test`. Needs `admin:write`.
-#[utoipa::path(tag = "mailboxes",
+#[utoipa::path(tag = "mailboxes", params(IdempotencyKey),
     request_body(content = NewMailboxBody, description = "The mailbox.", examples(
         ("imap and smtp" = (summary = "A mailbox at a mail provider", value = json!({
             "name": "Support", "address": "support@example.org",
@@ -106,17 +107,15 @@ async fn list_mailboxes(api: Data<Api>, caller: Caller, paging: Paging) -> Answe
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: there is one of this name, or one that is not paused reads the same folder of the same account; `existing_id` says which.")))]
 #[post("/mailboxes")]
-async fn create_mailbox(api: Data<Api>, caller: Caller, body: Body<NewMailboxBody>) -> Answer {
-    let new = body.0.read();
-    let (etag, view) = api
-        .desk
-        .write(&caller, move |cx| {
-            let mailbox = mailboxes::create(cx, &new)?;
-            Ok((mailbox.etag(), viewed(cx, mailbox)?))
-        })
-        .await?;
-    let path = format!("/api/v1/mailboxes/{}", view.id());
-    Ok(answer::created(&api, &view, &path, &etag))
+async fn create_mailbox(api: Data<Api>, caller: Caller, body: Keyed<NewMailboxBody>) -> Answer {
+    let Keyed { once, body } = body;
+    let new = body.read();
+    let create = move |cx: &mut Cx<'_>, links: &Links| {
+        let mailbox = mailboxes::create(cx, &new)?;
+        let (path, etag) = (format!("/api/v1/mailboxes/{}", mailbox.id), mailbox.etag());
+        Ok(answer::made(links, &viewed(cx, mailbox)?, &path, etag))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Read a mailbox
@@ -183,15 +182,17 @@ async fn delete_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>, seen:
 /// Poll a mailbox now
 ///
 /// Answers at once; the status tells when it is through (`syncing`). Needs `conversations:write`.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IdempotencyKey),
     responses(
         (status = ACCEPTED, body = MailboxStatus, description = "The poll is asked for."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: the mailbox is at rest, or mail is pushed into it.")))]
 #[post("/mailboxes/{id}/sync")]
-async fn sync_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -> Answer {
-    let status = api.desk.write(&caller, move |cx| mailboxes::request_sync(cx, id.0)).await?;
-    Ok(HttpResponse::Accepted().json(status))
+async fn sync_mailbox(api: Data<Api>, caller: Caller, id: Id<MailboxId>, once: Once) -> Answer {
+    let ask = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(answer::said(StatusCode::ACCEPTED, &mailboxes::request_sync(cx, id.0)?))
+    };
+    Ok(once.write(&api, &caller, ask).await?)
 }
 
 /// Read how a mailbox is doing
@@ -210,7 +211,7 @@ async fn get_mailbox_status(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -
 /// The body is the raw mail (RFC 5322), as a mail server's pipe has it; at most 64 MiB unless the
 /// daemon is set up otherwise. It is taken in as if it had been fetched. Needs
 /// `conversations:write`.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IdempotencyKey),
     request_body(content = String, content_type = "message/rfc822", description = "The mail.",
         example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
     responses(
@@ -227,12 +228,18 @@ async fn receive_mail(
     if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
         return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
     }
-    let raw = payload::collect(req.headers(), body.into_inner(), api.desk.settings().mail_bytes).await?;
-    let receipt = api.desk.push_mail(&caller, id.0, raw).await?;
-    let status = if receipt.verdict == Verdict::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(HttpResponse::build(status).json(ReceivedMail {
-        verdict: receipt.verdict,
-        message_id: receipt.message_id,
-        conversation_id: receipt.conversation_id,
-    }))
+    let (raw, once) = idempotency::collect(&req, body.into_inner(), api.desk.settings().mail_bytes).await?;
+    let (desk, actor) = (api.desk.clone(), caller.clone());
+    // The ledger knows a mail that comes again by its bytes.
+    let push = async move {
+        let receipt = desk.push_mail(&actor, id.0, raw).await?;
+        let status = if receipt.verdict == Verdict::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
+        let received = ReceivedMail {
+            verdict: receipt.verdict,
+            message_id: receipt.message_id,
+            conversation_id: receipt.conversation_id,
+        };
+        Ok(answer::said(status, &received))
+    };
+    once.around(&api, &caller, push).await
 }

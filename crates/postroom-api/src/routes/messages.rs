@@ -5,7 +5,8 @@ use crate::body::Body;
 use crate::disposition;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
-use crate::idempotency::{self as once, IdempotencyKey, Keyed};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::moved_on;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::{Problem, ProblemDocument};
@@ -20,9 +21,8 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
-use postroom_core::operations::idempotency::{self, Made, Once};
 use postroom_core::operations::messages;
-use postroom_core::operations::messages::{MessageCard, NewMessage};
+use postroom_core::operations::messages::NewMessage;
 use postroom_core::signed_link::{LinkPurpose, message_thing};
 use postroom_core::threading::Decision;
 use postroom_core::time::Timestamp;
@@ -137,29 +137,19 @@ async fn create_message(
     seen: IfMatch,
     body: Keyed<NewMessageBody>,
 ) -> Answer {
-    let Keyed { key, body } = body;
-    let (kind, when) = (body.kind, body.when("")?);
-    let again = move |cx: &mut Cx<'_>, made: Made| messages::written(cx, kind, when, made.message_id);
+    let Keyed { once, body } = body;
+    let when = body.when("")?;
     let new = match read(body, &api, &caller, id.0, when).await {
         Ok(new) => new,
-        Err(problem) => {
-            let done = once::done_before(&api, &caller, key, again).await?;
-            return done.map(|card| created(&api, card)).ok_or(problem);
-        }
+        Err(problem) => return once.done_before(&api, &caller).await?.ok_or(problem),
     };
-    let done = api
-        .desk
-        .write(&caller, move |cx| {
-            let add = |cx: &mut Cx<'_>| {
-                let card = messages::add(cx, id.0, seen.expected(), &new)?;
-                let made = Made { conversation_id: id.0, message_id: card.message.id };
-                Ok((card, made))
-            };
-            idempotency::once(cx, key.as_ref(), add, again)
-        })
-        .await;
-    match done {
-        Ok(done) => Ok(created(&api, done)),
+    let add = move |cx: &mut Cx<'_>, links: &Links| {
+        let card = messages::add(cx, id.0, seen.expected(), &new)?;
+        let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), card.etag());
+        Ok(answer::made(links, &MessageView::new(card, links), &path, etag))
+    };
+    match once.write(&api, &caller, add).await {
+        Ok(answer) => Ok(answer),
         Err(error) => Err(moved_on::problem(&api, &caller, error).await),
     }
 }
@@ -167,7 +157,7 @@ async fn create_message(
 /// See a message as it would leave
 ///
 /// With signature, head, foot and quotes, as text and as HTML. Nothing is kept and nothing is sent. Takes what
-/// `POST /conversations/{id}/messages` takes, of replies and forwards. Needs `conversations:write`.
+/// `POST /conversations/{id}/messages` takes, of replies and forwards, and no `Idempotency-Key`. Needs `conversations:write`.
 #[utoipa::path(tag = "messages", params(Id<ConversationId>),
     request_body(content = NewMessageBody, description = "The message.",
         example = json!({"kind": "reply", "text": "It left **today**.", "format": "markdown"})),
@@ -200,13 +190,6 @@ async fn read(
         new.carried = api.desk.carried(caller, id, new.kind, &new.writing, &new.files).await?;
     }
     Ok(new)
-}
-
-fn created(api: &Api, done: Once<MessageCard>) -> HttpResponse {
-    let card = done.value;
-    let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), card.etag());
-    let response = answer::created(api, &MessageView::new(card, &api.links), &path, &etag);
-    once::marked(response, done.replayed)
 }
 
 /// Read a message

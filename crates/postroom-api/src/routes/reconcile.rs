@@ -1,12 +1,13 @@
 //! A mailbox's server held against its ledger.
 
-use crate::answer::Answer;
-use crate::body::Body;
+use crate::answer::{self, Answer};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::problem::ProblemDocument;
 use crate::state::Api;
+use actix_web::http::StatusCode;
+use actix_web::post;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
 use postroom_core::id::MailboxId;
 use postroom_core::operations::reconcile::Reconciliation;
 use serde::Deserialize;
@@ -33,7 +34,7 @@ struct ReconcileBody {
 /// above what was read so far, or was not wanted; whatever else there is, is `missing`. Looks only,
 /// unless `repair` is asked for. Polls may go on meanwhile. Answers when the server has listed all
 /// its mail. Needs `conversations:write` and the right to answer in the whole mailbox.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IdempotencyKey),
     request_body(content = ReconcileBody, description = "What is done about what is missing.", example = json!({"repair": true})),
     responses(
         (status = OK, body = Reconciliation, description = "What was found."),
@@ -46,8 +47,12 @@ async fn reconcile_mailbox(
     api: Data<Api>,
     caller: Caller,
     id: Id<MailboxId>,
-    body: Body<ReconcileBody>,
+    body: Keyed<ReconcileBody>,
 ) -> Answer {
-    let report = api.desk.reconcile(&caller, id.0, body.0.repair).await?;
-    Ok(HttpResponse::Ok().json(report))
+    let Keyed { once, body } = body;
+    let (desk, actor) = (api.desk.clone(), caller.clone());
+    // What is waited for already is not asked for twice.
+    let look =
+        async move { Ok(answer::said(StatusCode::OK, &desk.reconcile(&actor, id.0, body.repair).await?)) };
+    once.around(&api, &caller, look).await
 }

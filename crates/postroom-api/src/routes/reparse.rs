@@ -1,14 +1,16 @@
 //! Kept mail, read anew.
 
-use crate::answer::Answer;
+use crate::answer::{self, Answer};
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::shapes::reparse::ReparsedView;
 use crate::state::Api;
+use actix_web::http::StatusCode;
+use actix_web::post;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
 use postroom_core::id::MessageId;
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -37,7 +39,7 @@ struct ReparseQuery {
 /// `If-Match` with the message's `ETag` to be refused where it has changed meanwhile.
 /// `postroom message reparse --mailbox` does it for a whole mailbox. Takes the right to answer in the
 /// conversation. Needs `conversations:write`.
-#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch, ReparseQuery),
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch, ReparseQuery, IdempotencyKey),
     responses(
         (status = OK, body = ReparsedView, description = "What changed, or would."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
@@ -49,9 +51,15 @@ async fn reparse_message(
     id: Id<MessageId>,
     seen: IfMatch,
     query: Query<ReparseQuery>,
+    once: Once,
 ) -> Answer {
     let dry_run = query.0.dry_run.unwrap_or_default();
     let expected = seen.expected().map(str::to_owned);
-    let reparsed = api.desk.reparse(&caller, id.0, expected, dry_run).await?;
-    Ok(HttpResponse::Ok().json(ReparsedView::new(reparsed, dry_run, &api.links)))
+    let (desk, actor, links) = (api.desk.clone(), caller.clone(), api.links.clone());
+    // What was read right by then is not written again.
+    let reparse = async move {
+        let reparsed = desk.reparse(&actor, id.0, expected, dry_run).await?;
+        Ok(answer::said(StatusCode::OK, &ReparsedView::new(reparsed, dry_run, &links)))
+    };
+    once.around(&api, &caller, reparse).await
 }

@@ -1,11 +1,12 @@
 //! A mailbox tried: its two logins, and, where that is asked for, whether what it writes to itself comes
 //! back.
 
-use crate::answer::Answer;
-use crate::body::OptionalBody;
+use crate::answer::{self, Answer};
 use crate::extract::{Caller, Id, Row};
+use crate::idempotency::{IdempotencyKey, KeyedOptional};
 use crate::problem::ProblemDocument;
 use crate::state::Api;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use postroom_core::id::{MailboxId, RoundTripId};
@@ -113,7 +114,7 @@ fn view(id: RoundTripId, cards: Vec<RoundTripCard>) -> RoundTripView {
 /// `round_trip`, and where both ends work, it then writes to its own address and to a plus form of it:
 /// what comes of that is read with `GET /mailboxes/{id}/round-trips/{row}`. Those mails become
 /// no messages. Nothing else is fetched or sent. Needs `admin:write`.
-#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>),
+#[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IdempotencyKey),
     request_body(content = MailboxTestBody, description = "How it is tried.", example = json!({"round_trip": true})),
     responses(
         (status = OK, body = MailboxTest, description = "How the two ends answered."),
@@ -125,20 +126,26 @@ async fn test_mailbox(
     api: Data<Api>,
     caller: Caller,
     id: Id<MailboxId>,
-    body: OptionalBody<MailboxTestBody>,
+    body: KeyedOptional<MailboxTestBody>,
 ) -> Answer {
-    let (source, delivery) = api.desk.test_mailbox(&caller, id.0).await?;
-    let mut round_trip = None;
-    if body.0.round_trip && source.ok && delivery.ok {
-        let begun = api.desk.write(&caller, move |cx| {
-            let test = round_trips::begin(cx, id.0)?;
-            let cards = round_trips::find(cx, id.0, &test)?;
-            Ok((test, cards))
-        });
-        let (test, cards) = begun.await?;
-        round_trip = Some(view(test, cards));
-    }
-    Ok(HttpResponse::Ok().json(MailboxTest { source, delivery, round_trip }))
+    let KeyedOptional { once, body } = body;
+    let (desk, actor) = (api.desk.clone(), caller.clone());
+    let test = async move {
+        let (source, delivery) = desk.test_mailbox(&actor, id.0).await?;
+        let mut round_trip = None;
+        if body.round_trip && source.ok && delivery.ok {
+            // No more than one a minute, whoever asks.
+            let begun = desk.write(&actor, move |cx| {
+                let test = round_trips::begin(cx, id.0)?;
+                let cards = round_trips::find(cx, id.0, &test)?;
+                Ok((test, cards))
+            });
+            let (test, cards) = begun.await?;
+            round_trip = Some(view(test, cards));
+        }
+        Ok(answer::said(StatusCode::OK, &MailboxTest { source, delivery, round_trip }))
+    };
+    once.around(&api, &caller, test).await
 }
 
 /// Read what came of a mailbox's mails to itself

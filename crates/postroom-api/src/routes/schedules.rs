@@ -6,6 +6,8 @@ use crate::answer::{self, Answer};
 use crate::body::{self, Body};
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::payload;
 use crate::problem::{Fault, Problem, ProblemDocument};
@@ -14,6 +16,7 @@ use crate::state::Api;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, put};
 use postroom_core::actor::Actor;
+use postroom_core::cx::Cx;
 use postroom_core::id::ScheduleId;
 use postroom_core::operations::schedules::{self, NewSchedule, ScheduleChange};
 use postroom_core::schedule::calendar::BYTES;
@@ -51,14 +54,14 @@ page_of!(
 async fn list_schedules(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
     let found = api.desk.read(&caller, schedules::list).await?;
     let page = paging.cut(found, |schedule| by_id(schedule.id.0));
-    let page = page.map(|schedule| ScheduleView::of(&api, schedule));
+    let page = page.map(|schedule| ScheduleView::of(&api.links, schedule));
     Ok(paging.answer(&api, page, |data, page: PageInfo| SchedulePage { data, page }))
 }
 
 /// Make a schedule
 ///
 /// Without hours nobody is ever there. Needs `admin:write`.
-#[utoipa::path(tag = "schedules",
+#[utoipa::path(tag = "schedules", params(IdempotencyKey),
     request_body(content = NewScheduleBody, description = "The schedule.", example = json!({
         "name": "Office", "time_zone": "Europe/Berlin",
         "hours": [{"weekday": "monday", "from": "09:00", "to": "12:30"},
@@ -71,8 +74,8 @@ async fn list_schedules(api: Data<Api>, caller: Caller, paging: Paging) -> Answe
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: there is one of this name; `existing_id` says which.")))]
 #[post("/schedules")]
-async fn create_schedule(api: Data<Api>, caller: Caller, body: Body<NewScheduleBody>) -> Answer {
-    let body = body.0;
+async fn create_schedule(api: Data<Api>, caller: Caller, body: Keyed<NewScheduleBody>) -> Answer {
+    let Keyed { once, body } = body;
     let new = NewSchedule {
         name: body.name,
         time_zone: body.time_zone,
@@ -80,9 +83,12 @@ async fn create_schedule(api: Data<Api>, caller: Caller, body: Body<NewScheduleB
         holidays: body.holidays,
         is_public: body.is_public,
     };
-    let schedule = api.desk.write(&caller, move |cx| schedules::create(cx, new.clone())).await?;
-    let (path, etag) = (format!("/api/v1/schedules/{}", schedule.id), schedule.etag());
-    Ok(answer::created(&api, &ScheduleView::of(&api, schedule), &path, &etag))
+    let create = move |cx: &mut Cx<'_>, links: &Links| {
+        let schedule = schedules::create(cx, new.clone())?;
+        let (path, etag) = (format!("/api/v1/schedules/{}", schedule.id), schedule.etag());
+        Ok(answer::made(links, &ScheduleView::of(links, schedule), &path, etag))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Read a schedule
@@ -94,7 +100,7 @@ async fn create_schedule(api: Data<Api>, caller: Caller, body: Body<NewScheduleB
 async fn get_schedule(api: Data<Api>, caller: Caller, id: Id<ScheduleId>, held: IfNoneMatch) -> Answer {
     let schedule = api.desk.read(&caller, move |cx| schedules::find(cx, id.0)).await?;
     let etag = schedule.etag();
-    Ok(answer::one(&ScheduleView::of(&api, schedule), &etag, &held))
+    Ok(answer::one(&ScheduleView::of(&api.links, schedule), &etag, &held))
 }
 
 /// Change a schedule
@@ -127,7 +133,7 @@ async fn update_schedule(
         .write(&caller, move |cx| schedules::update(cx, id.0, seen.expected(), change.clone()))
         .await?;
     let etag = schedule.etag();
-    Ok(answer::changed(&ScheduleView::of(&api, schedule), &etag))
+    Ok(answer::changed(&ScheduleView::of(&api.links, schedule), &etag))
 }
 
 /// Delete a schedule

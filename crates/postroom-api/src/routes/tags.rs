@@ -3,10 +3,13 @@
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
+use postroom_core::cx::Cx;
 use postroom_core::id::TagId;
 use postroom_core::operations::tags;
 use postroom_core::store::tags::Tag;
@@ -68,16 +71,19 @@ async fn list_tags(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 ///
 /// Before it is used: a conversation makes the tags it is given by itself. Needs
 /// `conversations:write`.
-#[utoipa::path(tag = "tags",
+#[utoipa::path(tag = "tags", params(IdempotencyKey),
     request_body(content = TagName, description = "The tag.", example = json!({"name": "billing"})),
     responses(
         (status = CREATED, body = TagView, description = "The tag."),
         (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: there is one of this name; `existing_id` says which.")))]
 #[post("/tags")]
-async fn create_tag(api: Data<Api>, caller: Caller, body: Body<TagName>) -> Answer {
-    let made = api.desk.write(&caller, move |cx| tags::create(cx, &body.0.name)).await?;
-    Ok(answer::created_here(&TagView::from(made)))
+async fn create_tag(api: Data<Api>, caller: Caller, body: Keyed<TagName>) -> Answer {
+    let Keyed { once, body } = body;
+    let create = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(answer::made_here(&TagView::from(tags::create(cx, &body.name)?)))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Rename a tag

@@ -4,12 +4,15 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::patch::given;
 use crate::shapes::grant::{GrantShape, grants, shapes};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{delete, get, patch, post};
+use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, TeamId};
 use postroom_core::operations::teams::{self, NewTeam, TeamChange};
 use postroom_core::people::TeamCard;
@@ -117,7 +120,7 @@ async fn list_teams(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 /// Make a team
 ///
 /// Needs `admin:write`.
-#[utoipa::path(tag = "teams",
+#[utoipa::path(tag = "teams", params(IdempotencyKey),
     request_body(content = NewTeamBody, description = "The team.", example = json!({
         "name": "Second level", "member_ids": [], "grants": [{"mailbox_id": 1, "level": "reply"}]
     })),
@@ -126,12 +129,15 @@ async fn list_teams(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
         (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: there is one of this name; `existing_id` says which.")))]
 #[post("/teams")]
-async fn create_team(api: Data<Api>, caller: Caller, body: Body<NewTeamBody>) -> Answer {
-    let body = body.0;
+async fn create_team(api: Data<Api>, caller: Caller, body: Keyed<NewTeamBody>) -> Answer {
+    let Keyed { once, body } = body;
     let new = NewTeam { name: body.name, member_ids: body.member_ids, grants: grants(body.grants) };
-    let card = api.desk.write(&caller, move |cx| teams::create(cx, &new)).await?;
-    let (path, etag) = (format!("/api/v1/teams/{}", card.team.id), card.team.etag());
-    Ok(answer::created(&api, &TeamView::from(card), &path, &etag))
+    let create = move |cx: &mut Cx<'_>, links: &Links| {
+        let card = teams::create(cx, &new)?;
+        let (path, etag) = (format!("/api/v1/teams/{}", card.team.id), card.team.etag());
+        Ok(answer::made(links, &TeamView::from(card), &path, etag))
+    };
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Read a team

@@ -1,13 +1,15 @@
 //! Access tokens.
 
 use crate::answer::{self, Answer};
-use crate::body::Body;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{delete, get, post};
 use postroom_core::access::Scope;
+use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, MailboxId, TokenId};
 use postroom_core::operations::tokens::{self, NewToken};
 use postroom_core::page::Position;
@@ -126,16 +128,17 @@ async fn list_tokens(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 
 /// Make an access token
 ///
-/// Its secret is in this answer and nowhere else, ever. Nobody can give more than they hold.
+/// Its secret is in this answer alone, which is given again for a day to whoever sends the same
+/// request again under its `Idempotency-Key`. Nobody can give more than they hold.
 /// Needs `admin:write`.
-#[utoipa::path(tag = "tokens",
+#[utoipa::path(tag = "tokens", params(IdempotencyKey),
     request_body(content = NewTokenBody, description = "The token.", example = json!({
         "name": "nightly export", "scopes": ["conversations:read", "customers:read"]
     })),
     responses((status = CREATED, body = CreatedToken, description = "The token and its secret.")))]
 #[post("/tokens")]
-async fn create_token(api: Data<Api>, caller: Caller, body: Body<NewTokenBody>) -> Answer {
-    let body = body.0;
+async fn create_token(api: Data<Api>, caller: Caller, body: Keyed<NewTokenBody>) -> Answer {
+    let Keyed { once, body } = body;
     let new = NewToken {
         name: body.name,
         agent_id: body.agent_id,
@@ -143,18 +146,21 @@ async fn create_token(api: Data<Api>, caller: Caller, body: Body<NewTokenBody>) 
         mailbox_ids: body.mailbox_ids,
         expires_at: body.expires_at,
     };
-    let (token, secret) = api.desk.write(&caller, move |cx| tokens::create(cx, &new)).await?;
-    let view = CreatedToken {
-        id: token.id,
-        name: token.name,
-        agent_id: token.agent_id,
-        scopes: token.scopes,
-        mailbox_ids: token.mailbox_ids,
-        expires_at: token.expires_at,
-        created_at: token.created_at,
-        token: secret,
+    let create = move |cx: &mut Cx<'_>, _: &Links| {
+        let (token, secret) = tokens::create(cx, &new)?;
+        let view = CreatedToken {
+            id: token.id,
+            name: token.name,
+            agent_id: token.agent_id,
+            scopes: token.scopes,
+            mailbox_ids: token.mailbox_ids,
+            expires_at: token.expires_at,
+            created_at: token.created_at,
+            token: secret,
+        };
+        Ok(answer::made_here(&view))
     };
-    Ok(answer::created_here(&view))
+    Ok(once.write(&api, &caller, create).await?)
 }
 
 /// Revoke an access token

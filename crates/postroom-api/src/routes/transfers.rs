@@ -1,16 +1,19 @@
 //! Mending where messages are: moved, a suggested link accepted, and either taken back.
 
-use crate::answer::Answer;
-use crate::body::Body;
+use crate::answer::{self, Answer};
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Keyed, Once};
+use crate::links::Links;
 use crate::problem::ProblemDocument;
 use crate::shapes::transfer::{LinkAccept, MessageMove, TransferView};
 use crate::state::Api;
-use actix_web::http::header;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
+use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId, TransferId};
+use postroom_core::operations::idempotency::KeptAnswer;
 use postroom_core::operations::transfers;
 use postroom_core::transfer::Transfer;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,10 +23,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(move_message).service(accept_link).service(get_transfer).service(undo_transfer);
 }
 
-fn created(api: &Api, transfer: Transfer) -> HttpResponse {
-    HttpResponse::Created()
-        .insert_header((header::LOCATION, api.links.to(&format!("/api/v1/transfers/{}", transfer.id))))
-        .json(TransferView::from(transfer))
+fn created(links: &Links, transfer: Transfer) -> KeptAnswer {
+    let location = links.to(&format!("/api/v1/transfers/{}", transfer.id));
+    KeptAnswer { location: Some(location), ..answer::made_here(&TransferView::from(transfer)) }
 }
 
 /// Move a message
@@ -35,7 +37,7 @@ fn created(api: &Api, transfer: Transfer) -> HttpResponse {
 /// conversation that is empty afterwards counts as merged into the other. Send `If-Match` with the
 /// message's `ETag` to be refused where it has changed meanwhile. Takes the right to answer in both
 /// conversations. Needs `conversations:write`.
-#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch),
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch, IdempotencyKey),
     request_body(content = MessageMove, description = "Where to.", examples(
         ("into another" = (summary = "Into another conversation", value = json!({"to": 1200}))),
         ("alone" = (summary = "Into one of its own", value = json!({"to": "new"}))))),
@@ -49,12 +51,14 @@ async fn move_message(
     caller: Caller,
     id: Id<MessageId>,
     seen: IfMatch,
-    body: Body<MessageMove>,
+    body: Keyed<MessageMove>,
 ) -> Answer {
-    let to = body.0.to.0;
-    let done =
-        api.desk.write(&caller, move |cx| transfers::move_message(cx, id.0, seen.expected(), to)).await?;
-    Ok(created(&api, done))
+    let Keyed { once, body } = body;
+    let to = body.to.0;
+    let carry = move |cx: &mut Cx<'_>, links: &Links| {
+        Ok(created(links, transfers::move_message(cx, id.0, seen.expected(), to)?))
+    };
+    Ok(once.write(&api, &caller, carry).await?)
 }
 
 /// Accept a suggested link
@@ -64,7 +68,7 @@ async fn move_message(
 /// and makes those who wrote them part of it, so that their later mail joins it. Nothing of the
 /// other conversation is sent to them by it. Send `If-Match` with the suggested conversation's
 /// `ETag` to be refused where it has changed meanwhile. Needs `conversations:write`.
-#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = LinkAccept, description = "Which link.", example = json!({"related_id": 1200})),
     responses(
         (status = CREATED, body = TransferView, description = "What was moved, and how to take it back."),
@@ -76,12 +80,14 @@ async fn accept_link(
     caller: Caller,
     id: Id<ConversationId>,
     seen: IfMatch,
-    body: Body<LinkAccept>,
+    body: Keyed<LinkAccept>,
 ) -> Answer {
-    let related = body.0.related_id;
-    let done =
-        api.desk.write(&caller, move |cx| transfers::accept(cx, id.0, related, seen.expected())).await?;
-    Ok(created(&api, done))
+    let Keyed { once, body } = body;
+    let related = body.related_id;
+    let accept = move |cx: &mut Cx<'_>, links: &Links| {
+        Ok(created(links, transfers::accept(cx, id.0, related, seen.expected())?))
+    };
+    Ok(once.write(&api, &caller, accept).await?)
 }
 
 /// Read a transfer
@@ -100,13 +106,15 @@ async fn get_transfer(api: Data<Api>, caller: Caller, id: Id<TransferId>) -> Ans
 /// The messages are where they were, and so are their names, both conversations' status, and
 /// whoever was let in. What the desk joined by itself (`joined`) can be taken apart so as well.
 /// Needs `conversations:write`.
-#[utoipa::path(tag = "messages", params(Id<TransferId>),
+#[utoipa::path(tag = "messages", params(Id<TransferId>, IdempotencyKey),
     responses(
         (status = OK, body = TransferView, description = "What was taken back."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: it was taken back before, or something came into, or went out of, one of the conversations since.")))]
 #[post("/transfers/{id}/undo")]
-async fn undo_transfer(api: Data<Api>, caller: Caller, id: Id<TransferId>) -> Answer {
-    let done = api.desk.write(&caller, move |cx| transfers::undo(cx, id.0)).await?;
-    Ok(HttpResponse::Ok().json(TransferView::from(done)))
+async fn undo_transfer(api: Data<Api>, caller: Caller, id: Id<TransferId>, once: Once) -> Answer {
+    let undo = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(answer::said(StatusCode::OK, &TransferView::from(transfers::undo(cx, id.0)?)))
+    };
+    Ok(once.write(&api, &caller, undo).await?)
 }

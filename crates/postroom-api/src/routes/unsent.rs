@@ -5,6 +5,8 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Once};
+use crate::links::Links;
 use crate::moved_on;
 use crate::patch::{Patch, given};
 use crate::problem::{Problem, ProblemDocument};
@@ -12,10 +14,12 @@ use crate::shapes::message::MessageView;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{delete, patch, post};
+use postroom_core::cx::Cx;
 use postroom_core::id::{AttachmentId, MessageId};
 use postroom_core::mail::Address;
-use postroom_core::operations::messages::leave;
+use postroom_core::operations::idempotency::KeptAnswer;
 use postroom_core::operations::messages::unsent::{self, UnsentChange};
+use postroom_core::operations::messages::{MessageCard, leave};
 use postroom_core::outgoing::TextFormat;
 use postroom_core::time::Timestamp;
 use postroom_core::unsent::When;
@@ -188,16 +192,22 @@ async fn delete_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen:
 /// What is held or scheduled is a draft again. What waits to be handed over, or is tried again, goes to
 /// nobody whom it has not reached yet: it is `failed`. What is being handed over just now, or is settled,
 /// can't be stopped. Needs `messages:send`.
-#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch),
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch, IdempotencyKey),
     responses(
         (status = OK, body = MessageView, description = "The message as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: it can't be stopped any more, or does not leave at all.")))]
 #[post("/messages/{id}/cancel")]
-async fn cancel_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen: IfMatch) -> Answer {
-    let card = api.desk.write(&caller, move |cx| leave::cancel(cx, id.0, seen.expected())).await?;
-    let etag = card.etag();
-    Ok(answer::changed(&MessageView::new(card, &api.links), &etag))
+async fn cancel_message(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MessageId>,
+    seen: IfMatch,
+    once: Once,
+) -> Answer {
+    let cancel =
+        move |cx: &mut Cx<'_>, links: &Links| Ok(as_it_is(links, leave::cancel(cx, id.0, seen.expected())?));
+    Ok(once.write(&api, &caller, cancel).await?)
 }
 
 /// Try a message again
@@ -205,14 +215,35 @@ async fn cancel_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen:
 /// What failed, bounced, is deferred, or may or may not have arrived goes out again at once, with the same
 /// bytes and the same Message-ID, to those whom it has not reached. What is held is let go. Needs
 /// `messages:send`.
-#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch),
+#[utoipa::path(tag = "messages", params(Id<MessageId>, IfMatch, IdempotencyKey),
     responses(
         (status = OK, body = MessageView, description = "The message as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: there is nothing to try again, or not yet.")))]
 #[post("/messages/{id}/retry")]
-async fn retry_message(api: Data<Api>, caller: Caller, id: Id<MessageId>, seen: IfMatch) -> Answer {
-    let card = api.desk.retry_message(&caller, id.0, seen.expected().map(str::to_owned)).await?;
+async fn retry_message(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<MessageId>,
+    seen: IfMatch,
+    once: Once,
+) -> Answer {
+    let is_held = api.desk.read(&caller, move |cx| leave::is_held(cx, id.0)).await?;
+    if !is_held {
+        let retry = move |cx: &mut Cx<'_>, links: &Links| {
+            Ok(as_it_is(links, leave::retry(cx, id.0, seen.expected())?))
+        };
+        return Ok(once.write(&api, &caller, retry).await?);
+    }
+    // What was let go is not held any more, so that this lets nothing go twice.
+    let (desk, actor, links) = (api.desk.clone(), caller.clone(), api.links.clone());
+    let expected = seen.expected().map(str::to_owned);
+    let let_go = async move { Ok(as_it_is(&links, desk.let_go(&actor, id.0, expected).await?)) };
+    once.around(&api, &caller, let_go).await
+}
+
+/// A message after a POST that changed it.
+fn as_it_is(links: &Links, card: MessageCard) -> KeptAnswer {
     let etag = card.etag();
-    Ok(answer::changed(&MessageView::new(card, &api.links), &etag))
+    answer::done(&MessageView::new(card, links), etag)
 }

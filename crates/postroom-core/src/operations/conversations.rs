@@ -10,7 +10,7 @@ use crate::conversation::{
 use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, Event, EventType, NewEvent};
-use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
+use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, TeamId};
 use crate::message::MessageKind;
 use crate::page::{Page, PageRequest};
 use crate::text::SUBJECT_CHARS;
@@ -118,14 +118,6 @@ pub fn find(cx: &mut Cx<'_>, id: ConversationId) -> Result<ConversationCard, Err
     card(cx, conversation)
 }
 
-/// A conversation that the caller began before, as it is now. It takes the scope that beginning it
-/// took, since its answer was given for that alone.
-pub fn begun(cx: &mut Cx<'_>, id: ConversationId) -> Result<ConversationCard, Error> {
-    cx.access().require(Scope::ConversationsWrite)?;
-    let conversation = visible(cx, id)?;
-    card(cx, conversation)
-}
-
 /// A conversation that the caller may see.
 pub(super) fn visible(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
     let access = cx.access().clone();
@@ -167,7 +159,7 @@ fn card(cx: &mut Cx<'_>, conversation: Conversation) -> Result<ConversationCard,
 }
 
 /// Begins a conversation with its first message.
-pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCard, MessageId), Error> {
+pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard, Error> {
     cx.access().require(Scope::ConversationsWrite)?;
     let mailbox = super::mailboxes::visible(cx, new.mailbox_id)?;
     let level = cx.access().level(mailbox.id, new.category_id, new.assignee_id);
@@ -221,9 +213,9 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<(ConversationCar
         store::threads::insert_participants(cx.conn, conversation.id, &[(address, class)], cx.now)?;
     }
     set_tags(cx, &conversation, &[], &new.tags)?;
-    let (conversation, message) = messages::append(cx, conversation, &mailbox, &new.message)
+    let (conversation, _) = messages::append(cx, conversation, &mailbox, &new.message)
         .map_err(|error| error.below("/message"))?;
-    Ok((card(cx, conversation)?, message))
+    card(cx, conversation)
 }
 
 /// Tells that a conversation began.

@@ -127,13 +127,6 @@ pub fn decision(cx: &mut Cx<'_>, id: MessageId) -> Result<Option<Decision>, Erro
     Ok(Some(sight::without_hidden(decision, &seen)))
 }
 
-/// A message that the caller wrote before, as it is now. It takes the scope that writing it took,
-/// since its answer was given for that alone.
-pub fn written(cx: &mut Cx<'_>, kind: MessageKind, when: When, id: MessageId) -> Result<MessageCard, Error> {
-    cx.access().require(write::scope(kind, when))?;
-    find_visible(cx, id)
-}
-
 pub(super) fn find_visible(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard, Error> {
     let message = store::messages::find(cx.conn, id)?.ok_or(Error::NotFound("message"))?;
     visible(cx, message.conversation_id).map_err(|error| match error {

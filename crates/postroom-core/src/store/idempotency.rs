@@ -1,6 +1,6 @@
-//! Which request was done under which key of a caller, and what it made.
+//! Which request was done under which key of a caller, and what was answered.
 
-use crate::id::{ConversationId, MessageId, TokenId};
+use crate::id::TokenId;
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
 use crate::store::schema::idempotency_keys;
@@ -13,10 +13,8 @@ use diesel::prelude::*;
 pub struct Kept {
     /// The hash of the request.
     pub request_hash: String,
-    /// Where something was made; `None` only inside of the transaction that makes it.
-    pub conversation_id: Option<ConversationId>,
-    /// The message that was made; `None` only inside of the transaction that makes it.
-    pub message_id: Option<MessageId>,
+    /// What was answered, sealed; `None` only inside of the transaction that does the work.
+    pub answer: Option<Vec<u8>>,
 }
 
 /// Takes a key for a request. `false`: it was taken before. Where another transaction has just
@@ -41,16 +39,10 @@ pub fn claim(
     Ok(written == 1)
 }
 
-/// Writes down what was made under a key that was taken.
-pub fn settle(
-    conn: &mut Conn,
-    token: &TokenId,
-    key: &str,
-    conversation: ConversationId,
-    message: MessageId,
-) -> Result<(), StoreError> {
+/// Writes down what is answered under a key that was taken.
+pub fn settle(conn: &mut Conn, token: &TokenId, key: &str, answer: &[u8]) -> Result<(), StoreError> {
     diesel::update(idempotency_keys::table.find((token, key)))
-        .set((idempotency_keys::conversation_id.eq(conversation), idempotency_keys::message_id.eq(message)))
+        .set(idempotency_keys::answer.eq(answer))
         .execute(conn)?;
     Ok(())
 }

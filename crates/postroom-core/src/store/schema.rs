@@ -587,8 +587,7 @@ diesel::table! {
         token_id -> Text,
         key -> Text,
         request_hash -> Text,
-        conversation_id -> Nullable<BigInt>,
-        message_id -> Nullable<BigInt>,
+        answer -> Nullable<Binary>,
         created_at -> BigInt,
     }
 }

@@ -1,13 +1,17 @@
 //! Spam, and what was taken for it.
 
+use super::changed;
 use super::shape::ConversationView;
-use crate::answer::{self, Answer};
+use crate::answer::Answer;
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
+use crate::idempotency::{IdempotencyKey, Once};
+use crate::links::Links;
 use crate::problem::ProblemDocument;
 use crate::state::Api;
 use actix_web::post;
 use actix_web::web::Data;
+use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
 use postroom_core::operations::conversations;
 
@@ -15,31 +19,43 @@ use postroom_core::operations::conversations;
 ///
 /// What comes into it later stays there, and nobody is bothered. Done twice it is done once. Needs
 /// `conversations:write`.
-#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     responses(
         (status = OK, body = ConversationView, description = "The conversation as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: it was merged into another or is in the trash.")))]
 #[post("/conversations/{id}/spam")]
-pub async fn mark_spam(api: Data<Api>, caller: Caller, id: Id<ConversationId>, seen: IfMatch) -> Answer {
-    let card = api.desk.write(&caller, move |cx| conversations::mark_spam(cx, id.0, seen.expected())).await?;
-    let etag = card.conversation.etag();
-    Ok(answer::changed(&ConversationView::alone(card), &etag))
+pub async fn mark_spam(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    once: Once,
+) -> Answer {
+    let mark =
+        move |cx: &mut Cx<'_>, _: &Links| Ok(changed(conversations::mark_spam(cx, id.0, seen.expected())?));
+    Ok(once.write(&api, &caller, mark).await?)
 }
 
 /// Bring back what was taken for spam
 ///
 /// It is open, and what comes into it later is treated as ever. One that is no spam stays as it
 /// is. Needs `conversations:write`.
-#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     responses(
         (status = OK, body = ConversationView, description = "The conversation as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: it was merged into another or is in the trash.")))]
 #[post("/conversations/{id}/not-spam")]
-pub async fn mark_not_spam(api: Data<Api>, caller: Caller, id: Id<ConversationId>, seen: IfMatch) -> Answer {
-    let card =
-        api.desk.write(&caller, move |cx| conversations::mark_not_spam(cx, id.0, seen.expected())).await?;
-    let etag = card.conversation.etag();
-    Ok(answer::changed(&ConversationView::alone(card), &etag))
+pub async fn mark_not_spam(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    once: Once,
+) -> Answer {
+    let mark = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(changed(conversations::mark_not_spam(cx, id.0, seen.expected())?))
+    };
+    Ok(once.write(&api, &caller, mark).await?)
 }

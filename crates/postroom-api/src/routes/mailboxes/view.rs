@@ -147,11 +147,6 @@ impl MailboxView {
             updated_at: mailbox.updated_at,
         }
     }
-
-    /// Its number.
-    pub fn id(&self) -> MailboxId {
-        self.id
-    }
 }
 
 fn source(source: Source, has_password: bool) -> SourceView {

@@ -1,7 +1,7 @@
 //! What is said of schedules.
 
+use crate::links::Links;
 use crate::patch::given;
-use crate::state::Api;
 use postroom_core::id::ScheduleId;
 use postroom_core::schedule::clock::Date;
 use postroom_core::schedule::opening::{Because, Opening, Timetable};
@@ -45,7 +45,7 @@ pub struct ScheduleView {
 }
 
 impl ScheduleView {
-    pub fn of(api: &Api, schedule: Schedule) -> Self {
+    pub fn of(links: &Links, schedule: Schedule) -> Self {
         let key = schedule.public_key;
         Self {
             id: schedule.id,
@@ -56,7 +56,7 @@ impl ScheduleView {
             holidays: schedule.holidays.into_inner(),
             calendar_until: schedule.calendar_until,
             is_public: key.is_some(),
-            public_url: key.as_ref().map(|key| api.links.to(&format!("/api/v1/public/schedules/{key}"))),
+            public_url: key.as_ref().map(|key| links.to(&format!("/api/v1/public/schedules/{key}"))),
             public_key: key,
             created_at: schedule.created_at,
             updated_at: schedule.updated_at,

@@ -116,40 +116,41 @@ pub fn cancel(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<
     super::find_visible(cx, id)
 }
 
+/// Whether a message is held: such a one is let go, and not tried again.
+pub fn is_held(cx: &mut Cx<'_>, id: MessageId) -> Result<bool, Error> {
+    cx.access().require(Scope::MessagesSend)?;
+    Ok(super::find_visible(cx, id)?.unsent.is_some_and(|unsent| unsent.state == UnsentState::Held))
+}
+
+/// Tries a message again that did not arrive ([`outbox::retry`]).
+///
+/// `expected` is the version of the message that the caller saw.
+pub fn retry(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<MessageCard, Error> {
+    cx.access().require(Scope::MessagesSend)?;
+    let card = super::find_visible(cx, id)?;
+    if let Some(unsent) = &card.unsent {
+        return Err(Error::StateConflict(format!(
+            "this message is {} and was not tried yet; PATCH it with draft: false to send it",
+            unsent.state
+        )));
+    }
+    require_version("message", expected, card.etag())?;
+    outbox::retry(cx, id)?;
+    super::find_visible(cx, id)
+}
+
 impl Desk {
-    /// Tries a message again that did not arrive ([`outbox::retry`]), and lets go at once of what is held.
+    /// Lets go at once of a message that is held.
     ///
     /// `expected` is the version of the message that the caller saw.
-    pub async fn retry_message(
+    pub async fn let_go(
         &self,
         actor: &Actor,
         id: MessageId,
         expected: Option<String>,
     ) -> Result<MessageCard, Error> {
-        let held = self
-            .read(actor, move |cx| {
-                cx.access().require(Scope::MessagesSend)?;
-                Ok(super::find_visible(cx, id)?.unsent.map(|unsent| unsent.state))
-            })
-            .await?;
-        match held {
-            Some(UnsentState::Held) => {
-                let now = UnsentChange { when: Some(When::After(0)), ..UnsentChange::default() };
-                self.change_unsent(actor, id, expected, now).await
-            }
-            Some(state) => Err(Error::StateConflict(format!(
-                "this message is {state} and was not tried yet; PATCH it with draft: false to send it"
-            ))),
-            None => {
-                self.write(actor, move |cx| {
-                    let card = super::find_visible(cx, id)?;
-                    require_version("message", expected.as_deref(), card.etag())?;
-                    outbox::retry(cx, id)?;
-                    super::find_visible(cx, id)
-                })
-                .await
-            }
-        }
+        let now = UnsentChange { when: Some(When::After(0)), ..UnsentChange::default() };
+        self.change_unsent(actor, id, expected, now).await
     }
 
     /// Lets a message leave whose time has come. One that can't is a draft again. Whatever else is wrong,
