@@ -16,5 +16,6 @@ mod record;
 mod rig;
 mod sender;
 mod starved;
+mod streams;
 mod time;
 mod two_senders;

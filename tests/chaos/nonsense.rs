@@ -2,9 +2,8 @@
 
 use crate::crashes::clean;
 use crate::plan::{Plan, say, seed};
-use crate::rig::{Caller, PATIENCE, Rig, Running, imap};
+use crate::rig::{Caller, PATIENCE, Rig, imap};
 use serde_json::{Value, json};
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::scripted::{Odd, ScriptedImap};
@@ -56,14 +55,6 @@ fn poll(caller: &Caller, path: &str) -> Value {
     }
 }
 
-/// The most that a process had in memory, in KiB.
-fn peak(running: &Running) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-    kib.expect("Linux says what a process had in memory")
-}
-
 /// F-16: before anything was read, and again when some of it is here.
 #[test]
 fn a_server_that_talks_nonsense_is_left_alone_and_loses_nothing() {
@@ -77,7 +68,7 @@ fn a_server_that_talks_nonsense_is_left_alone_and_loses_nothing() {
     let running = rig.start(&[]);
     let caller = running.caller().expect("it starts");
     let path = caller.mailbox().expect("the configuration has one");
-    let before = peak(&running);
+    let before = running.memory_kib("VmHWM");
     let (early, late) = plan.mails.split_at(6);
     let mut number = 0;
     for mails in [early, late] {
@@ -101,7 +92,7 @@ fn a_server_that_talks_nonsense_is_left_alone_and_loses_nothing() {
         server.heal();
         caller.settle().unwrap_or_else(|said| panic!("{said}\n{}", running.log().join("\n")));
     }
-    let grown = peak(&running).saturating_sub(before);
+    let grown = running.memory_kib("VmHWM").saturating_sub(before);
     say(&format!("F-16: {grown} KiB of memory more at the most"));
     assert!(grown < GROWTH_KIB, "{grown} KiB");
     assert!(!running.log().iter().any(|line| line.contains("panicked")), "{:?}", running.log());

@@ -259,7 +259,8 @@ pub fn place(path: &Path, mails: &[Placed]) {
     deliver(path, mails);
 }
 
-fn deliver(path: &Path, mails: &[Placed]) {
+/// Delivers into a Maildir that there is.
+pub fn deliver(path: &Path, mails: &[Placed]) {
     for mail in mails {
         support::maildir::deliver(path, &mail.raw, None);
     }

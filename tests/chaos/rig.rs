@@ -144,6 +144,11 @@ impl Rig {
         self.settings.clear();
     }
 
+    /// The token that may do everything.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     pub fn database(&self) -> &DatabaseUrl {
         &self.database
     }
@@ -347,6 +352,14 @@ impl Running {
     /// The process that was started, or what it runs under.
     pub fn pid(&self) -> u32 {
         self.leash.pid()
+    }
+
+    /// KiB of memory, by a line of `/proc/PID/status`: `VmRSS` now, `VmHWM` at the most.
+    pub fn memory_kib(&self, line: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok());
+        kib.expect("Linux says what a process has in memory")
     }
 
     /// Ends it, and whatever it runs under, as a crash would.
