@@ -63,3 +63,4 @@ mod tidy;
 mod transfers;
 mod unsent;
 mod watch;
+mod whole;

@@ -161,6 +161,21 @@ impl Place {
                 let (from, to) = self.suggested().await;
                 request(of("conversations", from), &json!({"related_id": to}))
             }
+            "/conversations/{id}/restore" => {
+                let id = self.arrive().await.conversation;
+                http.delete(&format!("/api/v1/conversations/{id}")).await.expect(204);
+                request(of("conversations", id), &example)
+            }
+            "/conversations/{id}/merge" => {
+                let into = self.arrive().await.conversation;
+                request(of("conversations", self.arrive().await.conversation), &json!({"into": into}))
+            }
+            "/conversations/{id}/split" => {
+                let at = self.arrive().await;
+                reply_with(&self.desk, at.conversation, json!({"kind": "note", "text": "Two matters."}))
+                    .await;
+                request(of("conversations", at.conversation), &json!({"message_ids": [at.message]}))
+            }
             "/messages/{id}/move" => {
                 let to = self.arrive().await.conversation;
                 request(of("messages", self.arrive().await.message), &json!({"to": to}))

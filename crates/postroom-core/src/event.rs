@@ -26,6 +26,10 @@ words! {
         ConversationMerged = "conversation.merged",
         /// What had gone into another one came back.
         ConversationSeparated = "conversation.separated",
+        /// It was put into the trash.
+        ConversationDeleted = "conversation.deleted",
+        /// It came back out of the trash.
+        ConversationRestored = "conversation.restored",
         /// A message went from one conversation to another, or came back.
         MessageMoved = "message.moved",
         /// A mail came in, or what came by another way was filed.

@@ -19,6 +19,11 @@ words! {
         /// Somebody accepted a suggested link: the whole conversation went, and who wrote in it is
         /// part of the other one now.
         Accepted = "accepted",
+        /// Somebody merged a conversation into another: all of it went, and who wrote in it is part of
+        /// the other one now.
+        Merged = "merged",
+        /// Somebody gave messages a conversation of their own.
+        Split = "split",
         /// A mail showed two conversations of one customer to be one, and nobody had worked on
         /// this one.
         Joined = "joined",

@@ -432,7 +432,7 @@ CREATE INDEX rfc_ids_conversation ON rfc_ids (conversation_id);
 -- Messages that went from one conversation to another, with what it takes to bring them back.
 CREATE TABLE transfers (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  reason TEXT NOT NULL CHECK (reason IN ('moved', 'accepted', 'joined')),
+  reason TEXT NOT NULL CHECK (reason IN ('moved', 'accepted', 'merged', 'split', 'joined')),
   from_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
   to_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
   details TEXT NOT NULL,

@@ -25,6 +25,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 mod filter;
 mod shape;
 mod spam;
+mod trash;
 
 use filter::ConversationQuery;
 use shape::{ConversationPatch, ConversationView, NewConversationBody, TagsBody};
@@ -39,6 +40,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tag_conversation)
         .service(spam::mark_spam)
         .service(spam::mark_not_spam)
+        .service(trash::delete_conversation)
+        .service(trash::restore_conversation)
         .service(list_activity);
 }
 

@@ -6,7 +6,7 @@ use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Keyed, Once};
 use crate::links::Links;
 use crate::problem::ProblemDocument;
-use crate::shapes::transfer::{LinkAccept, MessageMove, TransferView};
+use crate::shapes::transfer::{ConversationMerge, ConversationSplit, LinkAccept, MessageMove, TransferView};
 use crate::state::Api;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -20,7 +20,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(move_message).service(accept_link).service(get_transfer).service(undo_transfer);
+    config
+        .service(move_message)
+        .service(accept_link)
+        .service(merge_conversation)
+        .service(split_conversation)
+        .service(get_transfer)
+        .service(undo_transfer);
 }
 
 fn created(links: &Links, transfer: Transfer) -> KeptAnswer {
@@ -88,6 +94,61 @@ async fn accept_link(
         Ok(created(links, transfers::accept(cx, id.0, related, seen.expected())?))
     };
     Ok(once.write(&api, &caller, accept).await?)
+}
+
+/// Merge a conversation into another
+///
+/// All of its messages go into the other one, of the same group of mailboxes, whose subject, assignee and tags
+/// stay; those who wrote them are part of it, so that their later mail joins it. Nothing is sent to anybody by
+/// it. What has not left goes there as well. It reads `merged_into` from then on. Send `If-Match` with its
+/// `ETag` to be refused where it has changed meanwhile. Takes the right to answer in both. Needs
+/// `conversations:write`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
+    request_body(content = ConversationMerge, description = "Where to.", example = json!({"into": 1200})),
+    responses(
+        (status = CREATED, body = TransferView, description = "What was moved, and how to take it back."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: one of the conversations was merged or is in the trash.")))]
+#[post("/conversations/{id}/merge")]
+async fn merge_conversation(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    body: Keyed<ConversationMerge>,
+) -> Answer {
+    let Keyed { once, body } = body;
+    let merge = move |cx: &mut Cx<'_>, links: &Links| {
+        Ok(created(links, transfers::merge(cx, id.0, body.into, seen.expected())?))
+    };
+    Ok(once.write(&api, &caller, merge).await?)
+}
+
+/// Split messages off a conversation
+///
+/// Into a new one, `to_id`: that of who wrote the first of them, under its subject. Later answers to them follow
+/// them there, and whoever wrote one of them is part of it. Nothing is sent. Send `If-Match` with the
+/// conversation's `ETag` to be refused where it has changed meanwhile. Takes the right to answer in it and to
+/// begin conversations in its mailbox. Needs `conversations:write`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
+    request_body(content = ConversationSplit, description = "Which messages.", example = json!({"message_ids": [5120, 5121]})),
+    responses(
+        (status = CREATED, body = TransferView, description = "What was moved, and how to take it back."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: it was merged or is in the trash, a message has not left, or nothing would be left.")))]
+#[post("/conversations/{id}/split")]
+async fn split_conversation(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<ConversationId>,
+    seen: IfMatch,
+    body: Keyed<ConversationSplit>,
+) -> Answer {
+    let Keyed { once, body } = body;
+    let split = move |cx: &mut Cx<'_>, links: &Links| {
+        Ok(created(links, transfers::split(cx, id.0, &body.message_ids, seen.expected())?))
+    };
+    Ok(once.write(&api, &caller, split).await?)
 }
 
 /// Read a transfer

@@ -82,6 +82,23 @@ pub struct LinkAccept {
     pub related_id: ConversationId,
 }
 
+/// Where a conversation goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationMerge {
+    /// The conversation that all of its messages go into.
+    pub into: ConversationId,
+}
+
+/// What gets a conversation of its own.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationSplit {
+    /// Messages of this conversation, not all of them.
+    #[schema(min_items = 1, max_items = 100)]
+    pub message_ids: Vec<MessageId>,
+}
+
 /// Messages that went from one conversation to another at once.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Transfer, example = json!({

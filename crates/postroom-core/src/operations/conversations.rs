@@ -18,7 +18,9 @@ use crate::{Error, store};
 use std::collections::HashMap;
 
 mod spam;
+mod trash;
 pub use spam::{mark_not_spam, mark_spam};
+pub use trash::{restore, trash};
 
 /// The most tags of one conversation.
 const TAGS: usize = 50;

@@ -15,8 +15,10 @@ use crate::transfer::{Transfer, TransferReason};
 use crate::{Error, store};
 
 mod shift;
+mod whole;
 pub(super) use shift::shift;
 use shift::{bring_back, group_of};
+pub use whole::{MOST_SPLIT, merge, split};
 
 /// Where a message is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,7 @@ pub fn move_message(
             return Err(Error::invalid("/to", "same", "the message is in this conversation already"));
         }
         Destination::Conversation(to) => {
-            let to = target(cx, to)?;
+            let to = target(cx, to, "/to")?;
             if group_of(cx, &to)? != group {
                 return Err(Error::invalid("/to", "another_group", ANOTHER_GROUP));
             }
@@ -90,10 +92,10 @@ pub fn move_message(
 const ANOTHER_GROUP: &str = "must be in the same group of mailboxes: answers come to the mailbox that the message came \
      to, and would not find it elsewhere";
 
-/// The conversation that a message is to go into; that it isn't there is a fault of the input.
-fn target(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
+/// The conversation that messages are to go into; that it isn't there is a fault of the input.
+fn target(cx: &mut Cx<'_>, id: ConversationId, pointer: &str) -> Result<Conversation, Error> {
     changeable(cx, id).map_err(|error| match error {
-        Error::NotFound(_) => Error::invalid("/to", "not_found", "there is no such conversation"),
+        Error::NotFound(_) => Error::invalid(pointer, "not_found", "there is no such conversation"),
         other => other,
     })
 }

@@ -92,7 +92,7 @@ pub(in crate::operations) fn shift(
     let joined = write(cx, to, &joined)?;
     if is_empty {
         // What stands around it is filled in when it leaves: of another customer it would name that one.
-        let may_leave = reason == TransferReason::Accepted
+        let may_leave = matches!(reason, TransferReason::Accepted | TransferReason::Merged)
             && from.mailbox_id == to.mailbox_id
             && from.customer_id == to.customer_id;
         go_along(cx, &joined, &messages, may_leave, &emptied(from.id))?;
@@ -118,7 +118,7 @@ pub(in crate::operations) fn shift(
     if is_empty {
         told.merged(cx, &left, &joined, EventType::ConversationMerged);
     }
-    if reason == TransferReason::Moved {
+    if moves_some(reason) {
         told.moved(cx, &left, &joined, &rows);
     }
     Ok(Shifted { id, from: left, to: joined })
@@ -195,10 +195,15 @@ pub(super) fn bring_back(
     if was_merged {
         told.merged(cx, &back, &left, EventType::ConversationSeparated);
     }
-    if transfer.reason == TransferReason::Moved {
+    if moves_some(transfer.reason) {
         told.moved(cx, &back, &left, &rows);
     }
     Ok(Shifted { id: transfer.id, from: back, to: left })
+}
+
+/// Whether somebody chose the messages that go, so that each is told of.
+fn moves_some(reason: TransferReason) -> bool {
+    matches!(reason, TransferReason::Moved | TransferReason::Split)
 }
 
 /// What goes out of a conversation: what was asked for and, where nothing else is left, what has not left.
