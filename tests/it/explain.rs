@@ -12,6 +12,7 @@ use postroom_core::page::{PageRequest, Position};
 use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::CustomerFilter;
+use postroom_core::store::search::Database;
 use postroom_core::store::{
     collecting, conversations, customers, events, messages, migrate, pending, presences,
 };
@@ -186,6 +187,13 @@ fn behind(key: i64, id: i64) -> PageRequest {
     PageRequest { limit: 25, after: Some(Position { key, id }), count: false }
 }
 
+fn engine() -> Database {
+    match database::kind() {
+        database::Kind::Sqlite => Database::Sqlite,
+        database::Kind::Postgres => Database::Postgres,
+    }
+}
+
 fn grants(mailboxes: &[i64]) -> Access {
     let grant = |id: &i64| Grant {
         mailbox_id: MailboxId(*id),
@@ -214,6 +222,9 @@ fn lists_of_conversations_walk_an_index_and_sort_nothing() {
     let two = ConversationFilter { mailbox_id: vec![MailboxId(1), MailboxId(2)], ..none() };
     let by_id = [ConversationSort::IdDescending, ConversationSort::Id];
     let by_change = [ConversationSort::UpdatedDescending, ConversationSort::Updated];
+    let by_creation = [ConversationSort::CreatedDescending, ConversationSort::Created];
+    let by_priority = [ConversationSort::PriorityDescending, ConversationSort::Priority];
+    let asked = |q: &str| ConversationFilter { query: q.parse().expect("a query"), ..none() };
     let all = Access::system();
     let cases: Vec<(&str, &Access, ConversationFilter, &[ConversationSort])> = vec![
         ("default", &all, none(), &by_id),
@@ -228,12 +239,22 @@ fn lists_of_conversations_walk_an_index_and_sort_nothing() {
         ("open in a mailbox", &all, both, &by_id),
         ("open or pending", &all, status(&[Status::Open, Status::Pending]), &by_id),
         ("two mailboxes", &all, two, &by_id),
+        ("by beginning", &all, none(), &by_creation),
+        ("by priority", &all, none(), &by_priority),
+        ("open, as a query", &all, asked("is:open"), &by_id),
+        ("not spam in a mailbox", &all, asked("mailbox:1 -is:spam"), &by_id),
     ];
     for (name, access, filter, sorts) in cases {
         for sort in sorts {
-            let middle = if by_change.contains(sort) { behind(500_000, 100) } else { behind(10_000, 10_000) };
+            let middle = if by_change.contains(sort) {
+                behind(500_000, 100)
+            } else if by_priority.contains(sort) {
+                behind(1, 10_000)
+            } else {
+                behind(10_000, 10_000)
+            };
             for (page, request) in [("first", PageRequest::first(25)), ("second", middle)] {
-                for query in conversations::pages(access, &filter, *sort, request) {
+                for query in conversations::pages(engine(), access, &filter, *sort, request) {
                     let plan = plan(&mut conn, query);
                     let by_key = name == "default" && page == "first";
                     walks_an_index(&format!("{name}, {sort}, {page} page"), &plan, by_key);
@@ -260,7 +281,7 @@ fn an_agents_own_list_walks_an_index_and_sorts_nothing() {
                 },
             ] {
                 let sort = ConversationSort::IdDescending;
-                for query in conversations::pages(&access, &filter, sort, request) {
+                for query in conversations::pages(engine(), &access, &filter, sort, request) {
                     let plan = plan(&mut conn, query);
                     walks_an_index(&format!("{name}, {:?}, {page} page", filter.status), &plan, false);
                 }

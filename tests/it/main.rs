@@ -51,6 +51,7 @@ mod reparse;
 mod round_trips;
 mod schedules;
 mod schema;
+mod search;
 mod senders;
 mod sending;
 mod set_up;

@@ -69,7 +69,7 @@ struct Row {
     nullable: bool,
 }
 
-/// The tables as the database has them.
+/// The tables as the database has them, but for the full-text index, which each has in its own way.
 fn found(conn: &mut Conn) -> BTreeMap<String, Vec<(Column, String)>> {
     let rows: Vec<Row> = match conn {
         Conn::Sqlite(conn) => sql_query(
@@ -77,7 +77,7 @@ fn found(conn: &mut Conn) -> BTreeMap<String, Vec<(Column, String)>> {
              (c.\"notnull\" = 0 AND c.pk = 0) AS nullable \
              FROM sqlite_master m JOIN pragma_table_info(m.name) c \
              WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '__diesel%' \
-             ORDER BY m.name, c.cid",
+             AND m.name NOT LIKE 'search_words%' ORDER BY m.name, c.cid",
         )
         .load(conn),
         Conn::Postgres(conn) => sql_query(
@@ -85,7 +85,7 @@ fn found(conn: &mut Conn) -> BTreeMap<String, Vec<(Column, String)>> {
              is_nullable = 'YES' AS nullable \
              FROM information_schema.columns \
              WHERE table_schema = 'public' AND table_name NOT LIKE '\\_\\_diesel%' \
-             ORDER BY table_name, ordinal_position",
+             AND table_name <> 'search_words' ORDER BY table_name, ordinal_position",
         )
         .load(conn),
     }

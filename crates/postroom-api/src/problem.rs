@@ -52,7 +52,11 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub oldest_after: Option<i64>,
-    /// With `bad_parameter`: the parameters there are.
+    /// With `bad_query`: where in `q`; the first character is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
+    pub position: Option<usize>,
+    /// With `bad_parameter`: the parameters there are. With `bad_query`: what could stand there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub accepted: Option<Vec<String>>,
@@ -88,7 +92,9 @@ pub struct Extras {
     pub existing_id: Option<i64>,
     /// With `cursor_expired`.
     pub oldest_after: Option<i64>,
-    /// With `bad_parameter`.
+    /// With `bad_query`.
+    pub position: Option<usize>,
+    /// With `bad_parameter` and `bad_query`.
     pub accepted: Option<Vec<String>>,
     /// With `not_ready`.
     pub reasons: Option<Vec<String>>,
@@ -213,6 +219,7 @@ impl Problem {
             required_scope: extras.required_scope,
             existing_id: extras.existing_id,
             oldest_after: extras.oldest_after,
+            position: extras.position,
             accepted: extras.accepted,
             reasons: extras.reasons,
             newer_messages: extras.newer_messages,
@@ -257,6 +264,11 @@ impl From<Error> for Problem {
             Error::NotFound(_) => Self::not_found(detail),
             Error::Invalid(faults) => Self::invalid(faults.into_iter().map(Fault::from).collect()),
             Error::BadCursor => Self::new(StatusCode::BAD_REQUEST, "bad_cursor", detail),
+            Error::BadQuery(error) => Self::new(StatusCode::BAD_REQUEST, "bad_query", detail).with(Extras {
+                position: Some(error.position),
+                accepted: (!error.accepted.is_empty()).then_some(error.accepted),
+                ..Extras::default()
+            }),
             Error::Expired { floor } => Self::new(StatusCode::GONE, "cursor_expired", detail)
                 .with(Extras { oldest_after: Some(floor), ..Extras::default() }),
             Error::Stale { noun: _, etag } => {

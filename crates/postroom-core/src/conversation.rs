@@ -154,7 +154,13 @@ pub struct ConversationFilter {
     /// Any of these.
     pub team_id: Vec<TeamId>,
     /// Any of these.
+    pub category_id: Vec<CategoryId>,
+    /// Any of these.
     pub customer_id: Vec<CustomerId>,
+    /// Any of these.
+    pub waiting_on: Vec<WaitingOn>,
+    /// With a file that is no picture within a text, or without any.
+    pub has_attachment: Option<bool>,
     /// Any of these, by name.
     pub tag: Vec<String>,
     /// All of these, by name.
@@ -167,6 +173,8 @@ pub struct ConversationFilter {
     pub updated_since: Option<Timestamp>,
     /// Changed before this time.
     pub updated_before: Option<Timestamp>,
+    /// And all of this.
+    pub query: crate::query::Query,
 }
 
 /// Whom conversations are assigned to.
@@ -189,5 +197,23 @@ words! {
         UpdatedDescending = "-updated_at",
         /// Longest unchanged first.
         Updated = "updated_at",
+        /// Last begun first; another order than that of numbers where history was imported.
+        CreatedDescending = "-created_at",
+        /// First begun first.
+        Created = "created_at",
+        /// Urgent first, and of one priority the newest.
+        PriorityDescending = "-priority",
+        /// Low first, and of one priority the oldest.
+        Priority = "priority",
+        /// With words in `q`: first where all of them stand in the subject or in the customer's name and
+        /// addresses, then where they stand elsewhere; the newest first.
+        Relevance = "relevance",
+    }
+}
+
+impl ConversationSort {
+    /// Whether the highest comes first.
+    pub fn is_descending(self) -> bool {
+        !matches!(self, Self::Id | Self::Updated | Self::Created | Self::Priority)
     }
 }

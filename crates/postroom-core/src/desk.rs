@@ -227,6 +227,7 @@ impl Desk {
                 let value = op(&mut cx)?;
                 let told = std::mem::take(&mut cx.events);
                 let wakes = cx.wakes || !told.is_empty();
+                crate::operations::indexing::keep(&mut cx, &told)?;
                 store::events::append(cx.conn, actor, &told, cx.now)?;
                 Ok((value, wakes))
             });

@@ -41,6 +41,9 @@ pub enum Error {
     /// The cursor is not one of ours, or belongs to another list.
     #[error("the cursor does not belong to this list; start again without one")]
     BadCursor,
+    /// A query is not as it must be, or asks for what is not there.
+    #[error(transparent)]
+    BadQuery(#[from] crate::query::QueryError),
     /// Events up to this number are no longer kept.
     #[error("events up to {floor} are no longer kept; start from there")]
     Expired {

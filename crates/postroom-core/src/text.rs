@@ -174,6 +174,11 @@ pub fn fold(text: &str) -> String {
     text.to_lowercase()
 }
 
+/// Text that stands for itself in a LIKE pattern.
+pub(crate) fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -355,6 +355,8 @@ CREATE INDEX conversations_updated ON conversations (updated_at, id);
 CREATE INDEX conversations_mailbox ON conversations (mailbox_id, id);
 CREATE INDEX conversations_mailbox_status ON conversations (mailbox_id, status, id);
 CREATE INDEX conversations_status ON conversations (status, id);
+CREATE INDEX conversations_created ON conversations (created_at, id);
+CREATE INDEX conversations_priority ON conversations (priority, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 
@@ -628,3 +630,26 @@ CREATE TABLE idempotency_keys (
   PRIMARY KEY (token_id, key)
 );
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+
+-- The full-text index. A conversation stands in it as chunks, the first message of each is named here; what
+-- is cut out of here goes out of there. The words are cut and folded by the program: A is the subject, B
+-- people, C files, D texts.
+CREATE TABLE search_chunks (
+  conversation_id BIGINT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  chunk INTEGER NOT NULL,
+  first_message_id BIGINT NOT NULL,
+  PRIMARY KEY (conversation_id, chunk)
+);
+CREATE TABLE search_words (
+  conversation_id BIGINT NOT NULL,
+  chunk INTEGER NOT NULL,
+  words TSVECTOR NOT NULL,
+  PRIMARY KEY (conversation_id, chunk),
+  FOREIGN KEY (conversation_id, chunk) REFERENCES search_chunks (conversation_id, chunk) ON DELETE CASCADE
+);
+CREATE INDEX search_words_words ON search_words USING GIN (words);
+
+-- Conversations that must be put into that index anew.
+CREATE TABLE search_stale (
+  conversation_id BIGINT NOT NULL PRIMARY KEY REFERENCES conversations (id) ON DELETE CASCADE
+);

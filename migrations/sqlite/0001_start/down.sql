@@ -1,3 +1,6 @@
+DROP TABLE search_stale;
+DROP TABLE search_chunks;
+DROP TABLE search_words;
 DROP TABLE idempotency_keys;
 DROP TABLE bursts;
 DROP TABLE events;

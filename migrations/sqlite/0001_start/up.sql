@@ -355,6 +355,8 @@ CREATE INDEX conversations_updated ON conversations (updated_at, id);
 CREATE INDEX conversations_mailbox ON conversations (mailbox_id, id);
 CREATE INDEX conversations_mailbox_status ON conversations (mailbox_id, status, id);
 CREATE INDEX conversations_status ON conversations (status, id);
+CREATE INDEX conversations_created ON conversations (created_at, id);
+CREATE INDEX conversations_priority ON conversations (priority, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 
@@ -628,3 +630,24 @@ CREATE TABLE idempotency_keys (
   PRIMARY KEY (token_id, key)
 ) STRICT;
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+
+-- The full-text index. A conversation stands in it as chunks, the first message of each is named here; what
+-- is cut out of here goes out of there. The words are cut and folded by the program, so that the tokenizer
+-- has only blanks to look for.
+CREATE TABLE search_chunks (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  chunk INTEGER NOT NULL,
+  first_message_id INTEGER NOT NULL,
+  PRIMARY KEY (conversation_id, chunk)
+) STRICT, WITHOUT ROWID;
+CREATE VIRTUAL TABLE search_words USING fts5 (
+  subject, people, content, files, content = '', contentless_delete = 1, tokenize = 'ascii'
+);
+CREATE TRIGGER search_chunks_removed AFTER DELETE ON search_chunks BEGIN
+  DELETE FROM search_words WHERE rowid = old.conversation_id * 65536 + old.chunk;
+END;
+
+-- Conversations that must be put into that index anew.
+CREATE TABLE search_stale (
+  conversation_id INTEGER NOT NULL PRIMARY KEY REFERENCES conversations (id) ON DELETE CASCADE
+) STRICT;

@@ -13,6 +13,7 @@ use crate::event::{About, Changes, Event, EventType, NewEvent};
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, TeamId};
 use crate::message::MessageKind;
 use crate::page::{Page, PageRequest};
+use crate::query::QueryError;
 use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
 use std::collections::HashMap;
@@ -103,7 +104,16 @@ pub fn list(
 ) -> Result<Page<ConversationCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     let access = cx.access().clone();
-    let found = store::conversations::list(cx.conn, &access, filter, sort, page)?;
+    if filter.query.asks_for_me() && access.agent_id().is_none() {
+        let detail = "\"me\" is nobody: this token speaks for no agent".to_owned();
+        return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
+    }
+    if sort == ConversationSort::Relevance && !filter.query.looks_for_words() {
+        let detail = "sort=relevance needs words to look for".to_owned();
+        return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
+    }
+    let asked = ConversationFilter { query: filter.query.clone().asked_at(cx.now), ..filter.clone() };
+    let found = store::conversations::list(cx.conn, &access, &asked, sort, page)?;
     let ids: Vec<ConversationId> = found.items.iter().map(|conversation| conversation.id).collect();
     let mut tags = store::tags::of_conversations(cx.conn, &ids)?;
     Ok(found.map(|conversation| ConversationCard {

@@ -1,33 +1,23 @@
 //! Conversations, and the one predicate that says who may see which.
 
 use crate::access::{Access, Grant, Sight};
-use crate::conversation::{
-    Assignees, Conversation, ConversationFilter, ConversationLink, ConversationSort, LinkReason, Status,
-};
+use crate::conversation::{Conversation, ConversationLink, LinkReason, Status};
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
-use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
-use crate::store::schema::{conversation_links, conversation_tags, conversations, tags};
+use crate::store::schema::{conversation_links, conversations};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-/// Narrows a query to any of these values; none means all. One alone is asked for by `=`: with
-/// a list of one, PostgreSQL would not read an index in its order, but sort.
-macro_rules! any_of {
-    ($query:ident, $column:expr, $values:expr) => {
-        match $values.as_slice() {
-            [] => {}
-            [one] => $query = $query.filter($column.eq(*one)),
-            many => $query = $query.filter($column.eq_any(many.to_vec())),
-        }
-    };
-}
+mod conditions;
+mod list;
 
-type Predicate = Box<dyn BoxableExpression<conversations::table, MultiBackend, SqlType = Bool>>;
+pub use list::{list, pages};
+
+/// What must hold of a conversation.
+pub(crate) type Predicate = Box<dyn BoxableExpression<conversations::table, MultiBackend, SqlType = Bool>>;
 
 /// Everything `access` may see: the only way this table is read for a caller.
 pub fn visible(access: &Access) -> conversations::BoxedQuery<'static, MultiBackend> {
@@ -99,181 +89,6 @@ pub fn visible_of(
     let seen: Vec<ConversationId> =
         visible(access).filter(conversations::id.eq_any(ids)).select(conversations::id).load(conn)?;
     Ok(seen.into_iter().collect())
-}
-
-/// One page of what may be seen and fits the filter. Trashed and merged ones are left out.
-pub fn list(
-    conn: &mut Conn,
-    access: &Access,
-    filter: &ConversationFilter,
-    sort: ConversationSort,
-    page: PageRequest,
-) -> Result<Page<Conversation>, StoreError> {
-    let total = if page.count { Some(matching(access, filter).count().get_result(conn)?) } else { None };
-    let mut rows: Vec<Conversation> = Vec::new();
-    for query in pages(access, filter, sort, page) {
-        rows.extend(query.select(Conversation::as_select()).load(conn)?);
-    }
-    let position = |row: &Conversation| match sort {
-        ConversationSort::IdDescending | ConversationSort::Id => Position { key: row.id.0, id: row.id.0 },
-        _ => Position { key: row.updated_at.0, id: row.id.0 },
-    };
-    let key = |row: &Conversation| (position(row).key, row.id);
-    match sort {
-        ConversationSort::IdDescending | ConversationSort::UpdatedDescending => {
-            rows.sort_unstable_by_key(|row| Reverse(key(row)));
-        }
-        ConversationSort::Id | ConversationSort::Updated => rows.sort_unstable_by_key(key),
-    }
-    rows.dedup_by_key(|row| row.id);
-    let mut cut = Page::cut(rows, page, position);
-    cut.total = total;
-    Ok(cut)
-}
-
-/// The most queries that one page is merged from.
-const BRANCHES: usize = 24;
-
-/// The queries that one page is merged from; a test asks EXPLAIN about them.
-///
-/// A list in several mailboxes or states can't be read off one index in its order: a database
-/// would sort all that fits to show 25. So there is a query for each mailbox, grant and state,
-/// which walks its index no further than the page reaches.
-pub fn pages(
-    access: &Access,
-    filter: &ConversationFilter,
-    sort: ConversationSort,
-    page: PageRequest,
-) -> Vec<conversations::BoxedQuery<'static, MultiBackend>> {
-    let each_mailbox: Vec<(Access, ConversationFilter)> = match access.sight() {
-        Sight::All => split(&filter.mailbox_id)
-            .map(|mailbox_id| (access.clone(), ConversationFilter { mailbox_id, ..filter.clone() }))
-            .collect(),
-        Sight::Only(grants) => {
-            let asked = |grant: &&Grant| {
-                filter.mailbox_id.is_empty() || filter.mailbox_id.contains(&grant.mailbox_id)
-            };
-            let mut meant: Vec<Grant> = grants.iter().filter(asked).copied().collect();
-            meant.dedup();
-            let alone = |grant: Grant| {
-                let sight = Sight::Only(vec![grant]);
-                let access = Access::new(access.agent_id(), access.scopes().to_vec(), sight);
-                (access, ConversationFilter { mailbox_id: Vec::new(), ..filter.clone() })
-            };
-            meant.into_iter().map(alone).collect()
-        }
-    };
-    let states: Vec<Vec<Status>> = split(&filter.status).collect();
-    if each_mailbox.len() * states.len() > BRANCHES {
-        return vec![one_page(access, filter, sort, page)];
-    }
-    let mut queries = Vec::with_capacity(each_mailbox.len() * states.len());
-    for (access, filter) in &each_mailbox {
-        for status in &states {
-            let filter = ConversationFilter { status: status.clone(), ..filter.clone() };
-            queries.push(one_page(access, &filter, sort, page));
-        }
-    }
-    queries
-}
-
-/// Each of several alone; none is one list of none.
-fn split<T: Copy + PartialEq>(all: &[T]) -> impl Iterator<Item = Vec<T>> {
-    let mut each: Vec<Vec<T>> = Vec::new();
-    for one in all {
-        if !each.contains(&vec![*one]) {
-            each.push(vec![*one]);
-        }
-    }
-    if each.is_empty() {
-        each.push(Vec::new());
-    }
-    each.into_iter()
-}
-
-fn one_page(
-    access: &Access,
-    filter: &ConversationFilter,
-    sort: ConversationSort,
-    page: PageRequest,
-) -> conversations::BoxedQuery<'static, MultiBackend> {
-    let mut query = matching(access, filter);
-    if let Some(after) = page.after {
-        let (key, id) = (Timestamp(after.key), ConversationId(after.id));
-        query = match sort {
-            ConversationSort::IdDescending => query.filter(conversations::id.lt(id)),
-            ConversationSort::Id => query.filter(conversations::id.gt(id)),
-            ConversationSort::UpdatedDescending => query.filter(
-                conversations::updated_at
-                    .le(key)
-                    .and(conversations::updated_at.lt(key).or(conversations::id.lt(id))),
-            ),
-            ConversationSort::Updated => query.filter(
-                conversations::updated_at
-                    .ge(key)
-                    .and(conversations::updated_at.gt(key).or(conversations::id.gt(id))),
-            ),
-        };
-    }
-    query = match sort {
-        ConversationSort::IdDescending => query.order(conversations::id.desc()),
-        ConversationSort::Id => query.order(conversations::id.asc()),
-        ConversationSort::UpdatedDescending => {
-            query.order((conversations::updated_at.desc(), conversations::id.desc()))
-        }
-        ConversationSort::Updated => query.order((conversations::updated_at.asc(), conversations::id.asc())),
-    };
-    query.limit(page.fetch())
-}
-
-/// The filter as one query.
-fn matching(
-    access: &Access,
-    filter: &ConversationFilter,
-) -> conversations::BoxedQuery<'static, MultiBackend> {
-    let mut query = visible(access)
-        .filter(conversations::deleted_at.is_null())
-        .filter(conversations::merged_into.is_null());
-    any_of!(query, conversations::status, filter.status);
-    any_of!(query, conversations::priority, filter.priority);
-    any_of!(query, conversations::channel, filter.channel);
-    any_of!(query, conversations::mailbox_id, filter.mailbox_id);
-    match &filter.assignee {
-        Some(Assignees::Nobody) => query = query.filter(conversations::assignee_id.is_null()),
-        Some(Assignees::Any(ids)) => any_of!(query, conversations::assignee_id.assume_not_null(), ids),
-        None => {}
-    }
-    any_of!(query, conversations::team_id.assume_not_null(), filter.team_id);
-    any_of!(query, conversations::customer_id, filter.customer_id);
-    if !filter.tag.is_empty() {
-        query = query.filter(
-            conversations::id.eq_any(tagged(filter.tag.iter().map(|t| crate::text::fold(t)).collect())),
-        );
-    }
-    for tag in &filter.tag_all {
-        query = query.filter(conversations::id.eq_any(tagged(vec![crate::text::fold(tag)])));
-    }
-    if let Some(since) = filter.created_since {
-        query = query.filter(conversations::created_at.ge(since));
-    }
-    if let Some(before) = filter.created_before {
-        query = query.filter(conversations::created_at.lt(before));
-    }
-    if let Some(since) = filter.updated_since {
-        query = query.filter(conversations::updated_at.ge(since));
-    }
-    if let Some(before) = filter.updated_before {
-        query = query.filter(conversations::updated_at.lt(before));
-    }
-    query
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn tagged(folded: Vec<String>) -> _ {
-    conversation_tags::table
-        .inner_join(tags::table)
-        .filter(tags::name_folded.eq_any(folded))
-        .select(conversation_tags::conversation_id)
 }
 
 /// A conversation to be made.

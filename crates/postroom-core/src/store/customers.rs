@@ -7,7 +7,7 @@ use crate::people::{Customer, CustomerAddress, CustomerPhone};
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{customer_addresses, customer_phones, customers};
 use crate::store::{StoreError, conversations, returning};
-use crate::text::fold;
+use crate::text::{escape_like, fold};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::HashSet;
@@ -323,9 +323,4 @@ fn matching(filter: &CustomerFilter) -> customers::BoxedQuery<'static, MultiBack
             query.filter(customers::name_folded.like(pattern).escape('\\').or(customers::id.eq_any(with)));
     }
     query
-}
-
-/// Text that stands for itself in a LIKE pattern.
-fn escape_like(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }

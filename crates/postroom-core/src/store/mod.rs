@@ -28,6 +28,8 @@ pub mod presences;
 pub mod round_trips;
 pub mod schedules;
 pub(crate) mod schema;
+pub mod search;
+pub mod searchable;
 pub mod settings;
 pub mod tags;
 pub mod threads;

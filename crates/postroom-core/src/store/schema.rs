@@ -615,6 +615,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    search_chunks (conversation_id, chunk) {
+        conversation_id -> BigInt,
+        chunk -> Integer,
+        first_message_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    search_stale (conversation_id) {
+        conversation_id -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
@@ -660,6 +674,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     events,
     bursts,
     idempotency_keys,
+    search_chunks,
+    search_stale,
 );
 
 diesel::joinable!(messages -> conversations (conversation_id));

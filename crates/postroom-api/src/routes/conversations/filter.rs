@@ -1,11 +1,13 @@
 //! The filters of the list of conversations.
 
 use crate::problem::Problem;
+use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{
-    Assignees, Channel, ConversationFilter, ConversationSort, Priority, Status,
+    Assignees, Channel, ConversationFilter, ConversationSort, Priority, Status, WaitingOn,
 };
-use postroom_core::id::{AgentId, CustomerId, MailboxId, TeamId};
+use postroom_core::id::{AgentId, CategoryId, CustomerId, MailboxId, TeamId};
+use postroom_core::query::{self, Query};
 use postroom_core::time::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -39,10 +41,20 @@ pub struct ConversationQuery {
     #[serde(default)]
     #[param(style = Form, explode = false)]
     team_id: Vec<TeamId>,
+    /// Of any of these categories.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    category_id: Vec<CategoryId>,
     /// Of any of these customers.
     #[serde(default)]
     #[param(style = Form, explode = false)]
     customer_id: Vec<CustomerId>,
+    /// That wait for any of these.
+    #[serde(default)]
+    #[param(style = Form, explode = false)]
+    waiting_on: Vec<WaitingOn>,
+    /// With a file (`true`) or without any (`false`). Pictures within a text are none.
+    has_attachment: Option<bool>,
     /// With any of these tags, by name.
     #[serde(default)]
     #[param(style = Form, explode = false)]
@@ -59,7 +71,19 @@ pub struct ConversationQuery {
     updated_since: Option<Timestamp>,
     /// Changed before this time.
     updated_before: Option<Timestamp>,
-    /// The order; a minus is: the highest first. Left out, `-id`: paging never disturbs it.
+    /// Conversations as GitHub asks for issues: `is:open assignee:me tag:billing from:ada@example.org
+    /// subject:"late order" created:>=2026-01-01 -tag:spam free words`. All terms must hold; of several values
+    /// with commas between them any one will do; a minus before a term is: not. Words are looked for in subject,
+    /// texts, names and addresses of people and names of files, in any language, without case and accents;
+    /// a word may go on (`order` finds `orders`), what is in quotes stands just so. Fields: `is`, `assignee`,
+    /// `team`, `category`, `mailbox`, `customer`, `from`, `tag`, `priority`, `channel`, `waiting_on`, `has`,
+    /// `subject`, `file`, `id`, `created`, `updated`, `closed`, `last_message`, `waiting`. Times are a day
+    /// of UTC, RFC 3339 or how long ago (`-90m`, `-12h`, `-7d`, `-2w`), with `>`, `>=`, `<`, `<=` or as a range
+    /// (`2026-01-01..2026-01-31`). At most 20 terms.
+    #[param(max_length = 2000, example = json!("is:open tag:billing late order"))]
+    q: Option<String>,
+    /// The order; a minus is: the highest first. Left out, `-id`: paging never disturbs it. `relevance` needs
+    /// words in `q`.
     #[param(inline)]
     sort: Option<ConversationSort>,
 }
@@ -74,13 +98,20 @@ impl ConversationQuery {
             mailbox_id: self.mailbox_id,
             assignee: assignees(&self.assignee_id, caller.agent_id)?,
             team_id: self.team_id,
+            category_id: self.category_id,
             customer_id: self.customer_id,
+            waiting_on: self.waiting_on,
+            has_attachment: self.has_attachment,
             tag: self.tag,
             tag_all: self.tag_all,
             created_since: self.created_since,
             created_before: self.created_before,
             updated_since: self.updated_since,
             updated_before: self.updated_before,
+            query: match &self.q {
+                Some(q) => query::parse(q).map_err(|error| Problem::from(Error::from(error)))?,
+                None => Query::default(),
+            },
         };
         Ok((filter, self.sort.unwrap_or(ConversationSort::IdDescending)))
     }
