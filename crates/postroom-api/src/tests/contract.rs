@@ -27,10 +27,10 @@ async fn another_method_is_405_and_says_which_there_are() {
     let api = TestApi::start().await;
     for (method, path, allow) in [
         ("DELETE", "/api/v1/conversations", "GET, POST, HEAD, OPTIONS"),
-        ("PUT", "/api/v1/conversations/1", "GET, PATCH, HEAD, OPTIONS"),
+        ("PUT", "/api/v1/conversations/1", "GET, PATCH, DELETE, HEAD, OPTIONS"),
         ("GET", "/api/v1/mailboxes/1/sync", "POST, OPTIONS"),
         ("HEAD", "/api/v1/mailboxes/1/sync", "POST, OPTIONS"),
-        ("TRACE", "/api/v1/me", "GET, PATCH, HEAD, OPTIONS"),
+        ("TRACE", "/api/v1/me", "GET, PATCH, DELETE, HEAD, OPTIONS"),
         ("POST", "/docs/index.html", "GET, HEAD, OPTIONS"),
         ("POST", "/openapi.json", "GET, HEAD, OPTIONS"),
     ] {
