@@ -100,6 +100,49 @@ async fn a_claim_that_is_renewed_is_kept_and_one_that_ran_out_is_lost() {
     desk.stop().await;
 }
 
+/// Whether somebody waits for a row that another connection of this database has. SQLite has one writer, who is
+/// waited for before anything is read.
+fn somebody_waits(desk: &TestDesk) -> bool {
+    match database(desk.config()) {
+        Conn::Postgres(_) => {
+            let waiting = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
+                           AND wait_event_type = 'Lock'";
+            count(desk, waiting) > 0
+        }
+        Conn::Sqlite(_) => true,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_is_renewed_while_it_is_taken_for_lost_is_kept() {
+    let (desk, sink) = (TestDesk::start_fixed().await, SmtpSink::start());
+    let (answer, _, row) = claimed(&desk, &sink, bytes_go).await;
+    let mut renewing = database(desk.config());
+    let run = |conn: &mut Conn, statement: &str| {
+        let done = match conn {
+            Conn::Postgres(conn) => diesel::sql_query(statement).execute(conn),
+            Conn::Sqlite(conn) => diesel::sql_query(statement).execute(conn),
+        };
+        done.unwrap_or_else(|error| panic!("{statement}: {error}"))
+    };
+    let until = row.claimed_until.expect("it is claimed").0;
+    // It has run out, and is just being renewed: nobody sees that before it is committed.
+    sql(desk.config(), "UPDATE outbox SET claimed_until = 1");
+    let begin = if matches!(renewing, Conn::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" };
+    run(&mut renewing, begin);
+    assert_eq!(run(&mut renewing, &format!("UPDATE outbox SET claimed_until = {until}")), 1);
+    let other = desk.desk().clone();
+    let recovering =
+        tokio::spawn(async move { other.write(&Actor::system(), |cx| outbox::recover(cx)).await });
+    desk.until(|| async { somebody_waits(&desk).then_some(()) }).await;
+    run(&mut renewing, "COMMIT");
+    assert_eq!(recovering.await.expect("it ends").expect("it works"), 0);
+    assert_eq!(delivery(&desk, &answer).await["state"], "sending");
+    assert!(list(&desk, "/api/v1/events?after=0&limit=100&types=message.uncertain").await.is_empty());
+    assert!(desk.write(move |cx| outbox::renew(cx, &row)).await);
+    desk.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_dead_worker_knew_of_refusals_is_known() {
     let (desk, sink) = (TestDesk::start_fixed().await, SmtpSink::start());

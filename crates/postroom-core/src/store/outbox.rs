@@ -252,6 +252,18 @@ pub fn renew_claim(conn: &mut Conn, claimed: &Outbound, until: Timestamp) -> Res
     Ok(diesel::update(own).set(outbox::claimed_until.eq(until)).execute(conn)? == 1)
 }
 
+/// Locks a row whose claim has run out, as it was read. `false`: its worker has renewed the claim, or written
+/// what came of the mail, since. (PostgreSQL reads without waiting for who is just renewing; SQLite has one
+/// writer.)
+pub fn hold_abandoned(conn: &mut Conn, read: &Outbound) -> Result<bool, StoreError> {
+    let same = outbox::table
+        .find(read.id)
+        .filter(outbox::version.eq(read.version))
+        .filter(outbox::state.eq(DeliveryState::Sending))
+        .filter(outbox::claimed_until.eq(read.claimed_until));
+    Ok(diesel::update(same).set(outbox::claimed_until.eq(read.claimed_until)).execute(conn)? == 1)
+}
+
 /// Ends every claim as of a time.
 pub fn expire_claims(conn: &mut Conn, at: Timestamp) -> Result<(), StoreError> {
     diesel::update(outbox::table.filter(outbox::state.eq(DeliveryState::Sending)))

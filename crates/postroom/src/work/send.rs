@@ -170,7 +170,13 @@ async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watc
     if matches!(outcome, Outcome::Sent { .. }) {
         die_at("before-sent");
     }
-    match write_down(&desk, row, outcome, &mut stopping).await {
+    // Until it is written the mail is this worker's: another daemon would take it for one whose worker died.
+    let mut writing = std::pin::pin!(write_down(&desk, row, outcome, &mut stopping));
+    let written = tokio::select! {
+        written = &mut writing => written,
+        () = hold(&desk, &current) => writing.await,
+    };
+    match written {
         Ok(()) => {
             tracing::info!(%mailbox, outbox = %id, recipients, outcome = outcome_is, "a mail was tried");
         }

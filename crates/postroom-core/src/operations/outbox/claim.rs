@@ -143,7 +143,12 @@ fn is_same_row(row: &Outbound, known: &Outbound) -> bool {
 pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
     let now = store::leases::now(cx.conn)?;
     let abandoned = store::outbox::abandoned(cx.conn, now)?;
+    let mut settled = 0;
     for claimed in &abandoned {
+        if !store::outbox::hold_abandoned(cx.conn, claimed)? {
+            continue;
+        }
+        settled += 1;
         if claimed.data_sent_at.is_some() {
             let reason = "the daemon stopped while the mail was going out; it may or may not have arrived";
             finish(cx, claimed, &Outcome::Uncertain { reason: reason.to_owned(), refused: Vec::new() })?;
@@ -158,7 +163,7 @@ pub fn recover(cx: &mut Cx<'_>) -> Result<usize, Error> {
             store::outbox::update(cx.conn, claimed, &queued)?;
         }
     }
-    Ok(abandoned.len())
+    Ok(settled)
 }
 
 /// Lets go of every claim at once: for a daemon that starts and knows itself alone.
