@@ -144,7 +144,19 @@ fn fault(pointer: String, detail: String) -> Fault {
     } else {
         "invalid"
     };
-    Fault { pointer, code, detail }
+    Fault { pointer, code, detail: in_words(detail) }
+}
+
+/// serde names the type that it reads into; whoever sent the body knows JSON, not Rust.
+fn in_words(detail: String) -> String {
+    let Some((said, expected)) = detail.rsplit_once(", expected ") else { return detail };
+    let expected = match expected {
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "f32" | "f64" => "a number",
+        _ => return detail,
+    };
+    format!("{said}, expected {expected}")
 }
 
 /// A path as a JSON pointer (RFC 6901).
@@ -237,6 +249,18 @@ mod tests {
         }
         let trailing = told(r#"{"customer":{"email":"a"}} x"#);
         assert_eq!(trailing["code"], "malformed_json");
+    }
+
+    #[test]
+    fn types_are_told_in_words_of_json() {
+        let told = |value: Value| parse_value::<Vec<u32>>(value, "").expect_err("it is wrong").detail;
+        let text = told(serde_json::json!(["x"]));
+        assert_eq!(text, "invalid type: string \"x\", expected a whole number that is not negative");
+        let told = |value: Value| parse_value::<Vec<i64>>(value, "").expect_err("it is wrong").detail;
+        assert_eq!(
+            told(serde_json::json!([1.5])),
+            "invalid type: floating point `1.5`, expected a whole number"
+        );
     }
 
     #[test]

@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 pub struct NewMessageBody {
     /// `reply` goes to the customer by mail, `forward` to a third party, `note` to nobody; `inbound` files
     /// what the customer said elsewhere.
-    pub kind: MessageKind,
+    pub kind: NewMessageKind,
     /// What it says. May be empty where there are attachments.
     #[serde(default)]
     pub text: String,
@@ -88,6 +88,31 @@ pub struct NewMessageBody {
     pub expected_last_message_id: Option<MessageId>,
 }
 
+/// What somebody may write. The desk alone writes automatic answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NewMessageKind {
+    /// An answer to the customer.
+    Reply,
+    /// To a third party.
+    Forward,
+    /// To nobody outside.
+    Note,
+    /// What the customer said elsewhere.
+    Inbound,
+}
+
+impl From<NewMessageKind> for MessageKind {
+    fn from(kind: NewMessageKind) -> Self {
+        match kind {
+            NewMessageKind::Reply => Self::Reply,
+            NewMessageKind::Forward => Self::Forward,
+            NewMessageKind::Note => Self::Note,
+            NewMessageKind::Inbound => Self::Inbound,
+        }
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -136,7 +161,7 @@ impl NewMessageBody {
             forward_message_ids: self.forward_message_ids,
             without_files: !self.forward_files,
         };
-        let (kind, expected_last) = (self.kind, self.expected_last_message_id);
+        let (kind, expected_last) = (self.kind.into(), self.expected_last_message_id);
         Ok(NewMessage { kind, writing, files, carried: Vec::new(), when, expected_last })
     }
 }
