@@ -162,6 +162,104 @@ async fn what_can_not_leave_any_more_is_a_draft_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_leaves_by_itself_in_the_name_of_who_is_disabled() {
+    let (desk, sink, id) = begin().await;
+    let amy = crate::bounces::agent(&desk, "amy@desk.example").await;
+    let own = desk.client_of_agent(amy).await;
+    let body = with(json!({"kind": "reply", "text": "It left today."}), json!({"undo_seconds": 600}));
+    let held = own.post(&messages(id), &body).await.expect(201).json();
+    let sent = with(json!({"kind": "reply", "text": "And this."}), json!({"undo_seconds": 600}));
+    let others = desk.http.post(&messages(id), &sent).await.expect(201).json();
+    desk.http.patch(&format!("/api/v1/agents/{amy}"), &json!({"disabled": true})).await.expect(200);
+    pass(&desk, Duration::from_secs(600)).await;
+    let draft = desk
+        .until(async || {
+            let shown = message(&desk, number(&held["id"])).await;
+            (shown["unsent"]["state"] == "draft").then_some(shown)
+        })
+        .await;
+    let reason = draft["unsent"]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("disabled"), "{reason}");
+    let activity = list(&desk, &format!("/api/v1/conversations/{id}/activity?limit=100")).await;
+    let told = activity.iter().find(|event| event["type"] == "message.cancelled").expect("it is told");
+    assert_eq!(told["data"]["reason"], reason);
+    delivered(&desk, &others, "sent").await;
+    // Somebody else says it in their own name.
+    let sent = desk.http.patch(&one(&held), &json!({"draft": false})).await.expect(200).json();
+    delivered(&desk, &sent, "sent").await;
+    assert_eq!(sink.mails().len(), 2);
+    desk.stop().await;
+}
+
+#[tokio::test]
+async fn what_shows_nothing_is_not_sent() {
+    let (desk, _sink, id) = begin().await;
+    for (text, format) in [
+        ("\u{200B}\u{FEFF}", "text"),
+        (" \u{AD}\n\u{3164}", "text"),
+        ("\u{200B}", "markdown"),
+        ("<p>\u{200B}&#8203;</p>", "html"),
+    ] {
+        for kind in ["reply", "note"] {
+            let format = if kind == "note" { "text" } else { format };
+            let body = json!({"kind": kind, "text": text, "format": format});
+            if kind == "note" && text.contains('<') {
+                continue;
+            }
+            let told = desk.http.post(&messages(id), &body).await.expect(422).json();
+            assert_eq!(told["errors"][0]["pointer"], "/text", "{told}");
+        }
+    }
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_read_is_told_so_rather_than_what_state_it_is_in() {
+    let (desk, _sink, id) = begin().await;
+    let mailbox = conversation(&desk, id).await["mailbox_id"].clone();
+    let eve = json!({"name": "Eve", "email": "eve@desk.example", "role": "agent",
+                     "grants": [{"mailbox_id": mailbox, "level": "read"}]});
+    let eve = number(&desk.http.post("/api/v1/agents", &eve).await.expect(201).json()["id"]);
+    let reader = desk.client_of_agent(eve).await;
+    for (changes, told) in
+        [(json!({"draft": true}), "a draft"), (json!({"send_at": "2026-12-24T08:00:00Z"}), "scheduled")]
+    {
+        let waiting = write(&desk, id, changes).await;
+        let retry = format!("{}/retry", one(&waiting));
+        reader.post(&retry, &json!({})).await.expect(403);
+        let problem = desk.http.post(&retry, &json!({})).await.expect(409).json();
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.starts_with(&format!("this message is {told} and")), "{detail}");
+    }
+    let wrong = json!({"kind": "REPLY", "text": "Hello"});
+    let told = desk.http.post(&messages(id), &wrong).await.expect(422).json();
+    let detail = told["errors"][0]["detail"].as_str().expect("a sentence");
+    assert!(detail.contains("`reply`") && !detail.contains("auto_reply"), "{detail}");
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_address_is_odd_is_answered() {
+    let (desk, sink, _) = begin().await;
+    let mailbox = number(&desk.http.get("/api/v1/mailboxes").await.expect(200).json()["data"][0]["id"]);
+    let long = format!("{}@market.example", "x".repeat(100));
+    for (n, (from, to)) in [
+        ("ada@mail_1.example.net", "ada@mail_1.example.net"),
+        (long.as_str(), long.as_str()),
+        ("bob@example.net.", "bob@example.net"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let odd = mail().from(from).subject(&format!("Odd {n}"));
+        let answer = reply(&desk, arrive(&desk, mailbox, &odd).await.conversation, "Yes.").await;
+        delivered(&desk, &answer, "sent").await;
+        assert_eq!(sink.next().await.to, [to], "{from}");
+    }
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whose_file_is_lost_is_a_draft_and_names_it() {
     let (desk, sink, id) = begin().await;
     let headers = [("Content-Type", "text/csv")];

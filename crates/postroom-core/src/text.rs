@@ -15,6 +15,18 @@ fn deceives(c: char) -> bool {
             | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
 }
 
+/// Whether nothing of a text would be seen: white space and what has no width, or shows as nothing (Unicode's
+/// default ignorable code points, and the blank of Braille).
+pub fn is_blank(text: &str) -> bool {
+    let is_unseen = |c: char| {
+        matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+            | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+    };
+    text.chars().all(|c| c.is_whitespace() || deceives(c) || is_unseen(c))
+}
+
 /// One line without deceiving characters, white space folded, at most `max` characters.
 pub fn one_line(text: &str, max: usize) -> String {
     let mut line = String::with_capacity(text.len().min(max * 4));
@@ -129,7 +141,9 @@ pub fn domain_of(folded: &str) -> &str {
 
 /// What is wrong with an address, in words; `None` where it can be written to.
 ///
-/// Looser than RFC 5321 on purpose: `a..b@example.org` exists and must be answerable.
+/// Looser than RFC 5321 on purpose: `a..b@example.org` exists and must be answerable, and so must local parts
+/// of more than 64 bytes (section 4.5.3.1.1; marketplaces and mailing systems give them out), domains with an
+/// underscore, and the root's dot behind a domain. Mail servers take all of these; the dot is left out on the wire.
 pub fn address_fault(address: &str) -> Option<&'static str> {
     if address.len() > 254 {
         return Some("an address has at most 254 bytes");
@@ -137,21 +151,29 @@ pub fn address_fault(address: &str) -> Option<&'static str> {
     let Some((local, domain)) = address.rsplit_once('@') else {
         return Some("an address looks like name@example.org");
     };
-    if local.is_empty() || local.len() > 64 {
-        return Some("the part before the @ has 1 to 64 bytes");
+    if local.is_empty() {
+        return Some("the part before the @ is empty");
     }
     if !is_quoted(local)
         && local.chars().any(|c| c.is_whitespace() || deceives(c) || "<>()[]\\,;:\"@".contains(c))
     {
         return Some("the part before the @ has a character that an address can't have");
     }
-    let Ok(ascii) = idna::domain_to_ascii_strict(domain) else {
-        return Some("the part after the @ is not a domain name");
+    if wire_domain(domain).is_none() { Some("the part after the @ is not a domain name") } else { None }
+}
+
+/// A domain as it goes on the wire: A-labels (RFC 5891), without the root's dot. `None` where it is none.
+pub fn wire_domain(domain: &str) -> Option<String> {
+    let ascii = idna::domain_to_ascii(domain).ok()?;
+    let name = ascii.strip_suffix('.').unwrap_or(&ascii);
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_host)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
-    if ascii.is_empty() || ascii.split('.').any(str::is_empty) {
-        return Some("the part after the @ is not a domain name");
-    }
-    None
+    (name.len() <= 253 && name.split('.').all(is_label)).then(|| name.to_owned())
 }
 
 /// Whether a local part is a quoted string that is whole: `"ada lovelace"` (RFC 5321 section 4.1.2).
@@ -243,6 +265,10 @@ mod tests {
             "\"a b\"@x.example",
             "\"a@b\"@x.example",
             "\"a\\\"<b>\\\\\"@x.example",
+            "a@mail_1.example.org",
+            "a@_x.b.example",
+            "a@x.example.",
+            "a@x.example。",
         ] {
             assert_eq!(address_fault(good), None, "{good}");
         }
@@ -255,6 +281,11 @@ mod tests {
             "a\r\n@c.d",
             "a@b..c",
             "a@b c",
+            "a@b.example..",
+            "a@.",
+            "a@-b.example",
+            "a@b!c.example",
+            "a@[192.0.2.1]",
             "\"@b.c",
             "\"\"@b.c",
             "\"a@b.c",
@@ -265,8 +296,22 @@ mod tests {
         ] {
             assert!(address_fault(bad).is_some(), "{bad:?}");
         }
-        let local = "x".repeat(64);
+        let local = "x".repeat(254 - "@b.example".len());
         assert_eq!(address_fault(&format!("{local}@b.example")), None);
         assert!(address_fault(&format!("{local}x@b.example")).is_some());
+        let label = "x".repeat(63);
+        assert_eq!(address_fault(&format!("a@{label}.example")), None);
+        assert!(address_fault(&format!("a@{label}x.example")).is_some());
+    }
+
+    #[test]
+    fn what_shows_nothing_is_blank() {
+        for blank in ["", " \n\t", "\u{200B}\u{FEFF}\u{2060}", "\u{AD}\u{3164}\u{2800}\u{FE0F}", "\u{E0041}"]
+        {
+            assert!(is_blank(blank), "{blank:?}");
+        }
+        for text in ["a", ".", "\u{200B}a", "\u{2764}\u{FE0F}", "ㅤ가"] {
+            assert!(!is_blank(text), "{text:?}");
+        }
     }
 }

@@ -11,9 +11,9 @@ use crate::actor::Actor;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::desk::Desk;
-use crate::id::MessageId;
+use crate::id::{AgentId, MessageId};
 use crate::mailbox::Mailbox;
-use crate::message::Message;
+use crate::message::{AuthorType, Message};
 use crate::operations::conversations::changeable;
 use crate::operations::{outbox, overtaken, require_version};
 use crate::store::types::Json;
@@ -85,10 +85,25 @@ fn leave_due(cx: &mut Cx<'_>, id: MessageId, freight: Freight<'_>) -> Result<boo
         return Ok(false);
     }
     let conversation = changeable(cx, message.conversation_id)?;
+    require_author(cx, &message)?;
     let mailbox =
         store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
     leave(cx, &conversation, &mailbox, &message, &unsent, freight)?;
     Ok(true)
+}
+
+/// Nothing leaves by itself in the name of somebody who was disabled since: whoever lets the draft go says it
+/// in their own.
+fn require_author(cx: &mut Cx<'_>, message: &Message) -> Result<(), Error> {
+    if message.author_type != AuthorType::Agent {
+        return Ok(());
+    }
+    let Some(id) = message.author_id else { return Ok(()) };
+    let agent = store::people::find_agent(cx.conn, AgentId(id))?;
+    if agent.is_some_and(|agent| agent.disabled_at.is_none()) {
+        return Ok(());
+    }
+    Err(Error::StateConflict("whoever wrote it is disabled by now; somebody else may send it".to_owned()))
 }
 
 /// A message that can't leave is a draft again and says why: it must not be tried for ever, and nobody's
@@ -129,9 +144,15 @@ pub fn retry(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<M
     cx.access().require(Scope::MessagesSend)?;
     let card = super::find_visible(cx, id)?;
     if let Some(unsent) = &card.unsent {
+        // Who may only read learns that, rather than what else is in the way.
+        changeable(cx, card.message.conversation_id)?;
+        let what = match unsent.state {
+            UnsentState::Draft => "a draft",
+            UnsentState::Held => "held",
+            UnsentState::Scheduled => "scheduled",
+        };
         return Err(Error::StateConflict(format!(
-            "this message is {} and was not tried yet; PATCH it with draft: false to send it",
-            unsent.state
+            "this message is {what} and was not tried yet; PATCH it with draft: false to send it"
         )));
     }
     require_version("message", expected, card.etag())?;

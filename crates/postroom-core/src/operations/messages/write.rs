@@ -16,7 +16,7 @@ use crate::operations::conversations::{about, changeable, save, set_status};
 use crate::operations::require_version;
 use crate::outgoing::{TextFormat, Written};
 use crate::store::types::Json;
-use crate::text::{SUBJECT_CHARS, TEXT_BYTES};
+use crate::text::{SUBJECT_CHARS, TEXT_BYTES, is_blank};
 use crate::time::Timestamp;
 use crate::unsent::{When, Writing};
 use crate::{Error, store};
@@ -154,7 +154,7 @@ pub(super) fn check_content(cx: &Cx<'_>, writing: &Writing, files: &[File], at: 
     if !files.is_empty() || !writing.forward_message_ids.is_empty() {
         return;
     }
-    if writing.text.trim().is_empty() {
+    if is_blank(&writing.text) {
         faults.add(format!("{at}/text"), "required", "must not be empty");
     } else if shows_nothing(cx, &writing.written()) {
         faults.add(format!("{at}/text"), "empty", SHOWS_NOTHING);
@@ -170,7 +170,7 @@ pub(in crate::operations) fn shows_nothing(cx: &Cx<'_>, written: &Written) -> bo
     // Plain text is shown as it is.
     let shown =
         (written.format != TextFormat::Text).then(|| cx.ports.composer.render(written).ok()).flatten();
-    shown.is_some_and(|shown| shown.text.trim().is_empty() || shown.html.trim().is_empty())
+    shown.is_some_and(|shown| is_blank(&shown.text) || is_blank(&shown.html))
 }
 
 impl NewMessage {
