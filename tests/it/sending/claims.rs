@@ -132,8 +132,7 @@ async fn a_claim_that_is_renewed_while_it_is_taken_for_lost_is_kept() {
     run(&mut renewing, begin);
     assert_eq!(run(&mut renewing, &format!("UPDATE outbox SET claimed_until = {until}")), 1);
     let other = desk.desk().clone();
-    let recovering =
-        tokio::spawn(async move { other.write(&Actor::system(), |cx| outbox::recover(cx)).await });
+    let recovering = tokio::spawn(async move { other.write(&Actor::system(), outbox::recover).await });
     desk.until(|| async { somebody_waits(&desk).then_some(()) }).await;
     run(&mut renewing, "COMMIT");
     assert_eq!(recovering.await.expect("it ends").expect("it works"), 0);
