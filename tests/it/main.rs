@@ -64,4 +64,7 @@ mod tidy;
 mod transfers;
 mod unsent;
 mod watch;
+mod webhooks;
+mod webhooks_failing;
+mod webhooks_set_up;
 mod whole;

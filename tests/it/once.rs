@@ -103,6 +103,12 @@ impl Place {
         (outside.conversation, first.conversation)
     }
 
+    /// A webhook that is never reached.
+    async fn webhook(&self, name: &str) -> i64 {
+        let body = json!({"name": name, "url": "https://192.88.98.7/"});
+        number(&self.desk.http.post("/api/v1/webhooks", &body).await.expect(201).json()["id"])
+    }
+
     /// What `operation` may be asked for now. `example` is the document's.
     async fn request(&self, operation: &str, example: Value, unique: &str) -> Request {
         let (http, mailbox) = (&self.desk.http, self.mailbox);
@@ -116,7 +122,7 @@ impl Place {
                 operation.to_owned(),
                 &with(example, json!({"email": format!("{unique}@example.org")})),
             ),
-            "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" => {
+            "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/webhooks" => {
                 request(operation.to_owned(), &named(example))
             }
             "/mailboxes" => {
@@ -221,6 +227,15 @@ impl Place {
                 self.arrive().await;
                 let row = number(&ledger(&self.desk, mailbox, "accepted").await[0]["id"]);
                 request(of("mailboxes", mailbox).replace("{row}", &row.to_string()), &example)
+            }
+            "/webhooks/{id}/test" | "/webhooks/{id}/rotate-secret" | "/webhooks/{id}/replay" => {
+                request(of("webhooks", self.webhook(unique).await), &example)
+            }
+            "/webhooks/{id}/deliveries/{row}/redeliver" => {
+                let id = self.webhook(unique).await;
+                let ping = http.post(&format!("/api/v1/webhooks/{id}/test"), &Value::Null).await.expect(202);
+                let row = ping.json()["id"].as_str().expect("an id").to_owned();
+                request(of("webhooks", id).replace("{row}", &row), &example)
             }
             other => panic!("say here how POST {other} is asked for, or that it only looks"),
         }

@@ -7,6 +7,7 @@ pub mod desk;
 pub mod dkim;
 pub mod dns;
 pub mod dovecot;
+pub mod hooks;
 pub mod http;
 pub mod imap;
 pub mod leash;

@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
     AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, RoundTripId,
-    ScheduleId, TagId, TeamId, TokenId, TransferId,
+    ScheduleId, TagId, TeamId, TokenId, TransferId, WebhookDeliveryId, WebhookId,
 };
 use std::future::{Ready, ready};
 
@@ -129,9 +129,10 @@ path_ids! {
         AgentId = "agent", ConversationId = "conversation", CustomerId = "customer",
         LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
         ScheduleId = "schedule", TagId = "tag", TeamId = "team",
-        TransferId = "transfer";
+        TransferId = "transfer", WebhookId = "webhook";
     strings
-        AttachmentId = "attachment", RoundTripId = "test of this mailbox", TokenId = "token"
+        AttachmentId = "attachment", RoundTripId = "test of this mailbox", TokenId = "token",
+        WebhookDeliveryId = "delivery of this webhook"
 }
 
 #[cfg(test)]

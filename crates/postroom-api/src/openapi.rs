@@ -47,7 +47,7 @@ how many are left (`r`), and in how many seconds all are back (`t`). Over it is 
 
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("conversations", "Threads of messages with one customer about one matter."),
     ("messages", "What came in, what went out, and what was noted between."),
     ("attachments", "Files of messages, and uploads that wait for one."),
@@ -61,6 +61,7 @@ const TAGS: [(&str, &str); 14] = [
     ("tokens", "Access for programs."),
     ("me", "The caller."),
     ("events", "What happened, for programs that follow."),
+    ("webhooks", "Who is told of events by HTTP (Standard Webhooks), and what became of it."),
     ("health", "The daemon."),
 ];
 

@@ -20,6 +20,8 @@ words! {
         AdminRead = "admin:read",
         /// Set the desk up: mailboxes, agents, tokens.
         AdminWrite = "admin:write",
+        /// Set up who is told of events by HTTP. Agents who are no administrators never hold it.
+        WebhooksManage = "webhooks:manage",
         /// Follow the event log.
         EventsRead = "events:read",
     }

@@ -11,6 +11,7 @@ use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
 use crate::store::{self, StoreError};
 use crate::time::{Clock, Timestamp};
+use crate::webhook::reach::Reach;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -47,6 +48,10 @@ pub struct Settings {
     pub notices_mailbox: Option<String>,
     /// How much automatic mail may leave.
     pub automatic: Limits,
+    /// Where webhooks may be.
+    pub webhooks: Reach,
+    /// How long what was told to webhooks, or could not be, is kept.
+    pub keep_deliveries: Duration,
 }
 
 impl Default for Settings {
@@ -65,6 +70,8 @@ impl Default for Settings {
             error_after: Duration::from_mins(15),
             notices_mailbox: None,
             automatic: Limits::default(),
+            webhooks: Reach::default(),
+            keep_deliveries: Duration::from_secs(30 * DAY),
         }
     }
 }

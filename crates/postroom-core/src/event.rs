@@ -133,6 +133,15 @@ words! {
         TokenCreated = "token.created",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
+        /// A webhook was made.
+        WebhookCreated = "webhook.created",
+        /// A webhook changed: where it is, what it is told, its secret, or whether it is told at all.
+        WebhookUpdated = "webhook.updated",
+        /// A webhook was removed.
+        WebhookDeleted = "webhook.deleted",
+        /// The desk tells a webhook nothing any more: it answered that it is gone, or took nothing for five
+        /// days (`reason`).
+        WebhookDisabled = "webhook.disabled",
         /// The desk was restored from a backup: what happened after that backup is not in the log.
         DeskRestored = "desk.restored",
     }

@@ -86,6 +86,8 @@ row_id! {
     LedgerId,
     /// A mail on its way out.
     OutboxId,
+    /// Somebody who is told of events by HTTP.
+    WebhookId,
 }
 
 token_id! {
@@ -95,4 +97,6 @@ token_id! {
     TokenId = "tok_",
     /// One test of a mailbox by mails to itself.
     RoundTripId = "rtp_",
+    /// One event on its way to a webhook: its `webhook-id`.
+    WebhookDeliveryId = "dlv_",
 }

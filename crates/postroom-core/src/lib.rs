@@ -45,6 +45,8 @@ pub mod threading;
 pub mod time;
 pub mod transfer;
 pub mod unsent;
+pub mod webhook;
+pub mod webhook_delivery;
 mod word;
 
 pub use error::Error;

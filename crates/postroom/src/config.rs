@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 mod mailbox;
 mod mistakes;
 mod secret;
+mod webhooks;
 pub use mailbox::ConfiguredMailbox;
+pub use webhooks::Webhooks;
 
 /// Everything that can be set. See `config/postroom.toml` for what each setting is for.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub notices: Notices,
     /// How much automatic mail leaves before it is held.
     pub automatic: Automatic,
+    /// Where webhooks may be.
+    pub webhooks: Webhooks,
     /// Mailboxes that are set up here rather than through the API.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<ConfiguredMailbox>,
@@ -269,6 +273,8 @@ pub struct Keep {
     pub reopen_days: u32,
     /// Hours that an answer is tried before it is given up.
     pub send_hours: u32,
+    /// Days that what webhooks were told, or could not be, is kept.
+    pub deliveries_days: u32,
 }
 
 impl Default for Server {
@@ -318,7 +324,7 @@ impl Default for Ingest {
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { events_days: 90, uploads_hours: 24, reopen_days: 30, send_hours: 48 }
+        Self { events_days: 90, uploads_hours: 24, reopen_days: 30, send_hours: 48, deliveries_days: 30 }
     }
 }
 
@@ -394,6 +400,9 @@ impl Config {
             .list_separator(",")
             .with_list_parse_key("server.trusted_proxies")
             .with_list_parse_key("server.cors_origins")
+            .with_list_parse_key("webhooks.ports")
+            .with_list_parse_key("webhooks.allow_networks")
+            .with_list_parse_key("webhooks.allow_hosts")
             .try_parsing(true)
             .source(only);
         let loaded: Self = builder
@@ -431,6 +440,8 @@ impl Config {
         range("keep.uploads_hours", self.keep.uploads_hours as usize, 1, 24 * 30)?;
         range("keep.reopen_days", self.keep.reopen_days as usize, 0, 3_650)?;
         range("keep.send_hours", self.keep.send_hours as usize, 1, 24 * 14)?;
+        range("keep.deliveries_days", self.keep.deliveries_days as usize, 4, 3_650)?;
+        range("webhooks.timeout_seconds", self.webhooks.timeout_seconds as usize, 1, 60)?;
         range("ingest.watched_folders", self.ingest.watched_folders, 1, 20)?;
         range("ingest.error_after_minutes", self.ingest.error_after_minutes as usize, 1, 24 * 60)?;
         let automatic = &self.automatic;

@@ -1,6 +1,7 @@
 //! The running daemon: the API on its socket, the workers beside it.
 
 use crate::config::{Config, Tls};
+use crate::receivers::Receivers;
 use crate::{lock, open, work};
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
@@ -9,7 +10,7 @@ use anyhow::Context;
 use postroom_api::{Api, ApiState};
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
-use postroom_core::operations::{leases, mailboxes, outbox};
+use postroom_core::operations::{leases, mailboxes, outbox, webhook_deliveries};
 use postroom_core::store::conn::DatabaseUrl;
 use postroom_core::time::Clock;
 use rustls::pki_types::pem::PemObject;
@@ -60,6 +61,7 @@ impl Daemon {
         let desk = tokio::task::spawn_blocking(move || open::open_desk_at(&opening, clock)).await??;
         prepare(&desk, &config, alone).await?;
 
+        let receivers = Receivers::new(&config.webhooks)?;
         let listener = TcpListener::bind(config.server.listen)
             .with_context(|| format!("server.listen: {} can't be listened on", config.server.listen))?;
         let address = listener.local_addr().context("the listening socket has no address")?;
@@ -68,7 +70,7 @@ impl Daemon {
         let handle = server.handle();
         Ok(Self {
             address,
-            workers: work::start(&desk, &config.ingest, &stopping),
+            workers: work::start(&desk, &config, receivers, &stopping),
             desk,
             server: handle,
             serving: tokio::spawn(server),
@@ -114,6 +116,7 @@ async fn prepare(desk: &Desk, config: &Config, alone: bool) -> anyhow::Result<()
     })?;
     if alone {
         desk.write(&Actor::system(), leases::release_all).await?;
+        desk.write(&Actor::system(), webhook_deliveries::release_all).await?;
     }
     let recovered = desk
         .write(&Actor::system(), move |cx| if alone { outbox::recover_all(cx) } else { outbox::recover(cx) })

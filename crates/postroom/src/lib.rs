@@ -16,6 +16,7 @@ mod log;
 mod login;
 mod open;
 mod outside;
+mod receivers;
 mod room;
 mod work;
 

@@ -147,6 +147,8 @@ fn settings(config: &Config) -> Settings {
             mailbox_hour: config.automatic.mailbox_per_hour,
             desk_ten_minutes: config.automatic.desk_per_ten_minutes,
         },
+        webhooks: config.webhooks.reach(),
+        keep_deliveries: hours(config.keep.deliveries_days * 24),
         error_after: Duration::from_secs(u64::from(config.ingest.error_after_minutes) * 60),
     }
 }

@@ -612,6 +612,69 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_conversation ON events (conversation_id, seq);
 
+-- Who is told of events by HTTP. `position` is the number of the last event that was looked at for it.
+CREATE TABLE webhooks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  url TEXT NOT NULL,
+  event_types TEXT,
+  mailbox_ids TEXT,
+  tag_ids TEXT,
+  body TEXT NOT NULL CHECK (body IN ('full', 'thin')),
+  secret BLOB NOT NULL,
+  previous_secret BLOB,
+  previous_until INTEGER,
+  position INTEGER NOT NULL,
+  disabled_at INTEGER,
+  disabled_reason TEXT CHECK (disabled_reason IN ('paused', 'gone', 'failing')),
+  failing_since INTEGER,
+  last_success_at INTEGER,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  CHECK ((disabled_at IS NULL) = (disabled_reason IS NULL)),
+  CHECK ((previous_secret IS NULL) = (previous_until IS NULL))
+) STRICT;
+
+-- What a webhook is told: one event, or a ping without one. `payload` is sent as it is, each time.
+CREATE TABLE webhook_deliveries (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  webhook_id INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+  seq INTEGER,
+  event_type TEXT NOT NULL,
+  conversation_id INTEGER,
+  payload TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'delivered', 'failed')),
+  attempts INTEGER NOT NULL,
+  tries INTEGER NOT NULL,
+  passed INTEGER NOT NULL,
+  next_at INTEGER NOT NULL,
+  claimed_until INTEGER,
+  last_attempt_at INTEGER,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER,
+  UNIQUE (webhook_id, seq)
+) STRICT;
+CREATE INDEX webhook_deliveries_list ON webhook_deliveries (webhook_id, number);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at) WHERE state = 'queued';
+CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook_id, conversation_id, seq) WHERE state IN ('queued', 'sending');
+CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_at);
+
+-- Each time that a delivery was tried, the last fifty.
+CREATE TABLE webhook_attempts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  delivery_id TEXT NOT NULL REFERENCES webhook_deliveries (id) ON DELETE CASCADE,
+  number INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  status INTEGER,
+  error TEXT,
+  answer TEXT
+) STRICT;
+CREATE INDEX webhook_attempts_delivery ON webhook_attempts (delivery_id, number);
+
 -- How many mails of one sender came since when. Forgotten soon.
 CREATE TABLE bursts (
   email_folded TEXT NOT NULL PRIMARY KEY,

@@ -31,6 +31,8 @@ mod teams;
 mod tokens;
 mod transfers;
 mod unsent;
+mod webhook_deliveries;
+mod webhooks;
 
 pub use event_stream::{STREAMS, STREAMS_EACH};
 
@@ -64,6 +66,8 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(tags::routes)
         .configure(tokens::routes)
         .configure(me::routes)
+        .configure(webhooks::routes)
+        .configure(webhook_deliveries::routes)
         .configure(events::routes)
         .configure(event_stream::routes)
         .configure(health::routes);

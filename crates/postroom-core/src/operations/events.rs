@@ -45,7 +45,8 @@ pub fn last_seq(cx: &mut Cx<'_>) -> Result<i64, Error> {
     Ok(store::events::last_seq(cx.conn)?)
 }
 
-fn floor(cx: &mut Cx<'_>) -> Result<i64, Error> {
+/// Everything up to here is gone from the feed.
+pub(super) fn floor(cx: &mut Cx<'_>) -> Result<i64, Error> {
     let kept = store::settings::find(cx.conn, FLOOR)?;
     Ok(kept.and_then(|text| text.parse().ok()).unwrap_or(0))
 }

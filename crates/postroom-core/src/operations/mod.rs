@@ -40,6 +40,8 @@ pub mod tags;
 pub mod teams;
 pub mod tokens;
 pub mod transfers;
+pub mod webhook_deliveries;
+pub mod webhooks;
 
 use crate::Error;
 

@@ -154,7 +154,7 @@ fn actor(token: Token, agent: Option<Agent>, grants: Option<Vec<Grant>>) -> Acto
     };
     let mut scopes = token.scopes;
     if agent.as_ref().is_some_and(|agent| agent.role == Role::Agent) {
-        scopes.retain(|scope| !matches!(scope, Scope::AdminRead | Scope::AdminWrite));
+        scopes.retain(|scope| !matches!(scope, Scope::AdminRead | Scope::AdminWrite | Scope::WebhooksManage));
     }
     let access = Access::new(agent.as_ref().map(|agent| agent.id), scopes, sight);
     Actor {

@@ -37,6 +37,8 @@ pub mod tokens;
 pub mod transfers;
 pub(crate) mod types;
 pub mod unsent;
+pub mod webhook_deliveries;
+pub mod webhooks;
 pub mod whole;
 
 /// What the database could not do.

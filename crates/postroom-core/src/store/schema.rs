@@ -629,6 +629,64 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhooks (id) {
+        id -> BigInt,
+        name -> Text,
+        url -> Text,
+        event_types -> Nullable<Text>,
+        mailbox_ids -> Nullable<Text>,
+        tag_ids -> Nullable<Text>,
+        body -> Text,
+        secret -> Binary,
+        previous_secret -> Nullable<Binary>,
+        previous_until -> Nullable<BigInt>,
+        position -> BigInt,
+        disabled_at -> Nullable<BigInt>,
+        disabled_reason -> Nullable<Text>,
+        failing_since -> Nullable<BigInt>,
+        last_success_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (number) {
+        number -> BigInt,
+        id -> Text,
+        webhook_id -> BigInt,
+        seq -> Nullable<BigInt>,
+        event_type -> Text,
+        conversation_id -> Nullable<BigInt>,
+        payload -> Text,
+        state -> Text,
+        attempts -> Integer,
+        tries -> Integer,
+        passed -> Integer,
+        next_at -> BigInt,
+        claimed_until -> Nullable<BigInt>,
+        last_attempt_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        finished_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    webhook_attempts (id) {
+        id -> BigInt,
+        delivery_id -> Text,
+        number -> Integer,
+        started_at -> BigInt,
+        duration_ms -> BigInt,
+        status -> Nullable<Integer>,
+        error -> Nullable<Text>,
+        answer -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
@@ -672,12 +730,16 @@ diesel::allow_tables_to_appear_in_same_query!(
     round_trips,
     outbox,
     events,
+    webhooks,
+    webhook_deliveries,
+    webhook_attempts,
     bursts,
     idempotency_keys,
     search_chunks,
     search_stale,
 );
 
+diesel::joinable!(webhook_deliveries -> webhooks (webhook_id));
 diesel::joinable!(messages -> conversations (conversation_id));
 diesel::joinable!(unsent -> messages (message_id));
 diesel::joinable!(outbox -> messages (message_id));

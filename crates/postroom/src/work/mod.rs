@@ -17,8 +17,10 @@ mod poll;
 mod room;
 mod send;
 mod settle;
+mod webhooks;
 
-use crate::config::Ingest;
+use crate::config::Config;
+use crate::receivers::Receivers;
 use postroom_core::Error;
 use postroom_core::desk::Desk;
 use postroom_core::time::Timestamp;
@@ -27,14 +29,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Starts all of them. They end when `stopping` says so.
-pub fn start(desk: &Desk, ingest: &Ingest, stopping: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+pub fn start(
+    desk: &Desk,
+    config: &Config,
+    receivers: Receivers,
+    stopping: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
     vec![
-        tokio::spawn(fetch::run(desk.clone(), ingest.watched_folders(), stopping.clone())),
+        tokio::spawn(fetch::run(desk.clone(), config.ingest.watched_folders(), stopping.clone())),
         tokio::spawn(answer::run(desk.clone(), stopping.clone())),
         tokio::spawn(leave::run(desk.clone(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(settle::run(desk.clone(), stopping.clone())),
         tokio::spawn(copies::run(desk.clone(), stopping.clone())),
+        tokio::spawn(webhooks::run(desk.clone(), receivers, stopping.clone())),
         tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),
         tokio::spawn(room::run(desk.clone(), stopping.clone())),
