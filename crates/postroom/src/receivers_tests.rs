@@ -27,7 +27,13 @@ fn claimed(url: &str) -> Claimed {
         created_at: Timestamp(0),
         finished_at: None,
     };
-    Claimed { delivery, url: url.to_owned(), sent_at: Timestamp(0), signature: "v1,x".to_owned() }
+    Claimed {
+        delivery,
+        url: url.to_owned(),
+        sent_at: Timestamp(0),
+        signature: "v1,x".to_owned(),
+        was_failing: false,
+    }
 }
 
 fn config(networks: &[&str]) -> Webhooks {

@@ -98,6 +98,8 @@ pub struct Claimed {
     pub sent_at: Timestamp,
     /// `webhook-signature`.
     pub signature: String,
+    /// Its receiver had taken nothing for a while when it was claimed.
+    pub was_failing: bool,
 }
 
 impl std::fmt::Debug for Claimed {
@@ -164,7 +166,13 @@ fn made_out(cx: &Cx<'_>, webhook: &Webhook, delivery: WebhookDelivery) -> Result
     }
     let seconds = cx.now.as_seconds();
     let signature = secret::signatures(&secrets, &delivery.id.0, seconds, &delivery.payload);
-    Ok(Claimed { url: webhook.url.clone(), sent_at: cx.now, signature, delivery })
+    Ok(Claimed {
+        url: webhook.url.clone(),
+        sent_at: cx.now,
+        signature,
+        was_failing: webhook.failing_since.is_some(),
+        delivery,
+    })
 }
 
 fn queued(row: &WebhookDelivery, next_at: Timestamp) -> WebhookDelivery {
@@ -206,8 +214,9 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Claimed, outcome: &Outcome, share: f64)
     let before = &claimed.delivery;
     let Some(webhook) = store::webhooks::find(cx.conn, before.webhook_id)? else { return Ok(false) };
     let is_ping = before.seq.is_none();
+    // Between the try before and the beginning of this one.
     let took_others = match (webhook.last_success_at, before.last_attempt_at) {
-        (Some(success), Some(attempt)) => success >= attempt,
+        (Some(success), Some(attempt)) => success >= attempt && success <= claimed.sent_at,
         _ => false,
     };
     let mut after = WebhookDelivery {
@@ -224,7 +233,12 @@ pub fn finish(cx: &mut Cx<'_>, claimed: &Claimed, outcome: &Outcome, share: f64)
         _ if outcome.is_success() => (WebhookDeliveryState::Delivered, Some(cx.now)),
         Some(wait) => {
             let asked = outcome.retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-            after.next_at = cx.now.plus(wait.max(asked));
+            // The receiver came back while this was on its way: it was not there yet to be told that
+            // everything is due.
+            let is_back = claimed.was_failing
+                && after.passed == 0
+                && webhook.last_success_at.is_some_and(|success| success > claimed.sent_at);
+            after.next_at = cx.now.plus(if is_back { asked } else { wait.max(asked) });
             (WebhookDeliveryState::Queued, None)
         }
         None => (WebhookDeliveryState::Failed, Some(cx.now)),
