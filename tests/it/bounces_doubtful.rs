@@ -92,6 +92,17 @@ async fn who_got_a_copy_cannot_declare_anothers_address_dead() {
         let report = push(&desk, mailbox, &raw).await;
         assert_eq!(done(&desk, id, &answer, &report).await, nothing(), "{from} {above}");
     }
+    // The report's own words for whom it is about are Eve's, too: her postmaster is proven, and knows nothing of Ada.
+    let above = path("postmaster@evil.example") + &passes("evil.example");
+    for (n, words) in ["x@evil.example\r\nOriginal-Recipient: rfc822; ada@example.net", "x@evil.example"]
+        .into_iter()
+        .enumerate()
+    {
+        let name = format!("own-{n}");
+        let raw = reported(&name, words, &id_of(&answer), "postmaster@evil.example", &above);
+        let report = push(&desk, mailbox, &raw).await;
+        assert_eq!(done(&desk, id, &answer, &report).await, nothing(), "{words}");
+    }
     assert_eq!(notices(&desk), 0);
     desk.stop().await;
 }

@@ -213,10 +213,15 @@ pub(crate) fn bracketed(value: &[u8]) -> String {
 }
 
 /// Whom a mail that can't be delivered goes back to: empty for `<>`, `None` where the receiving server wrote no
-/// Return-Path. procmail and mbox write a null path as `MAILER-DAEMON`, without a domain.
+/// Return-Path. A null path is written in other ways, too: `MAILER-DAEMON` by procmail and in mbox, with the
+/// machine's name by some, `#@[]` by qmail for the bounce of a bounce, `unknown` by getmail.
 pub(crate) fn return_path(headers: &Headers<'_>) -> Option<String> {
     let path = headers.first("Return-Path").map(bracketed)?;
-    Some(if path.eq_ignore_ascii_case("MAILER-DAEMON") { String::new() } else { path })
+    let is_null = match path.rsplit_once('@') {
+        Some((local, _)) => local == "#" || local.eq_ignore_ascii_case("MAILER-DAEMON"),
+        None => true,
+    };
+    Some(if is_null { String::new() } else { path })
 }
 
 #[cfg(test)]

@@ -360,11 +360,12 @@ mod tests {
         let path = |raw: &str| read(&format!("{raw}\n\nb")).return_path;
         assert_eq!(path("Subject: x"), None);
         assert_eq!(path("Return-Path: <>").as_deref(), Some(""));
-        assert_eq!(path("Return-Path: <mailer-daemon>").as_deref(), Some(""));
-        assert_eq!(
-            path("Return-Path: <mailer-daemon@x.example>").as_deref(),
-            Some("mailer-daemon@x.example")
-        );
+        for null in ["mailer-daemon", "MAILER-DAEMON@x.example", "#@[]", "unknown"] {
+            assert_eq!(path(&format!("Return-Path: <{null}>")).as_deref(), Some(""), "{null}");
+        }
+        for sender in ["postmaster@x.example", "not-mailer-daemon@x.example", "x#@x.example"] {
+            assert_eq!(path(&format!("Return-Path: <{sender}>")).as_deref(), Some(sender));
+        }
         for declined in ["All", "DR, OOF", "DR, RN, NRN, OOF, AutoReply", "autoreply"] {
             assert!(hints(&format!("X-Auto-Response-Suppress: {declined}")).is_declined, "{declined}");
         }

@@ -52,8 +52,9 @@ impl Report {
         let people: Vec<String> = joined.iter().flat_map(|joined| known.people_of(joined.id)).collect();
         let is_bounce = read.class == Class::Bounce;
         let is_known_to_one = is_bounce && is_known_to_one(here, &message, &people);
-        let is_believed =
-            |recipient: &FailedRecipient| is_known_to_one || is_vouched_for(here, read.mail, recipient);
+        let is_believed = |recipient: &FailedRecipient| {
+            is_known_to_one || is_vouched_for(here, read.mail, &message, recipient)
+        };
         let named = &read.mail.failed_recipients;
         let failed: Vec<FailedRecipient> = if is_bounce && has_sender(read.mail) {
             named.iter().filter(|recipient| is_believed(recipient)).cloned().collect()
@@ -106,8 +107,9 @@ fn is_known_to_one(here: &Circumstances, message: &Message, people: &[String]) -
 }
 
 /// Whether somebody is proven to have sent a report who has to know of this recipient: the postmaster of the
-/// recipient's domain, of the mailbox's, or of the server that its mail leaves by.
-fn is_vouched_for(here: &Circumstances, mail: &Mail, recipient: &FailedRecipient) -> bool {
+/// recipient's domain, of the mailbox's, or of the server that its mail leaves by. The report's own words for
+/// the recipient are anybody's: what counts is whom the mail went to.
+fn is_vouched_for(here: &Circumstances, mail: &Mail, message: &Message, recipient: &FailedRecipient) -> bool {
     let Some(sender) = mail.sender().filter(|_| mail.sender_auth == SenderAuth::Pass) else { return false };
     let sender = fold_address(&sender.email);
     let relay = match &here.mailbox.delivery {
@@ -118,12 +120,12 @@ fn is_vouched_for(here: &Circumstances, mail: &Mail, recipient: &FailedRecipient
         return is_below(&relay, "amazonaws.com");
     }
     let Some((local, domain)) = sender.rsplit_once('@') else { return false };
-    let one = fold_address(&recipient.email);
-    let other = fold_address(recipient.addressed());
+    let named = fold_address(recipient.addressed());
+    let theirs = if recipients_of(message).contains(&named) { domain_of(&named) } else { "" };
     let own = fold_address(&here.mailbox.address);
     // Only down from the sender's domain, which is proven: above it there may be a public suffix.
     is_postmaster(local)
-        && [domain_of(&one), domain_of(&other), domain_of(&own), &relay]
+        && [theirs, domain_of(&own), &relay]
             .into_iter()
             .any(|of| is_below(of, domain) || is_below(domain, of) && of.contains('.'))
 }
