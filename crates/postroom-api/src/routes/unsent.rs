@@ -228,6 +228,10 @@ async fn retry_message(
     seen: IfMatch,
     once: Once,
 ) -> Answer {
+    // First of all: what was let go under this key is not held any more, and would be tried again.
+    if let Some(done) = once.done_before(&api, &caller).await? {
+        return Ok(done);
+    }
     let is_held = api.desk.read(&caller, move |cx| leave::is_held(cx, id.0)).await?;
     if !is_held {
         let retry = move |cx: &mut Cx<'_>, links: &Links| {
@@ -235,7 +239,6 @@ async fn retry_message(
         };
         return Ok(once.write(&api, &caller, retry).await?);
     }
-    // What was let go is not held any more, so that this lets nothing go twice.
     let (desk, actor, links) = (api.desk.clone(), caller.clone(), api.links.clone());
     let expected = seen.expected().map(str::to_owned);
     let let_go = async move { Ok(as_it_is(&links, desk.let_go(&actor, id.0, expected).await?)) };
