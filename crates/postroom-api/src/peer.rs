@@ -2,7 +2,7 @@
 
 use actix_web::dev::ServiceRequest;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The address of the client, as far as it can be known.
 pub fn client(req: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
@@ -15,13 +15,16 @@ pub fn client(req: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
 /// Walks from the peer outwards as long as a trusted proxy vouches for the next. What stands
 /// before the first untrusted address may be anybody's invention.
 fn behind(peer: IpAddr, chain: &[&str], trusted: &[IpNet]) -> IpAddr {
-    let mut nearest = peer;
+    // A socket of both families shows IPv4 as IPv6.
+    let mut nearest = peer.to_canonical();
     for hop in chain.iter().rev() {
         if !trusted.iter().any(|net| net.contains(&nearest)) {
             break;
         }
-        match hop.parse() {
-            Ok(address) => nearest = address,
+        // Some proxies write the port as well.
+        let address = hop.parse().or_else(|_| hop.parse().map(|hop: SocketAddr| hop.ip()));
+        match address {
+            Ok(address) => nearest = IpAddr::to_canonical(&address),
             Err(_) => break,
         }
     }
@@ -41,5 +44,8 @@ mod tests {
         assert_eq!(seen("127.0.0.1", &["6.6.6.6", "198.51.100.9", "10.1.1.1"]), "198.51.100.9");
         assert_eq!(seen("127.0.0.1", &["198.51.100.9", "garbage"]), "127.0.0.1");
         assert_eq!(seen("127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(seen("::ffff:127.0.0.1", &["198.51.100.9"]), "198.51.100.9");
+        assert_eq!(seen("127.0.0.1", &["198.51.100.9:4711", "::ffff:10.1.1.1"]), "198.51.100.9");
+        assert_eq!(seen("127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
     }
 }

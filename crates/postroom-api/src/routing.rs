@@ -15,7 +15,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use postroom_core::actor::Actor;
 use postroom_core::operations::tokens::AuthError;
 use std::collections::{HashMap, HashSet};
@@ -184,7 +184,10 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
                 req.extensions_mut().insert(Caller(actor));
             }
             Err(problem) => {
-                spend(api, req, address())?;
+                // That the database is away is nobody's fault who asks.
+                if problem.status_code() == StatusCode::UNAUTHORIZED {
+                    spend(api, req, address())?;
+                }
                 return Err(problem);
             }
         }
