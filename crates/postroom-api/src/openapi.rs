@@ -195,10 +195,13 @@ fn complete(operation: &mut Operation) {
             add(operation, "422", KEY_REUSED);
         }
     }
-    if let Some(json) = body {
+    // Of a request with a key the body is read even where none is asked for: it tells requests apart.
+    if body.is_some() || keyed {
         add(operation, "408", "`timeout`: the body has 30 seconds, and one more for each 64 KiB that came.");
         add(operation, "413", "`too_large`: the body is larger than what is taken.");
         add(operation, "415", "`unsupported_media_type`: the body is of another type.");
+    }
+    if let Some(json) = body {
         let what =
             if json { "`errors` names each member that is not valid" } else { "what was sent is not valid" };
         let reused = if keyed { format!(" {KEY_REUSED}") } else { String::new() };

@@ -682,8 +682,8 @@ CREATE TABLE bursts (
   mails INTEGER NOT NULL
 ) STRICT;
 
--- What was made for which `Idempotency-Key`, written with what was made, so that a request that
--- is sent again makes nothing again. The ids are NULL only inside of that transaction.
+-- What was answered under which `Idempotency-Key`, written with the work, so that a request that is
+-- sent again does nothing again. The answer is NULL only inside of that transaction.
 CREATE TABLE idempotency_keys (
   token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
   key TEXT NOT NULL,
