@@ -2,6 +2,7 @@
 //! they leave behind.
 
 use crate::program::{Shell, Told};
+use postroom_core::access::Scope;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +51,7 @@ async fn a_token_is_printed_alone_and_opens_what_it_says() {
     let http = Http::new(served.address);
     let me = http.with_token(&token(&everything)).get("/api/v1/me").await.expect(200).json();
     assert_eq!(me["name"], "everything");
-    assert_eq!(me["scopes"].as_array().unwrap().len(), 8);
+    assert_eq!(me["scopes"].as_array().unwrap().len(), Scope::ALL.len());
     let narrow = http.with_token(&token(&narrow));
     let me = narrow.get("/api/v1/me").await.expect(200).json();
     assert_eq!(me["scopes"], serde_json::json!(["conversations:read", "customers:read"]));
