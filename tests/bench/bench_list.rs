@@ -1,31 +1,24 @@
 //! Whether the list of conversations costs the same however many there are: filled through the
 //! desk, listed through the desk, on both databases. Prints figures, asserts nothing about time.
 
+mod fill;
+
 use postroom::Config;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{ConversationFilter, ConversationSort, Status};
 use postroom_core::desk::Desk;
 use postroom_core::id::{CustomerId, MailboxId};
-use postroom_core::intake::{Arrival, Batch};
-use postroom_core::mailbox::{Delivery, FolderRole, OnUncertain, SentCopy, Source, Strangers};
 use postroom_core::operations::conversations;
-use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::page::{PageRequest, Position};
-use postroom_core::ports::ReadContext;
 use std::env;
 use std::time::Instant;
-use support::mail::mail;
 use support::postgres::Postgres;
 use support::workdir::WorkDir;
 
-/// Mails of one transaction while the desk is filled.
-const BATCH: usize = 500;
 /// Each list is asked for so often; the middle one of the times counts.
 const CALLS: usize = 301;
 /// Rows of a page.
 const ROWS: u16 = 50;
-/// Customers, so that the conversations of one are few at both sizes.
-const CUSTOMERS: usize = 20_000;
 
 fn main() {
     let many = env::var("POSTROOM_BENCH_CONVERSATIONS").ok().and_then(|text| text.parse().ok());
@@ -102,69 +95,8 @@ fn filled(dir: &WorkDir, url: Option<String>, count: usize) -> Desk {
     config.limits.requests_per_minute = 0;
     config.database.url = url;
     let desk = postroom::open_desk(&config).expect("a desk can be opened");
-    fill(&desk, count);
+    fill::fill(&desk, count, 1, "Augsburg");
     desk
-}
-
-/// Each mail begins a conversation.
-fn fill(desk: &Desk, count: usize) {
-    let new = NewMailbox {
-        name: "Support".to_owned(),
-        address: "support@example.org".to_owned(),
-        aliases: Vec::new(),
-        group: None,
-        poll_interval_seconds: 60,
-        source: Source::Push {},
-        source_password: None,
-        delivery: Delivery::Sink {},
-        delivery_password: None,
-        strangers: Strangers::Link,
-        trusted_authserv_ids: Vec::new(),
-        relay_addresses: Vec::new(),
-        sent_copy: SentCopy::Auto,
-        on_uncertain: OnUncertain::RetryOnce,
-        undo_seconds: 0,
-        paused: false,
-    };
-    let mailbox_id = desk
-        .write_here(&Actor::system(), |cx| mailboxes::create(cx, &new))
-        .expect("a mailbox can be made")
-        .id;
-    let numbers: Vec<usize> = (0..count).collect();
-    for numbers in numbers.chunks(BATCH) {
-        let arrivals = numbers.iter().map(|number| arrival(desk, *number)).collect();
-        let folder = "push".to_owned();
-        desk.receive_here(&Batch {
-            mailbox_id,
-            lease: None,
-            folder,
-            role: FolderRole::Inbox,
-            uidvalidity: None,
-            history: None,
-            arrivals,
-        })
-        .expect("mail comes in");
-    }
-}
-
-fn arrival(desk: &Desk, number: usize) -> Arrival {
-    let customer = number % CUSTOMERS;
-    let raw = mail()
-        .from(&format!("Customer {customer} <someone@customer{customer}.example>"))
-        .message_id(&format!("<{number}@customer.example>"))
-        .subject(&format!("Where is order {number}?"))
-        .build();
-    Arrival {
-        location: number.to_string(),
-        uid: None,
-        internal_date: Some(desk.now()),
-        size: raw.len() as i64,
-        mail: desk.ports().reader.read(&raw, &ReadContext::default()),
-        raw: desk.keep_here(&raw).expect("bytes can be compressed"),
-        oversized: false,
-        is_history: false,
-        asked_for: false,
-    }
 }
 
 /// Milliseconds of one call.

@@ -75,8 +75,7 @@ fn set_up(desk: &Place, address: SocketAddr, sink: &SmtpSink) -> Http {
     let delivery =
         ["--smtp", "127.0.0.1", "--smtp-port", &port, "--smtp-security", "none", "--smtp-without-login"];
     desk.run(&[&source[..], &delivery].concat());
-    let token = desk.command(&["token", "create", "--name", "bench"]).output().expect("the program runs");
-    let token = String::from_utf8(token.stdout).expect("a token is text");
+    let token = desk.run(&["token", "create", "--name", "bench"]);
     Http::new(address).with_token(token.trim())
 }
 

@@ -38,10 +38,11 @@ impl Place {
         command
     }
 
-    /// Runs one of the program's commands and waits for its end.
-    pub fn run(&self, arguments: &[&str]) {
+    /// What one of the program's commands says, after its end.
+    pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().expect("the daemon's program can be run");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("the program writes text")
     }
 }
 

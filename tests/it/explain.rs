@@ -225,7 +225,7 @@ fn lists_of_conversations_walk_an_index_and_sort_nothing() {
     let by_creation = [ConversationSort::CreatedDescending, ConversationSort::Created];
     let by_priority = [ConversationSort::PriorityDescending, ConversationSort::Priority];
     let asked = |q: &str| ConversationFilter { query: q.parse().expect("a query"), ..none() };
-    let all = Access::system();
+    let (all, granted) = (Access::system(), grants(&[1, 2]));
     let cases: Vec<(&str, &Access, ConversationFilter, &[ConversationSort])> = vec![
         ("default", &all, none(), &by_id),
         ("by change", &all, none(), &by_change),
@@ -236,11 +236,19 @@ fn lists_of_conversations_walk_an_index_and_sort_nothing() {
         ("a customer", &all, customer, &by_id),
         ("an assignee", &all, assignee, &by_id),
         ("nobody's", &all, nobody, &by_id),
-        ("open in a mailbox", &all, both, &by_id),
+        ("open in a mailbox", &all, both.clone(), &by_id),
         ("open or pending", &all, status(&[Status::Open, Status::Pending]), &by_id),
         ("two mailboxes", &all, two, &by_id),
         ("by beginning", &all, none(), &by_creation),
         ("by priority", &all, none(), &by_priority),
+        ("open, by change", &all, status(&[Status::Open]), &by_change),
+        ("closed, by beginning", &all, status(&[Status::Closed]), &by_creation),
+        ("open or pending, by change", &all, status(&[Status::Open, Status::Pending]), &by_change),
+        ("a mailbox, by change", &all, mailbox(1), &by_change),
+        ("a small mailbox, by beginning", &all, mailbox(3), &by_creation),
+        ("open in a mailbox, by change", &all, both, &by_change),
+        ("granted, by change", &granted, none(), &by_change),
+        ("granted and closed, by beginning", &granted, status(&[Status::Closed]), &by_creation),
         ("open, as a query", &all, asked("is:open"), &by_id),
         ("not spam in a mailbox", &all, asked("mailbox:1 -is:spam"), &by_id),
     ];

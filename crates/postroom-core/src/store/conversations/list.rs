@@ -119,7 +119,7 @@ pub fn pages(
             meant.into_iter().map(alone).collect()
         }
     };
-    let states: Vec<Vec<Status>> = split(&filter.status).collect();
+    let states = states(filter, sort, access);
     let ranks = ranks(filter, sort, page);
     if each_mailbox.len() * states.len() * ranks.len().max(1) > BRANCHES {
         return each_rank(database, access, filter, sort, page, &ranks);
@@ -132,6 +132,23 @@ pub fn pages(
         }
     }
     queries
+}
+
+/// The states that have a query each. The indexes of a mailbox in the order of times have the state
+/// before the time: a list of all states walks each of them.
+fn states(filter: &ConversationFilter, sort: ConversationSort, access: &Access) -> Vec<Vec<Status>> {
+    let by_time = matches!(
+        sort,
+        ConversationSort::CreatedDescending
+            | ConversationSort::Created
+            | ConversationSort::UpdatedDescending
+            | ConversationSort::Updated
+    );
+    let in_mailboxes = !filter.mailbox_id.is_empty() || !access.sees_all();
+    if by_time && in_mailboxes && filter.status.is_empty() {
+        return split(Status::ALL).collect();
+    }
+    split(&filter.status).collect()
 }
 
 /// The priorities that a page in their order may still hold; `None` where that is not the order.
