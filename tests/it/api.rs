@@ -2,6 +2,7 @@
 
 mod changes;
 mod customers;
+mod include;
 mod limits;
 mod lists;
 mod shapes;

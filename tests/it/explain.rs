@@ -11,7 +11,7 @@ use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
 use postroom_core::page::{PageRequest, Position};
 use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
-use postroom_core::store::customers::CustomerFilter;
+use postroom_core::store::customers::{CustomerFilter, CustomerSort};
 use postroom_core::store::search::Database;
 use postroom_core::store::{
     collecting, conversations, customers, events, messages, migrate, pending, presences,
@@ -312,7 +312,11 @@ fn messages_events_and_customers_are_found_by_an_index() {
         let plan = plan(&mut conn, events::page_of(10_000, &kinds, 25));
         walks_an_index("events behind a number", &plan, false);
     }
-    let email = CustomerFilter { email: Some("C77@Example.org".to_owned()), words: None };
+    let email = CustomerFilter {
+        email: Some("C77@Example.org".to_owned()),
+        words: None,
+        ..CustomerFilter::default()
+    };
     let found = plan(&mut conn, customers::page_of(&email, None, 26));
     // One address is one customer at the most: to sort one row is no work.
     let whole = found.join("\n");
@@ -322,8 +326,10 @@ fn messages_events_and_customers_are_found_by_an_index() {
     );
     let everyone = CustomerFilter::default();
     walks_an_index("customers", &plan(&mut conn, customers::page_of(&everyone, None, 26)), true);
-    let second = plan(&mut conn, customers::page_of(&everyone, Some(CustomerId(1_000)), 26));
+    let second = plan(&mut conn, customers::page_of(&everyone, Some(Position { key: 1_000, id: 1_000 }), 26));
     walks_an_index("customers, second page", &second, false);
+    let changed = CustomerFilter { sort: CustomerSort::UpdatedDescending, ..CustomerFilter::default() };
+    walks_an_index("customers as changed", &plan(&mut conn, customers::page_of(&changed, None, 26)), true);
 }
 
 /// Anybody may ask how the mailboxes are doing, however much waits in one.

@@ -247,6 +247,95 @@ async fn a_parameter_that_is_not_known_is_400() {
     desk.stop().await;
 }
 
+/// Every list keeps the rules of lists: `limit`, `cursor`, `count`, the link to what follows. A new list is in here by
+/// itself; where its path has an id, the test must know one.
+#[tokio::test]
+async fn every_list_keeps_the_rules_of_lists() {
+    let desk = TestDesk::start().await;
+    let http = &desk.http;
+    let theirs = foreign(&desk).await;
+    let hook = json!({"name": "hook", "url": "https://example.org/hook", "event_types": ["conversation.*"]});
+    let hook = http.post("/api/v1/webhooks", &hook).await.expect(201).json()["id"].clone();
+    for n in 0..3 {
+        desk.mailbox(&format!("Box {n}"), &format!("box{n}@example.org")).await;
+        for (path, body) in [
+            ("/api/v1/agents", json!({"name": "A", "email": format!("a{n}@example.org"), "role": "admin"})),
+            ("/api/v1/teams", json!({"name": format!("T{n}")})),
+            ("/api/v1/tags", json!({"name": format!("tag{n}")})),
+            ("/api/v1/categories", json!({"name": format!("C{n}")})),
+            ("/api/v1/tokens", json!({"name": format!("t{n}"), "scopes": ["conversations:read"]})),
+            ("/api/v1/customers", json!({"name": format!("N{n}")})),
+            (
+                "/api/v1/webhooks",
+                json!({"name": format!("h{n}"), "url": format!("https://example.org/{n}"), "event_types": ["message.*"]}),
+            ),
+        ] {
+            http.post(path, &body).await.expect(201);
+        }
+        let inbound = mail().from("Ada <ada@example.org>").subject("Again").text(&format!("Number {n}"));
+        desk.receive(theirs.mailbox, &inbound).await;
+        http.post(&format!("/api/v1/webhooks/{hook}/test"), &Value::Null).await.expect(202);
+    }
+    let (mut lists, mut paged) = (Vec::new(), Vec::new());
+    for operation in operations(http).await {
+        let has = |name: &str| operation.parameters.iter().any(|known| known == name);
+        // The feed of events is no list: it has no end, and `after` is a number that stays.
+        if operation.method != "GET" || !(has("limit") || has("cursor")) || has("wait") {
+            continue;
+        }
+        let name = operation.name();
+        assert!(has("limit") && has("cursor") && has("count"), "{name}: {:?}", operation.parameters);
+        let noun = operation.path.split('/').nth(3).unwrap_or_default();
+        let id = match noun {
+            "conversations" => theirs.conversation.to_string(),
+            "customers" => theirs.customer.to_string(),
+            "webhooks" => hook.to_string(),
+            _ => theirs.mailbox.to_string(),
+        };
+        let path = operation.path.replace("{id}", &id);
+        let first = http.get(&format!("{path}?limit=1&count=true")).await.expect(200);
+        let page = first.json();
+        let rows = page["data"].as_array().expect("rows").len();
+        let total = page["page"]["total"].as_u64().unwrap_or_else(|| panic!("{name}: {page}"));
+        assert!(page["page"]["total_exact"].is_boolean(), "{name}: {page}");
+        assert_eq!(http.get(&path).await.expect(200).json()["page"].get("total"), None, "{name}");
+        for (query, code) in [
+            ("limit=0", "bad_parameter"),
+            ("limit=101", "bad_parameter"),
+            ("limit=x", "bad_parameter"),
+            ("count=yes", "bad_parameter"),
+            ("cursor=", "bad_parameter"),
+            ("cursor=nonsense", "bad_cursor"),
+        ] {
+            problem(&http.get(&format!("{path}?{query}")).await, 400, code);
+        }
+        http.get(&format!("{path}?limit=100")).await.expect(200);
+        let more = total > 1;
+        assert_eq!((rows as u64, page["page"]["has_more"] == json!(true)), (total.min(1), more), "{name}");
+        assert_eq!(page["page"]["next_cursor"].is_string(), more, "{name}");
+        assert_eq!(first.header("link").is_some(), more, "{name}");
+        if more {
+            let link = first.header("link").expect("a link");
+            let next = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+            let second = http.get(next.unwrap_or_else(|| panic!("{name}: {link}"))).await.expect(200).json();
+            assert_ne!(second["data"][0], page["data"][0], "{name}");
+            assert_eq!(second["data"].as_array().expect("rows").len(), 1, "{name}");
+            let cursor = page["page"]["next_cursor"].as_str().expect("a cursor");
+            // It is this list's alone, and of no other order.
+            let other = if path == "/api/v1/tags" { "/api/v1/teams" } else { "/api/v1/tags" };
+            problem(&http.get(&format!("{other}?cursor={cursor}")).await, 400, "bad_cursor");
+            if has("sort") {
+                problem(&http.get(&format!("{path}?sort=id&cursor={cursor}")).await, 400, "bad_cursor");
+            }
+            paged.push(name.clone());
+        }
+        lists.push(name);
+    }
+    assert!(lists.len() >= 15, "{lists:?}");
+    assert!(paged.len() >= 12, "only these have two pages: {paged:?}, of {lists:?}");
+    desk.stop().await;
+}
+
 /// Ids of one mailbox and of what is in it, for the paths of the document.
 struct Foreign {
     mailbox: i64,

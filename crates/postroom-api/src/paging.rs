@@ -81,7 +81,9 @@ fn read(api: &Api, path: &str, query: &str) -> Result<Paging, Problem> {
         pairs.into_iter().partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor" | "count"));
     let asked: PageQuery = query::parse(own)?;
     others.sort();
-    let binding = format!("{path}?{}", encode(&others));
+    let choosing: Vec<_> =
+        others.iter().filter(|(name, _)| !SHOWING.contains(&name.as_str())).cloned().collect();
+    let binding = format!("{path}?{}", encode(&choosing));
     if asked.limit.is_some_and(|limit| !(1..=PageRequest::MAX).contains(&limit)) {
         return Err(Problem::bad_parameter("limit: must be 1 to 100"));
     }
@@ -176,6 +178,9 @@ pub fn by_id(id: i64) -> Position {
     Position { key: id, id }
 }
 
+/// Parameters that change what is shown of a row, and neither which rows there are nor their order.
+const SHOWING: [&str; 2] = ["include", "highlights"];
+
 /// Declares the body of a list. A type of its own for each keeps the document free of copies.
 macro_rules! page_of {
     ($(#[$doc:meta])* $name:ident of $row:ty) => {
@@ -184,6 +189,20 @@ macro_rules! page_of {
         struct $name {
             /// The rows.
             data: Vec<$row>,
+            /// Where this page stands in the list.
+            page: crate::paging::PageInfo,
+        }
+    };
+    ($(#[$doc:meta])* $name:ident of $row:ty, with $included:ty) => {
+        $(#[$doc])*
+        #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+        struct $name {
+            /// The rows.
+            data: Vec<$row>,
+            /// With `include`: what the rows name.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            #[schema(nullable = false)]
+            included: Option<$included>,
             /// Where this page stands in the list.
             page: crate::paging::PageInfo,
         }

@@ -159,6 +159,8 @@ pub struct ConversationFilter {
     pub customer_id: Vec<CustomerId>,
     /// Any of these.
     pub waiting_on: Vec<WaitingOn>,
+    /// In the trash. Otherwise what is there is left out.
+    pub trashed: bool,
     /// With a file that is no picture within a text, or without any.
     pub has_attachment: Option<bool>,
     /// Any of these, by name.
@@ -208,6 +210,49 @@ words! {
         /// With words in `q`: first where all of them stand in the subject or in the customer's name and
         /// addresses, then where they stand elsewhere; the newest first.
         Relevance = "relevance",
+    }
+}
+
+words! {
+    /// Where words were found.
+    pub enum HighlightField {
+        /// In the subject.
+        Subject = "subject",
+        /// In a name or an address: the customer's, or who wrote the message.
+        Person = "person",
+        /// In the text of the message.
+        Message = "message",
+        /// In the name of a file of the message.
+        File = "file",
+    }
+}
+
+/// A piece of a conversation in which words stand that were looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Highlight {
+    /// Where it was taken from.
+    pub field: HighlightField,
+    /// From which message, where it is one's.
+    pub message_id: Option<MessageId>,
+    /// The piece: plain text, without line breaks.
+    pub text: String,
+    /// Where the words stand in it, in bytes: in order, none within another.
+    pub ranges: Vec<std::ops::Range<usize>>,
+}
+
+words! {
+    /// What a conversation names by a number and what can be answered beside it, each once for all that name it.
+    pub enum ConversationInclude {
+        /// The customers, in `included.customers`. Needs `customers:read`.
+        Customer = "customer",
+        /// The agents they are assigned to, in `included.agents`.
+        Assignee = "assignee",
+        /// The teams, in `included.teams`.
+        Team = "team",
+        /// The mailboxes, in `included.mailboxes`.
+        Mailbox = "mailbox",
+        /// The newest message of each, in `included.messages`.
+        LastMessage = "last_message",
     }
 }
 

@@ -40,6 +40,14 @@ words! {
         Unknown = "unknown",
     }
 
+    /// What a message names by a number and what can be answered beside it, each once for all that name it.
+    pub enum MessageInclude {
+        /// The agents who wrote, in `included.agents`.
+        Agent = "agent",
+        /// The customers who wrote, in `included.customers`. Needs `customers:read`.
+        Customer = "customer",
+    }
+
     /// How far an outgoing message has got.
     pub enum DeliveryState {
         /// It waits for its turn.

@@ -3,6 +3,7 @@
 //! writes it, and the store makes conditions of it.
 
 use crate::conversation::{Channel, Priority, Status, WaitingOn};
+use crate::fulltext::Phrase;
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, TeamId};
 use crate::time::Timestamp;
 use crate::word::words;
@@ -45,6 +46,8 @@ pub enum Condition {
     Id(Vec<ConversationId>),
     /// `is:open,pending`
     Status(Vec<Status>),
+    /// `is:trash`: those in the trash, which are found by nothing else. It stands alone in its term.
+    Trash,
     /// `priority:high,urgent`; `priority:>=high` is the same.
     Priority(Vec<Priority>),
     /// `channel:email`
@@ -187,6 +190,21 @@ impl Query {
         self.terms.iter().any(|term| !term.is_negated && matches!(term.condition, Condition::Text(..)))
     }
 
+    /// Whether it asks for what is in the trash.
+    pub fn asks_for_trash(&self) -> bool {
+        self.terms.iter().any(|term| !term.is_negated && term.condition == Condition::Trash)
+    }
+
+    /// The words it looks for, and where.
+    pub fn phrases(&self) -> Vec<(Place, Phrase)> {
+        let sought = self.terms.iter().filter(|term| !term.is_negated);
+        let each = sought.filter_map(|term| match &term.condition {
+            Condition::Text(place, text) => Some((*place, Phrase::of(&text.text, text.is_exact)?)),
+            _ => None,
+        });
+        each.collect()
+    }
+
     /// The same with every time as a point in time, asked `now`.
     #[must_use]
     pub fn asked_at(mut self, now: Timestamp) -> Self {
@@ -230,6 +248,7 @@ impl fmt::Display for Term {
         match &self.condition {
             Condition::Id(all) => list(f, "id", all),
             Condition::Status(all) => list(f, "is", all),
+            Condition::Trash => f.write_str("is:trash"),
             Condition::Priority(all) => list(f, "priority", all),
             Condition::Channel(all) => list(f, "channel", all),
             Condition::WaitingOn(all) => list(f, "waiting_on", all),

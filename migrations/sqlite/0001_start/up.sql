@@ -306,6 +306,7 @@ CREATE TABLE customers (
   updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX customers_name ON customers (name_folded);
+CREATE INDEX customers_updated ON customers (updated_at, id);
 
 CREATE TABLE customer_addresses (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -363,6 +364,7 @@ CREATE INDEX conversations_created ON conversations (created_at, id);
 CREATE INDEX conversations_priority ON conversations (priority, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
+CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
 
 -- Conversations that have to do with each other.
 CREATE TABLE conversation_links (

@@ -2,6 +2,7 @@
 
 use super::{conversation, ids};
 use crate::problems::problem;
+use postroom_core::access::Scope;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::desk::TestDesk;
@@ -247,5 +248,76 @@ async fn messages_and_activity_are_paged_as_well() {
     }
     let oldest = http.get(&format!("{path}/messages")).await.json()["data"][0]["text"].clone();
     assert_eq!(oldest, "Where is it?");
+    sample.desk.stop().await;
+}
+
+#[tokio::test]
+async fn the_trash_is_listed_where_it_is_asked_for_and_nowhere_else() {
+    let sample = sample().await;
+    let http = &sample.desk.http;
+    let row = |index: usize| sample.rows[index]["id"].as_i64().unwrap();
+    for index in [1, 3] {
+        http.delete(&format!("/api/v1/conversations/{}", row(index))).await.expect(204);
+    }
+    for (query, expected) in [
+        ("", vec![4, 2, 0]),
+        ("trashed=false", vec![4, 2, 0]),
+        ("trashed=true", vec![3, 1]),
+        ("trashed=true&status=closed", vec![1]),
+        ("trashed=true&sort=id", vec![1, 3]),
+        ("q=is:trash", vec![3, 1]),
+        ("q=is:trash+late", vec![3, 1]),
+        ("q=is:trash+is:spam", vec![3]),
+        ("q=-is:trash", vec![4, 2, 0]),
+        ("q=-is:trash&trashed=true", vec![]),
+    ] {
+        let list = http.get(&format!("/api/v1/conversations?count=true&{query}")).await.expect(200).json();
+        let expected: Vec<i64> = expected.into_iter().map(row).collect();
+        assert_eq!(ids(&list), expected, "{query}");
+        assert_eq!(list["page"]["total"], expected.len(), "{query}");
+    }
+    problem(&http.get("/api/v1/conversations?q=is:open,trash").await, 400, "bad_query");
+    http.post(&format!("/api/v1/conversations/{}/restore", row(1)), &Value::Null).await.expect(200);
+    assert_eq!(ids(&http.get("/api/v1/conversations?trashed=true").await.json()), [row(3)]);
+    sample.desk.stop().await;
+}
+
+#[tokio::test]
+async fn customers_are_ordered_counted_and_found_by_all_words() {
+    let sample = sample().await;
+    let http = &sample.desk.http;
+    let of = |index: usize| sample.rows[index]["customer_id"].as_i64().unwrap();
+    let (ada, bo, cy) = (of(0), of(2), of(3));
+    http.patch(&format!("/api/v1/customers/{ada}"), &json!({"name": "Ada of Example"})).await.expect(200);
+    let narrow = sample.desk.client(Scope::ALL, &[sample.mailboxes[1]]).await;
+    for (http, query, expected) in [
+        (http, "", vec![cy, bo, ada]),
+        (http, "sort=-id", vec![cy, bo, ada]),
+        (http, "sort=id", vec![ada, bo, cy]),
+        (http, "sort=-updated_at", vec![ada, cy, bo]),
+        (http, "sort=updated_at", vec![bo, cy, ada]),
+        (http, "q=example+ada", vec![ada]),
+        (http, "q=example+ada+bo", vec![]),
+        (http, "q=@example.org&sort=id", vec![ada, bo, cy]),
+        (http, "email=BO@example.org", vec![bo]),
+        (&narrow, "sort=id", vec![bo, cy]),
+        (&narrow, "sort=-updated_at", vec![cy, bo]),
+        (&narrow, "q=ada", vec![]),
+    ] {
+        let mut seen = Vec::new();
+        let path = format!("/api/v1/customers?limit=1&count=true&{query}");
+        let mut next = path.clone();
+        loop {
+            let page = http.get(&next).await.expect(200).json();
+            assert_eq!(page["page"]["total"], expected.len(), "{query}");
+            seen.extend(ids(&page));
+            match page["page"]["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{path}&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, expected, "{query}");
+    }
+    problem(&http.get("/api/v1/customers?q=a+b+c+d+e+f+g+h+i+j+k").await, 400, "bad_parameter");
     sample.desk.stop().await;
 }

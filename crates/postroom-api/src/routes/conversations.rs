@@ -1,5 +1,6 @@
 //! Conversations: listed, begun, read, changed, tagged, and what happened in them.
 
+use super::included::IncludedView;
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
@@ -19,16 +20,19 @@ use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
 use postroom_core::operations::conversations::{self, ConversationCard, ConversationChange};
 use postroom_core::operations::idempotency::KeptAnswer;
+use postroom_core::operations::including;
 use postroom_core::page::Page;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 mod filter;
 mod shape;
+mod show;
 mod spam;
 mod trash;
 
 use filter::ConversationQuery;
 use shape::{ConversationPatch, ConversationView, NewConversationBody, TagsBody};
+use show::{HighlightQuery, IncludeQuery};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -47,7 +51,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 page_of!(
     /// A page of conversations.
-    ConversationPage of ConversationView
+    ConversationPage of ConversationView, with IncludedView
 );
 
 page_of!(
@@ -59,21 +63,32 @@ page_of!(
 ///
 /// Those that the caller may see and that fit every filter, newest first unless `sort` says
 /// otherwise. Without a filter on `status` spam is among them; `status=open,pending,snoozed,closed`
-/// leaves it out. Needs `conversations:read`.
-#[utoipa::path(tag = "conversations", params(ConversationQuery, PageQuery),
+/// leaves it out. What is in the trash is shown by `trashed=true` alone. Needs `conversations:read`, and `customers:read` for `include=customer`.
+#[utoipa::path(tag = "conversations", params(ConversationQuery, IncludeQuery, HighlightQuery, PageQuery),
     responses((status = OK, body = ConversationPage, description = "A page of conversations.")))]
 #[get("/conversations")]
 async fn list_conversations(
     api: Data<Api>,
     caller: Caller,
     query: Query<ConversationQuery>,
+    include: Query<IncludeQuery>,
+    highlights: Query<HighlightQuery>,
     paging: Paging,
 ) -> Answer {
     let (filter, sort) = query.0.read(&caller)?;
     let request = paging.request;
-    let found = api.desk.read(&caller, move |cx| conversations::list(cx, &filter, sort, request)).await?;
-    let page = found.map(ConversationView::listed);
-    Ok(paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, page }))
+    let list = move |cx: &mut Cx<'_>| {
+        let found = conversations::list(cx, &filter, sort, request)?;
+        let beside = highlights.0.beside(cx, &include.0.include, &filter.query, &found.items)?;
+        Ok((found, beside))
+    };
+    let (found, mut beside) = api.desk.read(&caller, list).await?;
+    let page = found.map(|card| {
+        let highlights = beside.highlights_of(card.conversation.id);
+        ConversationView::listed(card).with_highlights(highlights)
+    });
+    let included = beside.included(&api);
+    Ok(paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, included, page }))
 }
 
 /// Begin a conversation
@@ -117,19 +132,29 @@ fn changed(card: ConversationCard) -> KeptAnswer {
 
 /// Read a conversation
 ///
-/// Needs `conversations:read`.
-#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfNoneMatch),
+/// Needs `conversations:read`, and `customers:read` for `include=customer`.
+#[utoipa::path(tag = "conversations", params(Id<ConversationId>, IncludeQuery, IfNoneMatch),
     responses((status = OK, body = ConversationView, description = "The conversation.")))]
 #[get("/conversations/{id}")]
 async fn get_conversation(
     api: Data<Api>,
     caller: Caller,
     id: Id<ConversationId>,
+    include: Query<IncludeQuery>,
     held: IfNoneMatch,
 ) -> Answer {
-    let card = api.desk.read(&caller, move |cx| conversations::find(cx, id.0)).await?;
+    let find = move |cx: &mut Cx<'_>| {
+        let card = conversations::find(cx, id.0)?;
+        let included = including::of_conversations(cx, &include.0.include, &[&card.conversation])?;
+        Ok((card, included))
+    };
+    let (card, included) = api.desk.read(&caller, find).await?;
     let etag = card.conversation.etag();
-    Ok(answer::one(&ConversationView::alone(card), &etag, &held))
+    let view = ConversationView::alone(card);
+    match included {
+        Some(included) => Ok(answer::changed(&view.with(IncludedView::new(included, &api.links)), &etag)),
+        None => Ok(answer::one(&view, &etag, &held)),
+    }
 }
 
 /// Change a conversation

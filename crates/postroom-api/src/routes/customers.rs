@@ -8,6 +8,7 @@ use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::patch::{Patch, given};
+use crate::problem::Problem;
 use crate::query::Query;
 use crate::state::Api;
 use actix_web::web::Data;
@@ -16,7 +17,7 @@ use postroom_core::cx::Cx;
 use postroom_core::id::CustomerId;
 use postroom_core::operations::customers::{self, CustomerChange, GivenAddress, NewCustomer};
 use postroom_core::people::CustomerCard;
-use postroom_core::store::customers::CustomerFilter;
+use postroom_core::store::customers::{CustomerFilter, CustomerSort, WORDS};
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,7 +31,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// A person who writes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Customer)]
-struct CustomerView {
+pub(super) struct CustomerView {
     /// The number.
     id: CustomerId,
     /// Counts changes.
@@ -123,8 +124,12 @@ struct CustomerPatch {
 struct CustomerQuery {
     /// With exactly this address.
     email: Option<String>,
-    /// With this in the name or in an address.
+    /// With each of these words, or pieces of one, in the name or in an address: at most ten.
+    #[param(max_length = 200)]
     q: Option<String>,
+    /// The order; a minus is: the highest first. Left out, `-id`.
+    #[param(inline)]
+    sort: Option<CustomerSort>,
 }
 
 impl From<CustomerCard> for CustomerView {
@@ -154,7 +159,7 @@ fn given_addresses(addresses: Vec<AddressBody>) -> Vec<GivenAddress> {
 
 /// List customers
 ///
-/// Newest first: those with a conversation that the caller may see. Needs `customers:read`.
+/// Those with a conversation that the caller may see, newest first unless `sort` says otherwise. Needs `customers:read`.
 #[utoipa::path(tag = "customers", params(CustomerQuery, PageQuery),
     responses((status = OK, body = CustomerPage, description = "A page of customers.")))]
 #[get("/customers")]
@@ -164,7 +169,11 @@ async fn list_customers(
     query: Query<CustomerQuery>,
     paging: Paging,
 ) -> Answer {
-    let filter = CustomerFilter { email: query.0.email, words: query.0.q };
+    let CustomerQuery { email, q, sort } = query.0;
+    if q.as_ref().is_some_and(|q| q.chars().count() > 200 || q.split_whitespace().count() > WORDS) {
+        return Err(Problem::bad_parameter("q: has at most 200 characters and 10 words"));
+    }
+    let filter = CustomerFilter { email, words: q, sort: sort.unwrap_or_default() };
     let request = paging.request;
     let found = api.desk.read(&caller, move |cx| customers::list(cx, &filter, request)).await?;
     let page = found.map(CustomerView::from);

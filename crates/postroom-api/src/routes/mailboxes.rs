@@ -29,7 +29,7 @@ mod view;
 
 use change::MailboxPatch;
 use shape::NewMailboxBody;
-use view::MailboxView;
+pub(super) use view::MailboxView;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -79,11 +79,11 @@ async fn list_mailboxes(api: Data<Api>, caller: Caller, paging: Paging) -> Answe
         .read(&caller, move |cx| {
             let page = asked.cut(mailboxes::list(cx)?, |mailbox| by_id(mailbox.id.0));
             let (next, total) = (page.next, page.total);
-            let items =
-                page.items.into_iter().map(|mailbox| viewed(cx, mailbox)).collect::<Result<_, _>>()?;
+            let items = mailboxes::with_passwords(cx, page.items)?;
             Ok(postroom_core::page::Page { items, next, total })
         })
-        .await?;
+        .await?
+        .map(|(mailbox, has)| MailboxView::new(mailbox, has));
     Ok(paging.answer(&api, page, |data, page: PageInfo| MailboxPage { data, page }))
 }
 

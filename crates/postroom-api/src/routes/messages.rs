@@ -1,5 +1,6 @@
 //! Messages: read, written, and looked at from all sides.
 
+use super::included::IncludedView;
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::disposition;
@@ -21,6 +22,8 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
+use postroom_core::message::MessageInclude;
+use postroom_core::operations::including;
 use postroom_core::operations::messages;
 use postroom_core::operations::messages::NewMessage;
 use postroom_core::signed_link::{LinkPurpose, message_thing};
@@ -47,7 +50,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 page_of!(
     /// A page of messages.
-    MessagePage of MessageView
+    MessagePage of MessageView, with IncludedView
 );
 
 /// The order of a conversation's messages.
@@ -68,6 +71,10 @@ struct MessageQuery {
     /// The order; left out, `id`: oldest first, as one reads.
     #[param(inline)]
     sort: Option<MessageSort>,
+    /// What is named by numbers and is to be answered beside it, in `included`: each thing once.
+    #[serde(default)]
+    #[param(style = Form, explode = false, example = json!(["agent"]))]
+    include: Vec<MessageInclude>,
 }
 
 /// How a message is shown.
@@ -86,7 +93,7 @@ struct HtmlQuery {
 
 /// List a conversation's messages
 ///
-/// Needs `conversations:read`.
+/// Needs `conversations:read`, and `customers:read` for `include=customer`.
 #[utoipa::path(tag = "messages", params(Id<ConversationId>, MessageQuery, PageQuery),
     responses((status = OK, body = MessagePage, description = "A page of messages.")))]
 #[get("/conversations/{id}/messages")]
@@ -99,9 +106,16 @@ async fn list_messages(
 ) -> Answer {
     let newest_first = query.0.sort == Some(MessageSort::NewestFirst);
     let request = paging.request;
-    let found = api.desk.read(&caller, move |cx| messages::list(cx, id.0, newest_first, request)).await?;
+    let list = move |cx: &mut Cx<'_>| {
+        let found = messages::list(cx, id.0, newest_first, request)?;
+        let of: Vec<_> = found.items.iter().map(|card| &card.message).collect();
+        let included = including::of_messages(cx, &query.0.include, &of)?;
+        Ok((found, included))
+    };
+    let (found, included) = api.desk.read(&caller, list).await?;
     let page = found.map(|card| MessageView::new(card, &api.links));
-    Ok(paging.answer(&api, page, |data, page: PageInfo| MessagePage { data, page }))
+    let included = included.map(|included| IncludedView::new(included, &api.links));
+    Ok(paging.answer(&api, page, |data, page: PageInfo| MessagePage { data, included, page }))
 }
 
 /// Write a message

@@ -15,6 +15,7 @@ mod docs;
 mod event_stream;
 mod events;
 mod health;
+mod included;
 mod ledger;
 mod mailbox_outgoing;
 mod mailboxes;

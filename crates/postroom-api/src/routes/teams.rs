@@ -34,7 +34,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 /// A group of agents.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Team)]
-struct TeamView {
+pub(super) struct TeamView {
     /// Its number.
     id: TeamId,
     /// Counts changes.

@@ -14,6 +14,7 @@ use crate::store::people::Holder;
 use crate::store::types::Json;
 use crate::template::Placeholder;
 use crate::{Error, store};
+use std::collections::HashMap;
 
 /// An agent to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +52,26 @@ pub struct AgentChange {
 pub fn list(cx: &mut Cx<'_>) -> Result<Vec<AgentCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     let agents = store::people::agents(cx.conn)?;
-    agents.into_iter().map(|agent| card(cx, agent)).collect()
+    cards(cx, agents)
+}
+
+/// Several agents.
+pub(super) fn of(cx: &mut Cx<'_>, ids: &[AgentId]) -> Result<Vec<AgentCard>, Error> {
+    let agents = store::people::agents_of(cx.conn, ids)?;
+    cards(cx, agents)
+}
+
+fn cards(cx: &mut Cx<'_>, agents: Vec<crate::people::Agent>) -> Result<Vec<AgentCard>, Error> {
+    let mut grants = if shows_grants(cx) {
+        let ids: Vec<AgentId> = agents.iter().map(|agent| agent.id).collect();
+        store::people::grants_of_agents(cx.conn, &ids)?
+    } else {
+        HashMap::new()
+    };
+    Ok(agents
+        .into_iter()
+        .map(|agent| AgentCard { grants: grants.remove(&agent.id).unwrap_or_default(), agent })
+        .collect())
 }
 
 /// One agent.
@@ -62,13 +82,12 @@ pub fn find(cx: &mut Cx<'_>, id: AgentId) -> Result<AgentCard, Error> {
 }
 
 /// Grants are the business of those who set the desk up.
+fn shows_grants(cx: &Cx<'_>) -> bool {
+    cx.access().has(Scope::AdminRead) && cx.access().sees_all()
+}
+
 fn card(cx: &mut Cx<'_>, agent: crate::people::Agent) -> Result<AgentCard, Error> {
-    let grants = if cx.access().has(Scope::AdminRead) && cx.access().sees_all() {
-        store::people::grants_of(cx.conn, Holder::Agent(agent.id))?
-    } else {
-        Vec::new()
-    };
-    Ok(AgentCard { agent, grants })
+    cards(cx, vec![agent])?.pop().ok_or(Error::NotFound("agent"))
 }
 
 /// Makes an agent.

@@ -18,8 +18,10 @@ use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
 use std::collections::HashMap;
 
+mod highlights;
 mod spam;
 mod trash;
+pub use highlights::highlights;
 pub use spam::{mark_not_spam, mark_spam};
 pub use trash::{restore, trash};
 

@@ -76,6 +76,12 @@ fn visible(cx: &mut Cx<'_>, id: CustomerId) -> Result<CustomerCard, Error> {
     cards(cx, found)?.pop().ok_or(Error::NotFound("customer"))
 }
 
+/// Several customers of whom the caller may know.
+pub(super) fn of(cx: &mut Cx<'_>, ids: &[CustomerId]) -> Result<Vec<CustomerCard>, Error> {
+    let found = store::customers::find_many(cx.conn, ids)?;
+    cards(cx, found)
+}
+
 fn cards(cx: &mut Cx<'_>, customers: Vec<Customer>) -> Result<Vec<CustomerCard>, Error> {
     let ids: Vec<CustomerId> = customers.iter().map(|customer| customer.id).collect();
     let addresses = store::customers::addresses(cx.conn, &ids)?;

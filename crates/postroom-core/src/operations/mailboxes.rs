@@ -138,6 +138,28 @@ pub fn has_passwords(cx: &mut Cx<'_>, id: MailboxId) -> Result<HasPasswords, Err
     })
 }
 
+/// Several mailboxes of which the caller may know, and which of their passwords are kept.
+pub(super) fn of(cx: &mut Cx<'_>, ids: &[MailboxId]) -> Result<Vec<(Mailbox, HasPasswords)>, Error> {
+    let found = store::mailboxes::find_many(cx.conn, ids)?;
+    with_passwords(cx, found)
+}
+
+/// Mailboxes that the caller has found, and which of their passwords are kept.
+pub fn with_passwords(
+    cx: &mut Cx<'_>,
+    mailboxes: Vec<Mailbox>,
+) -> Result<Vec<(Mailbox, HasPasswords)>, Error> {
+    let ids: Vec<MailboxId> = mailboxes.iter().map(|mailbox| mailbox.id).collect();
+    let have = store::mailboxes::have_passwords(cx.conn, &ids)?;
+    Ok(mailboxes
+        .into_iter()
+        .map(|mailbox| {
+            let (source, delivery) = have.get(&mailbox.id).copied().unwrap_or_default();
+            (mailbox, HasPasswords { source, delivery })
+        })
+        .collect())
+}
+
 pub(super) fn visible(cx: &mut Cx<'_>, id: MailboxId) -> Result<Mailbox, Error> {
     if !cx.access().sees_mailbox(id) {
         return Err(Error::NotFound("mailbox"));

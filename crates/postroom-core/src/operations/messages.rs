@@ -136,7 +136,8 @@ pub(super) fn find_visible(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard
     cards(cx, vec![message])?.pop().ok_or(Error::NotFound("message"))
 }
 
-fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<MessageCard>, Error> {
+/// Messages of conversations that the caller has found, with what is shown beside them.
+pub(super) fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<MessageCard>, Error> {
     let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
     let mut attachments = store::messages::attachments(cx.conn, &ids)?;
     let mut deliveries = store::outbox::of_messages(cx.conn, &ids)?;

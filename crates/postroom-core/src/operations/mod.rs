@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod events;
 pub mod fetching;
 pub mod idempotency;
+pub mod including;
 pub mod indexing;
 pub mod intake;
 pub mod leases;

@@ -11,6 +11,7 @@ use crate::id::{AgentId, TeamId};
 use crate::people::{Team, TeamCard};
 use crate::store::people::Holder;
 use crate::{Error, store};
+use std::collections::HashMap;
 
 /// A team to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +39,31 @@ pub struct TeamChange {
 pub fn list(cx: &mut Cx<'_>) -> Result<Vec<TeamCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     let teams = store::people::teams(cx.conn)?;
+    cards(cx, teams)
+}
+
+/// Several teams.
+pub(super) fn of(cx: &mut Cx<'_>, ids: &[TeamId]) -> Result<Vec<TeamCard>, Error> {
+    let teams = store::people::teams_of(cx.conn, ids)?;
+    cards(cx, teams)
+}
+
+fn cards(cx: &mut Cx<'_>, teams: Vec<Team>) -> Result<Vec<TeamCard>, Error> {
     let ids: Vec<TeamId> = teams.iter().map(|team| team.id).collect();
     let mut members = store::people::members(cx.conn, &ids)?;
-    teams
+    let mut grants = if cx.access().has(Scope::AdminRead) && cx.access().sees_all() {
+        store::people::grants_of_teams(cx.conn, &ids)?
+    } else {
+        HashMap::new()
+    };
+    Ok(teams
         .into_iter()
-        .map(|team| {
-            let member_ids = members.remove(&team.id).unwrap_or_default();
-            card(cx, team, member_ids)
+        .map(|team| TeamCard {
+            member_ids: members.remove(&team.id).unwrap_or_default(),
+            grants: grants.remove(&team.id).unwrap_or_default(),
+            team,
         })
-        .collect()
+        .collect())
 }
 
 /// One team.

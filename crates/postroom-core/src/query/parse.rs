@@ -5,7 +5,7 @@ use super::{
     Assignee, Condition, Has, Moment, Place, QUERY_CHARS, Query, QueryError, Span, TERMS, Term, Text,
     TimeField, VALUES,
 };
-use crate::conversation::Priority;
+use crate::conversation::{Priority, Status};
 use crate::fulltext::Phrase;
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, TeamId};
 use crate::time::Timestamp;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The fields there are, each with what may stand behind it.
 pub const FIELDS: [(&str, &str); 20] = [
-    ("is", "open, pending, snoozed, closed, spam"),
+    ("is", "open, pending, snoozed, closed, spam, or trash alone"),
     ("assignee", "me, none, or the number of an agent"),
     ("team", "none, or the number of a team"),
     ("category", "none, or the number of a category"),
@@ -38,6 +38,9 @@ pub const FIELDS: [(&str, &str); 20] = [
 
 /// What a time may look like.
 const TIMES: &str = "2026-01-31, >=2026-01-31, <2026-01-31T08:00:00Z, 2026-01-01..2026-01-31, >=-7d";
+
+/// What is behind `is:` where the trash is meant.
+const TRASH: &str = "trash";
 
 /// Words that may come to join conditions one day: nobody's query is to change its meaning then.
 const RESERVED: [&str; 3] = ["AND", "OR", "NOT"];
@@ -114,10 +117,27 @@ impl Reader {
         Ok(Term { is_negated, condition })
     }
 
+    /// States, or the trash, which is none: what is there keeps its state.
+    fn status(&mut self, name: &str) -> Result<Condition, QueryError> {
+        let begin = self.at;
+        let all: Vec<Option<Status>> =
+            self.all(name, |text| if text == TRASH { Ok(None) } else { word(text).map(Some) })?;
+        match all.as_slice() {
+            [None] => Ok(Condition::Trash),
+            _ => all.into_iter().collect::<Option<_>>().map(Condition::Status).ok_or_else(|| {
+                refuse(
+                    name,
+                    begin,
+                    format!("{TRASH} stands alone: {name}:{TRASH} and another term for the state"),
+                )
+            }),
+        }
+    }
+
     fn field(&mut self, name: &str, begin: usize) -> Result<Condition, QueryError> {
         let time = TimeField::from_str(name).ok();
         match name {
-            "is" | "status" => Ok(Condition::Status(self.all(name, word)?)),
+            "is" | "status" => self.status(name),
             "channel" => Ok(Condition::Channel(self.all(name, word)?)),
             "waiting_on" => Ok(Condition::WaitingOn(self.all(name, word)?)),
             "has" => Ok(Condition::Has(self.all::<Has>(name, word)?)),

@@ -9,6 +9,7 @@ use crate::store::schema::{customer_addresses, customer_phones, customers};
 use crate::store::{StoreError, conversations, returning};
 use crate::text::{escape_like, fold};
 use crate::time::Timestamp;
+use crate::word::words;
 use diesel::prelude::*;
 use std::collections::HashSet;
 
@@ -222,16 +223,59 @@ pub fn confirmed_addresses(
         .load(conn)?)
 }
 
+/// So many words are looked for; the others are passed over by the store, and refused by the API.
+pub const WORDS: usize = 10;
+
 /// Which customers a list is of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CustomerFilter {
     /// With exactly this address.
     pub email: Option<String>,
-    /// With this in the name or in an address.
+    /// With each of these words in the name or in an address.
     pub words: Option<String>,
+    /// In which order.
+    pub sort: CustomerSort,
 }
 
-/// One page of customers, newest first. Who does not see everything sees those who have a
+impl CustomerFilter {
+    /// What name or address must be like.
+    fn patterns(&self) -> impl Iterator<Item = String> + '_ {
+        let each = self.words.iter().flat_map(|words| words.split_whitespace()).take(WORDS);
+        each.map(|word| format!("%{}%", escape_like(&fold(word))))
+    }
+}
+
+words! {
+    /// The order of a list of customers. A minus is: the highest first.
+    pub enum CustomerSort {
+        /// Newest first: the order that paging does not disturb.
+        IdDescending = "-id",
+        /// Oldest first.
+        Id = "id",
+        /// Last changed first.
+        UpdatedDescending = "-updated_at",
+        /// Longest unchanged first.
+        Updated = "updated_at",
+    }
+}
+
+impl Default for CustomerSort {
+    fn default() -> Self {
+        Self::IdDescending
+    }
+}
+
+impl CustomerSort {
+    fn position(self, row: &Customer) -> Position {
+        let key = match self {
+            Self::IdDescending | Self::Id => row.id.0,
+            Self::UpdatedDescending | Self::Updated => row.updated_at.0,
+        };
+        Position { key, id: row.id.0 }
+    }
+}
+
+/// One page of customers. Who does not see everything sees those who have a
 /// conversation that can be seen.
 pub fn list(
     conn: &mut Conn,
@@ -240,14 +284,14 @@ pub fn list(
     page: PageRequest,
 ) -> Result<Page<Customer>, StoreError> {
     let mut items: Vec<Customer> = Vec::new();
-    let mut after = page.after.map(|at| CustomerId(at.id));
+    let mut after = page.after;
     let wanted = usize::from(page.limit) + 1;
     loop {
         let most = page.fetch().max(100);
         let mut rows: Vec<Customer> =
             page_of(filter, after, most).select(Customer::as_select()).load(conn)?;
         let full = rows.len() as i64 == most;
-        after = rows.last().map(|row| row.id);
+        after = rows.last().map(|row| filter.sort.position(row));
         if !access.sees_all() {
             let ids: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
             let seen = visible(conn, access, &ids)?;
@@ -259,24 +303,71 @@ pub fn list(
         }
     }
     items.truncate(wanted);
-    let mut cut = Page::cut(items, page, |row: &Customer| Position { key: row.id.0, id: row.id.0 });
-    if page.count && access.sees_all() {
-        cut.total = Some(matching(filter).count().get_result(conn)?);
+    let mut cut = Page::cut(items, page, |row: &Customer| filter.sort.position(row));
+    if page.count {
+        cut.total = Some(count(conn, access, filter)?);
     }
     Ok(cut)
 }
 
-/// The newest customers behind `after` as a query; a test asks EXPLAIN about it.
+/// How many fit the filter, of those that the caller may see.
+fn count(conn: &mut Conn, access: &Access, filter: &CustomerFilter) -> Result<i64, StoreError> {
+    use crate::store::schema::conversations as table;
+    if access.sees_all() {
+        return Ok(matching(filter).count().get_result(conn)?);
+    }
+    let mut query = conversations::visible(access);
+    if let Some(email) = &filter.email {
+        let with = customer_addresses::table
+            .filter(customer_addresses::email_folded.eq(crate::text::fold_address(email)))
+            .select(customer_addresses::customer_id);
+        query = query.filter(table::customer_id.eq_any(with));
+    }
+    for pattern in filter.patterns() {
+        let with = customer_addresses::table
+            .filter(customer_addresses::email_folded.like(pattern.clone()).escape('\\'))
+            .select(customer_addresses::customer_id);
+        let named =
+            customers::table.filter(customers::name_folded.like(pattern).escape('\\')).select(customers::id);
+        query = query.filter(table::customer_id.eq_any(named).or(table::customer_id.eq_any(with)));
+    }
+    Ok(query.select(diesel::dsl::count(table::customer_id).aggregate_distinct()).get_result(conn)?)
+}
+
+/// The customers behind `after` as a query; a test asks EXPLAIN about it.
 pub fn page_of(
     filter: &CustomerFilter,
-    after: Option<CustomerId>,
+    after: Option<Position>,
     rows: i64,
 ) -> customers::BoxedQuery<'static, MultiBackend> {
-    let mut query = matching(filter).order(customers::id.desc()).limit(rows);
-    if let Some(after) = after {
-        query = query.filter(customers::id.lt(after));
+    let query = matching(filter).limit(rows);
+    let id = after.map(|at| CustomerId(at.id));
+    let at = after.map(|at| (Timestamp(at.key), CustomerId(at.id)));
+    let (key, number) = (customers::updated_at, customers::id);
+    match filter.sort {
+        CustomerSort::IdDescending => {
+            let query = query.order(number.desc());
+            if let Some(id) = id { query.filter(number.lt(id)) } else { query }
+        }
+        CustomerSort::Id => {
+            let query = query.order(number.asc());
+            if let Some(id) = id { query.filter(number.gt(id)) } else { query }
+        }
+        CustomerSort::UpdatedDescending => {
+            let query = query.order((key.desc(), number.desc()));
+            match at {
+                Some((time, id)) => query.filter(key.le(time).and(key.lt(time).or(number.lt(id)))),
+                None => query,
+            }
+        }
+        CustomerSort::Updated => {
+            let query = query.order((key.asc(), number.asc()));
+            match at {
+                Some((time, id)) => query.filter(key.ge(time).and(key.gt(time).or(number.gt(id)))),
+                None => query,
+            }
+        }
     }
-    query
 }
 
 /// Which of these customers have a conversation that the caller may see.
@@ -314,8 +405,7 @@ fn matching(filter: &CustomerFilter) -> customers::BoxedQuery<'static, MultiBack
             .select(customer_addresses::customer_id);
         query = query.filter(customers::id.eq_any(with));
     }
-    if let Some(words) = &filter.words {
-        let pattern = format!("%{}%", escape_like(&fold(words)));
+    for pattern in filter.patterns() {
         let with = customer_addresses::table
             .filter(customer_addresses::email_folded.like(pattern.clone()).escape('\\'))
             .select(customer_addresses::customer_id);

@@ -10,6 +10,7 @@ use crate::store::types::Json;
 use crate::store::{StoreError, returning};
 use crate::time::Timestamp;
 use diesel::prelude::*;
+use std::collections::HashMap;
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = mailboxes)]
@@ -71,6 +72,38 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Mailbox>, StoreError> {
 pub fn find(conn: &mut Conn, id: MailboxId) -> Result<Option<Mailbox>, StoreError> {
     let row: Option<Row> = mailboxes::table.find(id).select(Row::as_select()).first(conn).optional()?;
     Ok(row.map(Mailbox::from))
+}
+
+/// Several mailboxes, in the order of their numbers.
+pub fn find_many(conn: &mut Conn, ids: &[MailboxId]) -> Result<Vec<Mailbox>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = mailboxes::table
+        .filter(mailboxes::id.eq_any(ids))
+        .order(mailboxes::id.asc())
+        .select(Row::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(Mailbox::from).collect())
+}
+
+/// Of these mailboxes, which have a password for where mail comes from and for where it goes.
+pub fn have_passwords(
+    conn: &mut Conn,
+    ids: &[MailboxId],
+) -> Result<HashMap<MailboxId, (bool, bool)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(MailboxId, bool, bool)> = mailboxes::table
+        .filter(mailboxes::id.eq_any(ids))
+        .select((
+            mailboxes::id,
+            mailboxes::source_password.is_not_null(),
+            mailboxes::delivery_password.is_not_null(),
+        ))
+        .load(conn)?;
+    Ok(rows.into_iter().map(|(id, source, delivery)| (id, (source, delivery))).collect())
 }
 
 /// One mailbox by its name.

@@ -15,6 +15,18 @@ pub fn agents(conn: &mut Conn) -> Result<Vec<Agent>, StoreError> {
     Ok(agents::table.order(agents::id.asc()).select(Agent::as_select()).load(conn)?)
 }
 
+/// Several agents, in the order of their numbers.
+pub fn agents_of(conn: &mut Conn, ids: &[AgentId]) -> Result<Vec<Agent>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(agents::table
+        .filter(agents::id.eq_any(ids))
+        .order(agents::id.asc())
+        .select(Agent::as_select())
+        .load(conn)?)
+}
+
 /// One agent.
 pub fn find_agent(conn: &mut Conn, id: AgentId) -> Result<Option<Agent>, StoreError> {
     Ok(agents::table.find(id).select(Agent::as_select()).first(conn).optional()?)
@@ -86,6 +98,18 @@ pub fn update_agent(
 /// Every team, in the order of their numbers.
 pub fn teams(conn: &mut Conn) -> Result<Vec<Team>, StoreError> {
     Ok(teams::table.order(teams::id.asc()).select(Team::as_select()).load(conn)?)
+}
+
+/// Several teams, in the order of their numbers.
+pub fn teams_of(conn: &mut Conn, ids: &[TeamId]) -> Result<Vec<Team>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(teams::table
+        .filter(teams::id.eq_any(ids))
+        .order(teams::id.asc())
+        .select(Team::as_select())
+        .load(conn)?)
 }
 
 /// One team.
@@ -189,6 +213,44 @@ pub fn grants_of(conn: &mut Conn, holder: Holder) -> Result<Vec<Grant>, StoreErr
     };
     let rows: Vec<GrantRow> = query.order(grants::id.asc()).select(GRANT_COLUMNS).load(conn)?;
     Ok(rows.into_iter().map(grant).collect())
+}
+
+/// What several agents hold in person.
+pub fn grants_of_agents(conn: &mut Conn, of: &[AgentId]) -> Result<HashMap<AgentId, Vec<Grant>>, StoreError> {
+    let mut found: HashMap<AgentId, Vec<Grant>> = HashMap::new();
+    if of.is_empty() {
+        return Ok(found);
+    }
+    let rows: Vec<(Option<AgentId>, GrantRow)> = grants::table
+        .filter(grants::agent_id.assume_not_null().eq_any(of))
+        .order(grants::id.asc())
+        .select((grants::agent_id, GRANT_COLUMNS))
+        .load(conn)?;
+    for (agent, row) in rows {
+        if let Some(agent) = agent {
+            found.entry(agent).or_default().push(grant(row));
+        }
+    }
+    Ok(found)
+}
+
+/// What several teams hold.
+pub fn grants_of_teams(conn: &mut Conn, of: &[TeamId]) -> Result<HashMap<TeamId, Vec<Grant>>, StoreError> {
+    let mut found: HashMap<TeamId, Vec<Grant>> = HashMap::new();
+    if of.is_empty() {
+        return Ok(found);
+    }
+    let rows: Vec<(Option<TeamId>, GrantRow)> = grants::table
+        .filter(grants::team_id.assume_not_null().eq_any(of))
+        .order(grants::id.asc())
+        .select((grants::team_id, GRANT_COLUMNS))
+        .load(conn)?;
+    for (team, row) in rows {
+        if let Some(team) = team {
+            found.entry(team).or_default().push(grant(row));
+        }
+    }
+    Ok(found)
 }
 
 /// What an agent may do through grants, in person or as a member of a team.

@@ -211,6 +211,43 @@ pub fn among(
     Ok(rows.into_iter().map(|row| ConversationId(row.id)).collect())
 }
 
+/// Which of these chunks have what is looked for.
+pub fn chunks_among(
+    conn: &mut Conn,
+    wanted: &Wanted,
+    of: &[(ConversationId, i32)],
+) -> Result<HashSet<(ConversationId, i32)>, StoreError> {
+    if of.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let row = |(id, chunk): &(ConversationId, i32)| id.0.saturating_mul(1 << 16) + i64::from(*chunk);
+    let rows: Vec<Found> = match conn {
+        Conn::Sqlite(conn) => {
+            let numbers: Vec<String> = of.iter().map(|one| row(one).to_string()).collect();
+            diesel::sql_query(
+                "SELECT rowid AS id FROM search_words WHERE search_words MATCH ? \
+                 AND rowid IN (SELECT value FROM json_each(?))",
+            )
+            .bind::<Text, _>(wanted.fts5())
+            .bind::<Text, _>(format!("[{}]", numbers.join(",")))
+            .load(conn)?
+        }
+        Conn::Postgres(conn) => {
+            let mut ids: Vec<i64> = of.iter().map(|(id, _)| id.0).collect();
+            ids.dedup();
+            diesel::sql_query(
+                "SELECT conversation_id * 65536 + chunk AS id FROM search_words \
+                 WHERE words @@ CAST($1 AS tsquery) AND conversation_id = ANY($2)",
+            )
+            .bind::<Text, _>(wanted.tsquery())
+            .bind::<Array<BigInt>, _>(ids)
+            .load(conn)?
+        }
+    };
+    let found: HashSet<i64> = rows.into_iter().map(|row| row.id).collect();
+    Ok(of.iter().filter(|one| found.contains(&row(one))).copied().collect())
+}
+
 /// A stretch of a conversation, as it is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk {

@@ -4,11 +4,15 @@ use crate::id::{ConversationId, CustomerId, MessageId};
 use crate::mail::Address;
 use crate::message::Recipients;
 use crate::store::StoreError;
-use crate::store::conn::Conn;
+use crate::store::conn::{Conn, MultiBackend};
 use crate::store::schema::{attachments, conversations, messages};
 use crate::store::types::Json;
 use diesel::prelude::*;
+use diesel::{define_sql_function, sql_types};
 use std::collections::HashMap;
+
+/// What must hold of a message.
+type Within = Box<dyn BoxableExpression<messages::table, MultiBackend, SqlType = sql_types::Bool>>;
 
 /// A message as far as it is searched.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -65,6 +69,67 @@ pub fn since(
         .limit(limit)
         .select(Searchable::as_select())
         .load(conn)?)
+}
+
+/// The beginning of a message's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// Of which message.
+    pub id: MessageId,
+    /// Of which conversation.
+    pub conversation_id: ConversationId,
+    /// Who wrote it.
+    pub author_name: Option<String>,
+    /// From where.
+    pub sender: Option<Address>,
+    /// What is new in it, or all of it.
+    pub content: String,
+}
+
+define_sql_function! {
+    /// So many characters of a text, from this one on; the first is 1.
+    fn substr(text: sql_types::Text, from: sql_types::Integer, characters: sql_types::Integer) -> sql_types::Text;
+}
+
+define_sql_function! {
+    /// The first that is there.
+    fn coalesce(first: sql_types::Nullable<sql_types::Text>, second: sql_types::Text) -> sql_types::Text;
+}
+
+/// How the messages of conversations between two numbers begin, the later one left out: at most `rows`, each at
+/// most so many characters.
+pub fn beginnings(
+    conn: &mut Conn,
+    between: &[(ConversationId, MessageId, MessageId)],
+    rows: i64,
+    characters: i32,
+) -> Result<Vec<Beginning>, StoreError> {
+    let each = between.iter().map(|(id, from, to)| -> Within {
+        let own = messages::conversation_id.eq(*id);
+        Box::new(own.and(messages::id.ge(*from)).and(messages::id.lt(*to)))
+    });
+    let Some(any) = each.reduce(|any, one| Box::new(any.or(one))) else { return Ok(Vec::new()) };
+    type Row = (MessageId, ConversationId, Option<String>, Option<Json<Address>>, String);
+    let found: Vec<Row> = messages::table
+        .filter(any)
+        .order((messages::conversation_id.asc(), messages::id.asc()))
+        .limit(rows)
+        .select((
+            messages::id,
+            messages::conversation_id,
+            messages::author_name,
+            messages::sender,
+            substr(coalesce(messages::reply_content, messages::content), 1, characters),
+        ))
+        .load(conn)?;
+    let beginning = |(id, conversation_id, author_name, sender, content): Row| Beginning {
+        id,
+        conversation_id,
+        author_name,
+        sender: sender.map(Json::into_inner),
+        content,
+    };
+    Ok(found.into_iter().map(beginning).collect())
 }
 
 /// The names of the files of messages.

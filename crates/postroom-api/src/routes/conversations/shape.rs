@@ -1,7 +1,9 @@
 //! A conversation as callers write and see it.
 
+use super::show::HighlightView;
 use crate::patch::{Patch, given};
 use crate::problem::Problem;
+use crate::routes::included::IncludedView;
 use crate::shapes::message::NewMessageBody;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{Channel, LinkReason, Priority, Status, WaitingOn};
@@ -75,6 +77,15 @@ pub struct ConversationView {
     closed_at: Option<Timestamp>,
     /// When it was put into the trash.
     deleted_at: Option<Timestamp>,
+    /// With `highlights=true`, in lists: where the words stand, at most five pieces. Empty where it was found
+    /// by what stands far behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    highlights: Option<Vec<HighlightView>>,
+    /// With `include`, where one conversation is asked for: what it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    included: Option<IncludedView>,
 }
 
 /// Another conversation that has to do with this one.
@@ -125,7 +136,19 @@ impl ConversationView {
             updated_at: conversation.updated_at,
             closed_at: conversation.closed_at,
             deleted_at: conversation.deleted_at,
+            highlights: None,
+            included: None,
         }
+    }
+
+    /// With where the words stand.
+    pub fn with_highlights(self, highlights: Option<Vec<HighlightView>>) -> Self {
+        Self { highlights, ..self }
+    }
+
+    /// With what it names.
+    pub fn with(self, included: IncludedView) -> Self {
+        Self { included: Some(included), ..self }
     }
 }
 

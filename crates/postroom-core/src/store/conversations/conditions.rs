@@ -4,7 +4,7 @@ use super::Predicate;
 use crate::conversation::{Assignees, ConversationFilter};
 use crate::fulltext::Phrase;
 use crate::id::AgentId;
-use crate::query::{Assignee, Condition, Has, Moment, Place, Query, Span, Term, TimeField};
+use crate::query::{Assignee, Condition, Has, Moment, Query, Span, Term, TimeField};
 use crate::store::schema::{
     attachments, conversation_tags, conversations, customer_addresses, messages, tags,
 };
@@ -34,11 +34,15 @@ macro_rules! holds_any {
     };
 }
 
-/// What the filter asks for but for words that are looked for, which [`wanted`] has. Trashed and
-/// merged conversations are left out.
+/// What the filter asks for but for words that are looked for, which [`wanted`] has. Merged conversations are
+/// left out, and what is in the trash, unless that is asked for.
 pub fn of_filter(filter: &ConversationFilter, me: Option<AgentId>, database: Database) -> Vec<Predicate> {
-    let mut all: Vec<Predicate> =
-        vec![Box::new(conversations::deleted_at.is_null()), Box::new(conversations::merged_into.is_null())];
+    let mut all: Vec<Predicate> = vec![Box::new(conversations::merged_into.is_null())];
+    if filter.trashed || filter.query.asks_for_trash() {
+        all.push(Box::new(conversations::deleted_at.is_not_null()));
+    } else {
+        all.push(Box::new(conversations::deleted_at.is_null()));
+    }
     any_of!(all, conversations::status, filter.status);
     any_of!(all, conversations::priority, filter.priority);
     any_of!(all, conversations::channel, filter.channel);
@@ -87,12 +91,7 @@ pub fn of_filter(filter: &ConversationFilter, me: Option<AgentId>, database: Dat
 
 /// The words that a query looks for; `None` where it looks for none.
 pub fn wanted(query: &Query) -> Option<Wanted> {
-    let sought =
-        query.terms.iter().filter(|term| !term.is_negated).filter_map(|term| match &term.condition {
-            Condition::Text(place, text) => Some((*place, Phrase::of(&text.text, text.is_exact)?)),
-            _ => None,
-        });
-    let all: Vec<(Place, Phrase)> = sought.collect();
+    let all = query.phrases();
     (!all.is_empty()).then(|| Wanted::new(all))
 }
 
@@ -122,6 +121,7 @@ fn holds(condition: &Condition, me: Option<AgentId>, database: Database) -> Pred
     match condition {
         Condition::Id(all) => Box::new(conversations::id.eq_any(all.clone())),
         Condition::Status(all) => Box::new(conversations::status.eq_any(all.clone())),
+        Condition::Trash => Box::new(conversations::deleted_at.is_not_null()),
         Condition::Priority(all) => Box::new(conversations::priority.eq_any(all.clone())),
         Condition::Channel(all) => Box::new(conversations::channel.eq_any(all.clone())),
         Condition::WaitingOn(all) => holds_any!(conversations::waiting_on, all.clone()),
