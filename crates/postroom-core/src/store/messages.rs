@@ -169,14 +169,8 @@ pub fn find(conn: &mut Conn, id: MessageId) -> Result<Option<Message>, StoreErro
 
 /// Several messages, by number. Whether they may be seen is asked of their conversations.
 pub fn find_many(conn: &mut Conn, ids: &[MessageId]) -> Result<Vec<Message>, StoreError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(messages::table
-        .filter(messages::id.eq_any(ids))
-        .order(messages::id.asc())
-        .select(Message::as_select())
-        .load(conn)?)
+    let query = messages::table.filter(messages::id.eq_any(ids)).order(messages::id.asc());
+    Ok(query.select(Message::as_select()).load(conn)?)
 }
 
 /// One page of a conversation's messages, oldest first or newest first.
