@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod api;
 mod attacks;
+mod audit;
 mod backup;
 mod bombs;
 mod bounces;

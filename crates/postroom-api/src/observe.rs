@@ -53,7 +53,7 @@ pub async fn observe(
     let started = Instant::now();
     let method = req.method().clone();
     let path = routing::pattern(req.request()).unwrap_or_else(|| "unknown".to_owned());
-    let client = peer::client(&req, &api.trusted_proxies);
+    let client = peer::client(req.request(), &api.trusted_proxies);
     req.extensions_mut().insert(id.clone());
 
     let mut response = next.call(req).instrument(span).await?;

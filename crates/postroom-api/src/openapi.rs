@@ -47,7 +47,7 @@ how many are left (`r`), and in how many seconds all are back (`t`). Over it is 
 
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("conversations", "Threads of messages with one customer about one matter."),
     ("messages", "What came in, what went out, and what was noted between."),
     ("attachments", "Files of messages, and uploads that wait for one."),
@@ -60,6 +60,7 @@ const TAGS: [(&str, &str); 15] = [
     ("tags", "Labels on conversations."),
     ("tokens", "Access for programs."),
     ("me", "The caller."),
+    ("audit", "Who signed in, and who changed the set-up."),
     ("events", "What happened, for programs that follow."),
     ("webhooks", "Who is told of events by HTTP (Standard Webhooks), and what became of it."),
     ("health", "The daemon."),

@@ -1,15 +1,23 @@
 //! Whose address a request comes from, behind proxies that are trusted and no others.
 
-use actix_web::dev::ServiceRequest;
+use actix_web::HttpRequest;
+use actix_web::http::header;
 use ipnet::IpNet;
+use postroom_core::audit::Origin;
 use std::net::{IpAddr, SocketAddr};
 
 /// The address of the client, as far as it can be known.
-pub fn client(req: &ServiceRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+pub fn client(req: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip();
     let forwarded = req.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let chain: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
     Some(behind(peer, &chain, trusted))
+}
+
+/// Where a request comes from, for the audit log.
+pub fn origin(req: &HttpRequest, trusted: &[IpNet]) -> Origin {
+    let user_agent = req.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Origin::new(client(req, trusted), user_agent)
 }
 
 /// Walks from the peer outwards as long as a trusted proxy vouches for the next. What stands

@@ -171,7 +171,7 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
     // With a signature and no caller, the handler lets nobody in but by that signature.
     let by_link =
         operation.takes_link && query::pairs(req.query_string()).iter().any(|(name, _)| name == SIGNATURE);
-    let address = || peer::client(req, &api.trusted_proxies).map(Who::at);
+    let address = || peer::client(req.request(), &api.trusted_proxies).map(Who::at);
     if operation.is_public || by_link {
         // Who watches over the daemon must not take it for dead because others ask much.
         if !operation.is_free {
@@ -179,7 +179,8 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
         }
     } else {
         match authenticate(api, req.headers()).await {
-            Ok(actor) => {
+            Ok(mut actor) => {
+                actor.origin = peer::origin(req.request(), &api.trusted_proxies);
                 spend(api, req, actor.token_id.clone().map(Who::Token))?;
                 req.extensions_mut().insert(Caller(actor));
             }

@@ -1,6 +1,7 @@
 //! Who does something: an agent, a token that belongs to nobody, or the desk itself.
 
 use crate::access::Access;
+use crate::audit::Origin;
 use crate::id::{AgentId, TokenId};
 use crate::word::words;
 
@@ -33,6 +34,8 @@ pub struct Actor {
     pub email: Option<String>,
     /// What the caller may see and do.
     pub access: Access,
+    /// Where the request came from; nowhere for the desk itself.
+    pub origin: Origin,
 }
 
 impl Actor {
@@ -45,6 +48,7 @@ impl Actor {
             name: "postroom".to_owned(),
             email: None,
             access: Access::system(),
+            origin: Origin::default(),
         }
     }
 

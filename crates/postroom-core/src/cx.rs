@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::actor::Actor;
+use crate::audit::NewNote;
 use crate::event::NewEvent;
 use crate::keys::Keys;
 use crate::ports::Ports;
@@ -23,6 +24,7 @@ pub struct Cx<'a> {
     /// Limits and lengths of time.
     pub settings: &'a crate::desk::Settings,
     pub(crate) events: Vec<NewEvent>,
+    pub(crate) notes: Vec<NewNote>,
     pub(crate) wakes: bool,
 }
 

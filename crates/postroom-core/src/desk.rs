@@ -235,6 +235,7 @@ impl Desk {
                 let told = std::mem::take(&mut cx.events);
                 let wakes = cx.wakes || !told.is_empty();
                 crate::operations::indexing::keep(&mut cx, &told)?;
+                crate::operations::audit::keep(&mut cx, &told)?;
                 store::events::append(cx.conn, actor, &told, cx.now)?;
                 Ok((value, wakes))
             });
@@ -290,6 +291,7 @@ impl Desk {
             ports: &self.0.ports,
             settings: &self.0.settings,
             events: Vec::new(),
+            notes: Vec::new(),
             wakes: false,
         }
     }

@@ -19,6 +19,7 @@ pub struct Keys {
     cursor: [u8; 32],
     secrets: [u8; 32],
     links: [u8; 32],
+    audit: [u8; 32],
     signer: Signer,
     check: String,
 }
@@ -55,6 +56,7 @@ impl Keys {
             cursor: derive("cursor"),
             secrets: derive("secrets"),
             links: derive("link"),
+            audit: derive("audit"),
             signer: Signer::new(derive("message-id")),
             check: URL_SAFE_NO_PAD.encode(&check[..12]),
         }
@@ -124,6 +126,11 @@ impl Keys {
 
     fn link_mac(&self, purpose: LinkPurpose, thing: &str, expires: i64) -> [u8; 32] {
         hmac(&self.links, &[purpose.as_str().as_bytes(), thing.as_bytes(), &expires.to_be_bytes()])
+    }
+
+    /// What tells that a row was once the audit log's last: an HMAC over its number and hash.
+    pub fn audit_seal(&self, id: i64, hash: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac(&self.audit, &[&id.to_be_bytes(), hash.as_bytes()]))
     }
 
     /// A cursor for one list, as `binding` (its filter and order) names it.

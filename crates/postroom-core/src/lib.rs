@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod actor;
+pub mod audit;
 pub mod authorization;
 pub mod auto_reply;
 pub mod backoff;

@@ -6,6 +6,7 @@ DROP TABLE bursts;
 DROP TABLE webhook_attempts;
 DROP TABLE webhook_deliveries;
 DROP TABLE webhooks;
+DROP TABLE audit_log;
 DROP TABLE events;
 DROP TABLE round_trips;
 DROP TABLE presences;

@@ -618,6 +618,23 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_conversation ON events (conversation_id, seq);
 
+-- Who signed in and who changed the set-up, each row chained to the one before it by its hash. `details` and
+-- `salt` may be taken out (both): the chain holds their hash alone.
+CREATE TABLE audit_log (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  actor_type TEXT NOT NULL,
+  actor_id TEXT,
+  details TEXT,
+  salt TEXT,
+  details_hash TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX audit_log_kind ON audit_log (kind, id);
+CREATE INDEX audit_log_actor ON audit_log (actor_type, actor_id, id);
+CREATE INDEX audit_log_created ON audit_log (created_at);
+
 -- Who is told of events by HTTP. `position` is the number of the last event that was looked at for it.
 CREATE TABLE webhooks (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -6,6 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 mod agents;
 mod attachments;
+mod audit;
 mod authorizations;
 mod auto_replies;
 mod categories;
@@ -67,6 +68,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(tags::routes)
         .configure(tokens::routes)
         .configure(me::routes)
+        .configure(audit::routes)
         .configure(webhooks::routes)
         .configure(webhook_deliveries::routes)
         .configure(events::routes)

@@ -8,6 +8,7 @@
 
 pub mod agents;
 pub mod attachments;
+pub mod audit;
 pub mod authorizations;
 pub mod auto_replies;
 mod bounces;

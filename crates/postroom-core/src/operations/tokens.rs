@@ -2,6 +2,7 @@
 
 use crate::access::{Access, Grant, Level, Role, Scope, Sight};
 use crate::actor::{Actor, ActorType};
+use crate::audit::Origin;
 use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::error::Faults;
@@ -95,7 +96,10 @@ impl Desk {
     /// or a grant taken away meanwhile. The desk itself stays what it is.
     pub async fn renew(&self, actor: &Actor) -> Result<Actor, AuthError> {
         match actor.token_id.clone() {
-            Some(id) => self.holder(move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await,
+            Some(id) => {
+                let found = self.holder(move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await;
+                found.map(|renewed| Actor { origin: actor.origin.clone(), ..renewed })
+            }
             None => Ok(actor.clone()),
         }
     }
@@ -164,6 +168,7 @@ fn actor(token: Token, agent: Option<Agent>, grants: Option<Vec<Grant>>) -> Acto
         name: agent.as_ref().map_or(token.name, |agent| agent.name.clone()),
         email: agent.map(|agent| agent.email),
         access,
+        origin: Origin::default(),
     }
 }
 

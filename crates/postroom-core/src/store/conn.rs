@@ -219,6 +219,15 @@ pub fn lock_events(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the lock under which the audit log is chained, until the transaction ends: after everything but the
+/// events' lock. SQLite has one writer and needs none.
+pub fn lock_audit(conn: &mut Conn) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706181, 0)").execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Takes the lock under which mail of one group of mailboxes is placed, until the transaction ends.
 ///
 /// Whether a mail is here already is looked up and then acted on: on PostgreSQL two transactions

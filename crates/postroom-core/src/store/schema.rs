@@ -630,6 +630,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_log (id) {
+        id -> BigInt,
+        kind -> Text,
+        actor_type -> Text,
+        actor_id -> Nullable<Text>,
+        details -> Nullable<Text>,
+        salt -> Nullable<Text>,
+        details_hash -> Text,
+        hash -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     webhooks (id) {
         id -> BigInt,
         name -> Text,
@@ -730,6 +744,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     round_trips,
     outbox,
     events,
+    audit_log,
     webhooks,
     webhook_deliveries,
     webhook_attempts,

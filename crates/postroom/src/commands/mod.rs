@@ -2,6 +2,7 @@
 //! not done, 2 is a command line that makes no sense.
 
 mod agent;
+mod audit;
 mod authorize;
 mod backup;
 mod check;
@@ -62,6 +63,9 @@ enum Command {
     /// Create and list agents.
     #[command(subcommand)]
     Agent(agent::Command),
+    /// Show the audit log, and check that nobody has touched it.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Add, change, list, test and reconcile mailboxes, and see what became of their mail.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
@@ -127,6 +131,7 @@ impl Arguments {
             Command::Doctor(arguments) => doctor::run(&config()?, &arguments),
             Command::Token(command) => token::run(&config()?, command),
             Command::Agent(command) => agent::run(&config()?, command),
+            Command::Audit(command) => audit::run(&config()?, command),
             Command::Mailbox(command) => mailbox::run(&config()?, command),
             Command::Message(command) => message::run(&config()?, &command),
             Command::Import(command) => import::run(&config()?, &command),
