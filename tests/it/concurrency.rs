@@ -94,6 +94,8 @@ fn conversation(desk: &Desk, mailbox_id: MailboxId, email: &str) -> Conversation
         assignee_id: None,
         team_id: None,
         category_id: None,
+        status: None,
+        external_id: None,
     };
     let made = desk.write_here(&Actor::system(), |cx| conversations::create(cx, &new));
     made.expect("a conversation").conversation.id

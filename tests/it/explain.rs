@@ -542,6 +542,8 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
         assignee_id: None,
         team_id: None,
         category_id: None,
+        status: None,
+        external_id: None,
     };
     desk.write(move |cx| {
         for _ in 0..count {

@@ -104,6 +104,7 @@ fn with_unknown_id(path: &str) -> String {
     let id = match path.split('/').nth(3) {
         Some("attachments") => format!("att_{none}"),
         Some("tokens") => format!("tok_{none}"),
+        Some("jobs") => format!("job_{none}"),
         _ => "4503599627370495".to_owned(),
     };
     path.replace("{id}", &id)
@@ -455,7 +456,9 @@ async fn nonsense_is_refused_and_never_our_failure() {
             .replace("{id}", "1")
             .replace("{row}", "1")
             .replace("{kind}", "acknowledgement")
-            .replace("{language}", "en");
+            .replace("{language}", "en")
+            .replace("{source}", "shop")
+            .replace("{external_id}", "881");
         let is_json = operation.body.as_ref().is_some_and(|(kind, _)| kind.ends_with("json"));
         // A mailbox is tried without a word, or told how.
         let may_be_left_out = operation.path.ends_with("/mailboxes/{id}/test");

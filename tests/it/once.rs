@@ -148,6 +148,15 @@ impl Place {
                     &with(example, json!({"customer": customer, "tags": [format!("{unique} begun")]})),
                 )
             }
+            "/conversations/bulk" => request(operation.to_owned(), &example),
+            "/conversations/batch" => {
+                let mut example = example;
+                for (index, one) in example["conversations"].as_array_mut().into_iter().flatten().enumerate()
+                {
+                    one["customer"] = json!({"email": format!("{unique}-{index}@example.com")});
+                }
+                request(operation.to_owned(), &example)
+            }
             "/conversations/{id}/tags" => {
                 let at = self.arrive().await.conversation;
                 request(

@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
-    AgentId, AttachmentId, ConversationId, CustomerId, LedgerId, MailboxId, MessageId, RoundTripId,
+    AgentId, AttachmentId, ConversationId, CustomerId, JobId, LedgerId, MailboxId, MessageId, RoundTripId,
     ScheduleId, TagId, TeamId, TokenId, TransferId, WebhookDeliveryId, WebhookId,
 };
 use std::future::{Ready, ready};
@@ -132,7 +132,7 @@ path_ids! {
         TransferId = "transfer", WebhookId = "webhook";
     strings
         AttachmentId = "attachment", RoundTripId = "test of this mailbox", TokenId = "token",
-        WebhookDeliveryId = "delivery of this webhook"
+        WebhookDeliveryId = "delivery of this webhook", JobId = "job"
 }
 
 #[cfg(test)]

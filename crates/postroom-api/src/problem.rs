@@ -160,6 +160,15 @@ impl Problem {
         Self::invalid(vec![Fault { pointer: pointer.into(), code, detail: detail.into() }])
     }
 
+    /// 412, with the version there is.
+    fn version_conflict(detail: String, etag: Option<&str>) -> Self {
+        let problem = Self::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail);
+        match etag.map(|etag| HeaderValue::from_str(&format!("\"{etag}\""))) {
+            Some(Ok(value)) => problem.header(header::ETAG, value),
+            _ => problem,
+        }
+    }
+
     /// 500: something failed inside. What, stands in the log alone.
     pub fn internal() -> Self {
         let detail = "something went wrong inside; the daemon's log says what, under this request_id";
@@ -189,6 +198,20 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, extras: Extras) -> Self {
         self.extras = Box::new(extras);
+        self
+    }
+
+    /// Whether the fault is ours, or time will mend it: nothing that could be told of one part of a request.
+    pub fn is_internal(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// The same of an input that stands at `pointer` in a larger one.
+    #[must_use]
+    pub fn below(mut self, pointer: &str) -> Self {
+        for fault in &mut self.errors {
+            fault.pointer.insert_str(0, pointer);
+        }
         self
     }
 
@@ -271,13 +294,8 @@ impl From<Error> for Problem {
             }),
             Error::Expired { floor } => Self::new(StatusCode::GONE, "cursor_expired", detail)
                 .with(Extras { oldest_after: Some(floor), ..Extras::default() }),
-            Error::Stale { noun: _, etag } => {
-                let problem = Self::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail);
-                match HeaderValue::from_str(&format!("\"{etag}\"")) {
-                    Ok(value) => problem.header(header::ETAG, value),
-                    Err(_) => problem,
-                }
-            }
+            Error::Stale { noun: _, etag } => Self::version_conflict(detail, Some(&etag)),
+            Error::Unmet { detail: _, etag } => Self::version_conflict(detail, etag.as_deref()),
             Error::MovedOn { .. } => Self::new(StatusCode::CONFLICT, "conversation_moved_on", detail),
             Error::AlreadyExists { detail: _, existing_id } => {
                 Self::new(StatusCode::CONFLICT, "already_exists", detail)
@@ -318,4 +336,33 @@ pub fn log_inside(error: &dyn std::error::Error) {
         cause = next.source();
     }
     tracing::error!(error = %error, causes = causes.join(": "), "a request failed inside");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postroom_core::access::Scope;
+    use postroom_core::query::QueryError;
+
+    #[test]
+    fn a_refusal_of_one_part_is_told_by_the_same_word_as_one_of_the_whole() {
+        let query = QueryError { position: 1, detail: String::new(), accepted: Vec::new() };
+        for error in [
+            Error::NotFound("conversation"),
+            Error::invalid("/subject", "required", "must not be empty"),
+            Error::BadQuery(query),
+            Error::Stale { noun: "conversation", etag: "c1-1".to_owned() },
+            Error::Unmet { detail: "it is there", etag: None },
+            Error::MovedOn { messages: Vec::new() },
+            Error::AlreadyExists { detail: String::new(), existing_id: None },
+            Error::StateConflict(String::new()),
+            Error::MissingScope(Scope::AdminRead),
+            Error::Forbidden("no"),
+            Error::TooLarge(String::new()),
+        ] {
+            let word = error.refusal().expect("it is about what was asked for");
+            assert_eq!(Problem::from(error).code(), word);
+        }
+        assert_eq!(Error::Busy.refusal(), None);
+    }
 }

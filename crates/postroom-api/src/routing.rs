@@ -166,8 +166,14 @@ pub async fn gate<B: MessageBody + 'static>(
 
 async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
     let pattern = pattern(req.request()).unwrap_or_default();
-    // A path or method that is not documented has no handler: `unmatched` says so.
-    let Some(operation) = api.table.find(&pattern, req.method()) else { return Ok(()) };
+    let Some(operation) = api.table.find(&pattern, req.method()) else {
+        // Another path's handler may fit as well: that of `/conversations/{id}` for `/conversations/batch`.
+        return match api.table.allow(&pattern) {
+            Some(allow) if req.method() != Method::OPTIONS => Err(not_allowed(&allow)),
+            // What is not documented has no handler: `unmatched` says so.
+            _ => Ok(()),
+        };
+    };
     // With a signature and no caller, the handler lets nobody in but by that signature.
     let by_link =
         operation.takes_link && query::pairs(req.query_string()).iter().any(|(name, _)| name == SIGNATURE);
@@ -260,15 +266,25 @@ pub async fn unmatched(api: Data<Api>, req: HttpRequest) -> Result<HttpResponse,
     let Some(allow) = allow else {
         return Err(Problem::not_found("there is nothing under this path; /docs shows what there is"));
     };
-    let value = HeaderValue::from_str(&allow).map_err(|error| {
-        log_inside(&error);
-        Problem::internal()
-    })?;
     if req.method() == Method::OPTIONS {
-        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, value)).finish());
+        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
     }
-    let told = format!("this path answers {allow}");
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", told).header(header::ALLOW, value))
+    Err(not_allowed(&allow))
+}
+
+/// 405, with the methods there are.
+fn not_allowed(allow: &str) -> Problem {
+    match HeaderValue::from_str(allow) {
+        Ok(value) => {
+            let told = format!("this path answers {allow}");
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", told)
+                .header(header::ALLOW, value)
+        }
+        Err(error) => {
+            log_inside(&error);
+            Problem::internal()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::store::schema::conversations;
 use crate::time::Timestamp;
 use crate::word::words;
 use diesel::prelude::*;
+use serde::Serialize;
 
 words! {
     /// Where a conversation stands.
@@ -120,9 +121,57 @@ pub struct Conversation {
     pub closed_at: Option<Timestamp>,
     /// When it was put into the trash.
     pub deleted_at: Option<Timestamp>,
+    /// Of which other system `external_id` is; both are there or neither.
+    pub external_source: Option<String>,
+    /// What it is called there.
+    pub external_id: Option<String>,
+}
+
+/// What another system calls a conversation: a shop its order, a monitor its alarm. One conversation alone
+/// has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExternalId {
+    /// Which system: 1 to 64 letters, digits, dots, dashes and underscores of ASCII.
+    pub source: String,
+    /// Its name there: 1 to 255 characters, none of them a control character. Upper and lower case are two.
+    pub id: String,
+}
+
+impl ExternalId {
+    /// The longest source, in characters.
+    pub const SOURCE_CHARS: usize = 64;
+    /// The longest name, in characters.
+    pub const ID_CHARS: usize = 255;
+
+    /// What is wrong with the source, in a sentence.
+    pub fn source_fault(&self) -> Option<&'static str> {
+        let is_fine = (1..=Self::SOURCE_CHARS).contains(&self.source.len())
+            && self.source.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        (!is_fine).then_some("has 1 to 64 letters, digits, dots, dashes and underscores of ASCII")
+    }
+
+    /// What is wrong with the name, in a sentence.
+    pub fn id_fault(&self) -> Option<&'static str> {
+        let is_fine = (1..=Self::ID_CHARS).contains(&self.id.chars().count())
+            && !self.id.trim().is_empty()
+            && !self.id.chars().any(char::is_control);
+        (!is_fine).then_some("has 1 to 255 characters, is not blank and holds no control characters")
+    }
+}
+
+impl std::fmt::Display for ExternalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.source, self.id)
+    }
 }
 
 impl Conversation {
+    /// What another system calls it.
+    pub fn external(&self) -> Option<ExternalId> {
+        let (source, id) = (self.external_source.clone()?, self.external_id.clone()?);
+        Some(ExternalId { source, id })
+    }
+
     /// What an ETag says of it, without quotes.
     pub fn etag(&self) -> String {
         format!("c{}-{}", self.id, self.version)
@@ -175,6 +224,8 @@ pub struct ConversationFilter {
     pub updated_since: Option<Timestamp>,
     /// Changed before this time.
     pub updated_before: Option<Timestamp>,
+    /// What another system calls it.
+    pub external_id: Option<ExternalId>,
     /// And all of this.
     pub query: crate::query::Query,
 }

@@ -58,6 +58,14 @@ pub enum Error {
         /// The ETag it has now, without quotes.
         etag: String,
     },
+    /// The caller set a condition (`If-Match: *`, `If-None-Match`) that does not hold.
+    #[error("{detail}")]
+    Unmet {
+        /// A sentence.
+        detail: &'static str,
+        /// The ETag of what is there, without quotes.
+        etag: Option<String>,
+    },
     /// Messages came into the conversation, or are on their way out of it, that the caller has not seen.
     #[error("the conversation has moved on: read what is new, then write again")]
     MovedOn {
@@ -149,6 +157,37 @@ impl Error {
     /// A single faulty member.
     pub fn invalid(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(pointer, code, detail)])
+    }
+
+    /// The word of the contract for an error that is about what was asked for: another part of a larger request
+    /// may be done all the same. `None`: it is a failure inside, or asks for the whole to be run again.
+    pub fn refusal(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotFound(_) => "not_found",
+            Self::Invalid(_) => "validation_failed",
+            Self::BadQuery(_) => "bad_query",
+            Self::Stale { .. } | Self::Unmet { .. } => "version_conflict",
+            Self::MovedOn { .. } => "conversation_moved_on",
+            Self::AlreadyExists { .. } => "already_exists",
+            Self::StateConflict(_) => "state_conflict",
+            Self::MissingScope(_) => "insufficient_scope",
+            Self::Forbidden(_) => "forbidden",
+            Self::TooLarge(_) => "too_large",
+            Self::BadCursor
+            | Self::Expired { .. }
+            | Self::KeyInProgress
+            | Self::KeyReused
+            | Self::Provider(_)
+            | Self::LeaseLost
+            | Self::Busy
+            | Self::StorageFull(_)
+            | Self::Unsynced
+            | Self::Store { .. }
+            | Self::Blob(_)
+            | Self::Lost(_)
+            | Self::MailServer(_)
+            | Self::Compose(_) => return None,
+        })
     }
 
     /// The same of an input that stands at `pointer` in a larger one.

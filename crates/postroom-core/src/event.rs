@@ -142,6 +142,8 @@ words! {
         /// The desk tells a webhook nothing any more: it answered that it is gone, or took nothing for five
         /// days (`reason`).
         WebhookDisabled = "webhook.disabled",
+        /// A job came to its end: `job_id`, `status` and its counts.
+        JobFinished = "job.finished",
         /// The desk was restored from a backup: what happened after that backup is not in the log.
         DeskRestored = "desk.restored",
     }

@@ -99,4 +99,6 @@ token_id! {
     RoundTripId = "rtp_",
     /// One event on its way to a webhook: its `webhook-id`.
     WebhookDeliveryId = "dlv_",
+    /// Work that goes on after its request was answered.
+    JobId = "job_",
 }

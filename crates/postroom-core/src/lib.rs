@@ -20,6 +20,7 @@ pub mod event;
 pub mod fulltext;
 pub mod id;
 pub mod intake;
+pub mod job;
 pub mod keys;
 pub mod lease;
 pub mod mail;

@@ -3,6 +3,8 @@ DROP TABLE search_words;
 DROP TABLE search_chunks;
 DROP TABLE idempotency_keys;
 DROP TABLE bursts;
+DROP TABLE job_items;
+DROP TABLE jobs;
 DROP TABLE webhook_attempts;
 DROP TABLE webhook_deliveries;
 DROP TABLE webhooks;

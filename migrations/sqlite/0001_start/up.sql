@@ -350,7 +350,10 @@ CREATE TABLE conversations (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   closed_at INTEGER,
-  deleted_at INTEGER
+  deleted_at INTEGER,
+  external_source TEXT,
+  external_id TEXT,
+  CHECK ((external_source IS NULL) = (external_id IS NULL))
 ) STRICT;
 CREATE INDEX conversations_updated ON conversations (updated_at, id);
 CREATE INDEX conversations_mailbox ON conversations (mailbox_id, id);
@@ -365,6 +368,7 @@ CREATE INDEX conversations_priority ON conversations (priority, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
+CREATE UNIQUE INDEX conversations_external ON conversations (external_source, external_id) WHERE external_id IS NOT NULL;
 
 -- Conversations that have to do with each other.
 CREATE TABLE conversation_links (
@@ -697,6 +701,46 @@ CREATE TABLE webhook_attempts (
   answer TEXT
 ) STRICT;
 CREATE INDEX webhook_attempts_delivery ON webhook_attempts (delivery_id, number);
+
+-- Work that goes on after its request was answered, and whose it is.
+CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  kind TEXT NOT NULL CHECK (kind IN ('conversations.bulk')),
+  status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
+  token_id TEXT NOT NULL,
+  agent_id INTEGER,
+  actor_name TEXT NOT NULL,
+  task TEXT NOT NULL,
+  dry_run INTEGER NOT NULL CHECK (dry_run IN (0, 1)),
+  selecting INTEGER NOT NULL CHECK (selecting IN (0, 1)),
+  selected_up_to INTEGER,
+  total INTEGER NOT NULL,
+  succeeded INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  reason TEXT,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  started_at INTEGER,
+  finished_at INTEGER
+) STRICT;
+CREATE INDEX jobs_open ON jobs (number) WHERE status IN ('queued', 'running');
+CREATE INDEX jobs_token ON jobs (token_id, number);
+CREATE INDEX jobs_agent ON jobs (agent_id, number);
+CREATE INDEX jobs_finished ON jobs (finished_at);
+
+-- What a job works on, and what came of each.
+CREATE TABLE job_items (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  conversation_id INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'changed', 'unchanged', 'failed')),
+  code TEXT,
+  detail TEXT
+) STRICT;
+CREATE INDEX job_items_job ON job_items (job_id, id);
+CREATE INDEX job_items_state ON job_items (job_id, state, id);
 
 -- How many mails of one sender came since when. Forgotten soon.
 CREATE TABLE bursts (

@@ -15,15 +15,17 @@ use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
 use postroom_core::Error;
-use postroom_core::conversation::Status;
 use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
-use postroom_core::operations::conversations::{self, ConversationCard, ConversationChange};
+use postroom_core::operations::conversations::{self, ConversationCard};
 use postroom_core::operations::idempotency::KeptAnswer;
 use postroom_core::operations::including;
 use postroom_core::page::Page;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+mod batch;
+mod bulk;
+mod external;
 mod filter;
 mod shape;
 mod show;
@@ -39,6 +41,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(list_conversations)
         .service(create_conversation)
+        .service(batch::create_conversations)
+        .service(bulk::change_conversations)
+        .service(external::get_conversation_by_external_id)
+        .service(external::put_conversation_by_external_id)
         .service(get_conversation)
         .service(update_conversation)
         .service(tag_conversation)
@@ -95,28 +101,26 @@ async fn list_conversations(
 ///
 /// With its first message: `reply` writes to a customer who has not written before, and their
 /// answer lands here; `inbound` files what came by another way. A customer who is named by an
-/// address is made where nobody has it. Needs `conversations:write`, and `messages:send` for a
-/// reply.
+/// address is made where nobody has it. `external_id` is what another system calls it, and one conversation's
+/// alone. Needs `conversations:write`, and `messages:send` for a reply.
 #[utoipa::path(tag = "conversations", params(IdempotencyKey),
     request_body(content = NewConversationBody, description = "The conversation and its first message.", example = json!({
         "mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org", "name": "Ada"},
         "message": {"kind": "inbound", "text": "Where is it?"}, "channel": "phone", "tags": ["order"]
     })),
-    responses((status = CREATED, body = ConversationView, description = "The conversation.")))]
+    responses(
+        (status = CREATED, body = ConversationView, description = "The conversation."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: a conversation has this external_id. `existing_id` says which, to who may see it.")))]
 #[post("/conversations")]
 async fn create_conversation(api: Data<Api>, caller: Caller, body: Keyed<NewConversationBody>) -> Answer {
     let Keyed { once, body } = body;
-    let status = body.status.filter(|status| *status != Status::Open);
     let new = match body.read(&api.desk, &caller).await {
         Ok(new) => new,
         Err(problem) => return once.done_before(&api, &caller).await?.ok_or(problem),
     };
     let begin = move |cx: &mut Cx<'_>, links: &Links| {
-        let mut card = conversations::create(cx, &new).map_err(in_the_body)?;
-        if let Some(status) = status {
-            let change = ConversationChange { status: Some(status), ..ConversationChange::default() };
-            card = conversations::update(cx, card.conversation.id, None, &change)?;
-        }
+        let card = conversations::create(cx, &new).map_err(in_the_body)?;
         let (path, etag) =
             (format!("/api/v1/conversations/{}", card.conversation.id), card.conversation.etag());
         Ok(answer::made(links, &ConversationView::alone(card), &path, etag))
@@ -159,14 +163,14 @@ async fn get_conversation(
 
 /// Change a conversation
 ///
-/// Its status, assignee, team, category, priority, subject or tags. Needs `conversations:write`.
+/// Its status, assignee, team, category, priority, subject, tags or external_id. Needs `conversations:write`.
 #[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
     request_body(content = ConversationPatch, description = "What is to change.",
         example = json!({"status": "closed", "assignee_id": null})),
     responses(
         (status = OK, body = ConversationView, description = "The conversation as it is now."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
-         description = "`state_conflict`: it was merged into another or is in the trash.")))]
+         description = "`state_conflict`: it was merged into another or is in the trash. `already_exists`: another has this external_id.")))]
 #[patch("/conversations/{id}")]
 async fn update_conversation(
     api: Data<Api>,

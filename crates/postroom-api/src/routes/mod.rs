@@ -17,6 +17,7 @@ mod event_stream;
 mod events;
 mod health;
 mod included;
+mod jobs;
 mod ledger;
 mod mailbox_outgoing;
 mod mailboxes;
@@ -71,6 +72,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(audit::routes)
         .configure(webhooks::routes)
         .configure(webhook_deliveries::routes)
+        .configure(jobs::routes)
         .configure(events::routes)
         .configure(event_stream::routes)
         .configure(health::routes);

@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod event;
 pub mod grant;
+pub mod job;
 pub mod message;
 pub mod message_page;
 pub mod reparse;

@@ -4,8 +4,8 @@ use super::messages::{self, NewMessage};
 use super::{customers, overtaken, require_version, tags};
 use crate::access::{Level, Scope};
 use crate::conversation::{
-    Channel, Conversation, ConversationFilter, ConversationLink, ConversationSort, Priority, Status,
-    WaitingOn,
+    Channel, Conversation, ConversationFilter, ConversationLink, ConversationSort, ExternalId, Priority,
+    Status, WaitingOn,
 };
 use crate::cx::Cx;
 use crate::error::Faults;
@@ -18,9 +18,15 @@ use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
 use std::collections::HashMap;
 
+mod batch;
+mod bulk;
+mod external;
 mod highlights;
 mod spam;
 mod trash;
+pub use batch::{AT_ONCE, create_many};
+pub(super) use bulk::{apply, check_bulk};
+pub use external::{ConversationUpsert, Upserted, find_by_external, upsert};
 pub use highlights::highlights;
 pub use spam::{mark_not_spam, mark_spam};
 pub use trash::{restore, trash};
@@ -76,6 +82,10 @@ pub struct NewConversation {
     pub team_id: Option<TeamId>,
     /// What kind of matter.
     pub category_id: Option<CategoryId>,
+    /// Where it stands; `None` is open.
+    pub status: Option<Status>,
+    /// What another system calls it.
+    pub external_id: Option<ExternalId>,
 }
 
 /// What is to change; `None` stays.
@@ -95,6 +105,8 @@ pub struct ConversationChange {
     pub category_id: Option<Option<CategoryId>>,
     /// All tags.
     pub tags: Option<Vec<String>>,
+    /// What another system calls it; `Some(None)` is nothing.
+    pub external_id: Option<Option<ExternalId>>,
 }
 
 /// One page of the conversations that the caller may see and that fit the filter.
@@ -183,6 +195,10 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
     let mut faults = Faults::default();
     faults.line("/subject", &new.subject, SUBJECT_CHARS);
     check_tags(&new.tags, &mut faults);
+    if new.status == Some(Status::Snoozed) {
+        faults.add("/status", "not_settable", "must be open, pending, closed or spam");
+    }
+    external::check(new.external_id.as_ref(), &mut faults);
     check_people(cx, new.assignee_id, new.team_id, new.category_id, &mut faults)?;
     if let Whose::Address { email, name } = &new.whose {
         faults.email("/customer/email", email);
@@ -199,6 +215,9 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
         faults.add("/message/expected_last_message_id", "not_allowed", detail);
     }
     faults.check()?;
+    if let Some(key) = &new.external_id {
+        external::require_free(cx, key, None)?;
+    }
 
     let (customer_id, address) = whose(cx, &new.whose)?;
     let row = store::conversations::NewConversation {
@@ -219,6 +238,8 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
         created_at: cx.now,
         updated_at: cx.now,
         closed_at: None,
+        external_source: new.external_id.as_ref().map(|key| key.source.clone()),
+        external_id: new.external_id.as_ref().map(|key| key.id.clone()),
     };
     let conversation = store::conversations::insert(cx.conn, &row)?;
     tell_created(cx, &conversation);
@@ -229,6 +250,9 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
     set_tags(cx, &conversation, &[], &new.tags)?;
     let (conversation, _) = messages::append(cx, conversation, &mailbox, &new.message)
         .map_err(|error| error.below("/message"))?;
+    let mut after = conversation.clone();
+    set_status(&mut after, new.status.unwrap_or(conversation.status), cx.now);
+    let conversation = save(cx, &conversation, &after, false)?;
     card(cx, conversation)
 }
 
@@ -297,6 +321,7 @@ pub fn update(
     if let Some(tags) = &change.tags {
         check_tags(tags, &mut faults);
     }
+    external::check(change.external_id.as_ref().and_then(Option::as_ref), &mut faults);
     check_people(
         cx,
         change.assignee_id.flatten(),
@@ -316,6 +341,9 @@ pub fn update(
     after.category_id = change.category_id.unwrap_or(after.category_id);
     if let Some(status) = change.status {
         set_status(&mut after, status, cx.now);
+    }
+    if let Some(external) = &change.external_id {
+        external::name(cx, &mut after, external.as_ref())?;
     }
     let had = store::tags::of_conversations(cx.conn, &[id])?.remove(&id).unwrap_or_default();
     let retagged = match &change.tags {
@@ -426,6 +454,7 @@ pub(super) fn tell_changes(cx: &mut Cx<'_>, before: &Conversation, after: &Conve
     updated.note("subject", &before.subject, &after.subject);
     updated.note("priority", &before.priority, &after.priority);
     updated.note("category_id", &before.category_id, &after.category_id);
+    updated.note("external_id", &before.external(), &after.external());
     for (kind, changes) in [
         (EventType::ConversationStatusChanged, status),
         (EventType::ConversationAssigned, assigned),

@@ -24,6 +24,7 @@ pub mod idempotency;
 pub mod including;
 pub mod indexing;
 pub mod intake;
+pub mod jobs;
 pub mod leases;
 pub mod ledger;
 pub mod mailbox_outgoing;

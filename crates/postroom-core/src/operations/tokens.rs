@@ -97,11 +97,16 @@ impl Desk {
     pub async fn renew(&self, actor: &Actor) -> Result<Actor, AuthError> {
         match actor.token_id.clone() {
             Some(id) => {
-                let found = self.holder(move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await;
+                let found = self.bearer_of(id).await;
                 found.map(|renewed| Actor { origin: actor.origin.clone(), ..renewed })
             }
             None => Ok(actor.clone()),
         }
+    }
+
+    /// Who holds a token, as of now: for work that goes on in its name when its request is long answered.
+    pub async fn bearer_of(&self, id: TokenId) -> Result<Actor, AuthError> {
+        self.holder(move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await
     }
 
     async fn holder(

@@ -132,6 +132,8 @@ fn begin(cx: &mut Cx<'_>, from: &Conversation, message: &Message) -> Result<Conv
         created_at: cx.now,
         updated_at: cx.now,
         closed_at: None,
+        external_source: None,
+        external_id: None,
     };
     let conversation = store::conversations::insert(cx.conn, &row)?;
     tell_created(cx, &conversation);

@@ -203,6 +203,17 @@ fn committing(error: diesel::result::Error) -> StoreError {
     StoreError::from(error)
 }
 
+/// Begins a part of the open transaction that can be taken back alone.
+pub fn begin_part(conn: &mut Conn) -> Result<(), StoreError> {
+    use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager};
+    Ok(each_backend!(conn => Manager::begin_transaction(conn))?)
+}
+
+/// Ends what [`begin_part`] began: it stays as far as the transaction does, or is taken back.
+pub fn end_part(conn: &mut Conn, keep: bool) -> Result<(), StoreError> {
+    Ok(end(conn, keep)?)
+}
+
 fn end(conn: &mut Conn, commit: bool) -> QueryResult<()> {
     use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager};
     each_backend!(conn => if commit { Manager::commit_transaction(conn) } else { Manager::rollback_transaction(conn) })
@@ -234,14 +245,30 @@ pub fn lock_audit(conn: &mut Conn) -> Result<(), StoreError> {
 /// with the same mail would both find nothing. SQLite has one writer and needs no lock.
 pub fn lock_group(conn: &mut Conn, group: &str) -> Result<(), StoreError> {
     if let Conn::Postgres(conn) = conn {
-        let digest = Sha256::digest(group.as_bytes());
-        let key = digest.iter().take(4).fold(0_i32, |key, byte| (key << 8) | i32::from(*byte));
         // Two keys, so that no group can meet the lock of the events, which has one.
         diesel::sql_query("SELECT pg_advisory_xact_lock(706179, $1)")
-            .bind::<diesel::sql_types::Integer, _>(key)
+            .bind::<diesel::sql_types::Integer, _>(lock_key(group))
             .execute(conn)?;
     }
     Ok(())
+}
+
+/// Takes the lock under which what another system calls conversations is given out, until the transaction
+/// ends: of two that bring the same name at once, the second finds the conversation of the first. SQLite has
+/// one writer.
+pub fn lock_external(conn: &mut Conn, name: &str) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706181, $1)")
+            .bind::<diesel::sql_types::Integer, _>(lock_key(name))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// A number for a name that locks are taken under. Two names with one number wait for each other, and no more.
+fn lock_key(name: &str) -> i32 {
+    let digest = Sha256::digest(name.as_bytes());
+    digest.iter().take(4).fold(0_i32, |key, byte| (key << 8) | i32::from(*byte))
 }
 
 /// Takes the lock under which automatic mail is counted and let out, until the transaction ends: two

@@ -1,7 +1,7 @@
 //! Conversations, and the one predicate that says who may see which.
 
 use crate::access::{Access, Grant, Sight};
-use crate::conversation::{Conversation, ConversationLink, LinkReason, Status};
+use crate::conversation::{Conversation, ConversationLink, ExternalId, LinkReason, Status};
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
@@ -57,6 +57,17 @@ pub fn find(
 ) -> Result<Option<Conversation>, StoreError> {
     Ok(visible(access)
         .filter(conversations::id.eq(id))
+        .select(Conversation::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// The conversation that another system calls so, whoever may see it: to be asked through
+/// [`visible_of`] before anybody is told.
+pub fn find_by_external(conn: &mut Conn, key: &ExternalId) -> Result<Option<Conversation>, StoreError> {
+    Ok(conversations::table
+        .filter(conversations::external_source.assume_not_null().eq(&key.source))
+        .filter(conversations::external_id.assume_not_null().eq(&key.id))
         .select(Conversation::as_select())
         .first(conn)
         .optional()?)
@@ -129,6 +140,10 @@ pub struct NewConversation {
     pub updated_at: Timestamp,
     /// When it was closed, if it begins closed.
     pub closed_at: Option<Timestamp>,
+    /// Which other system calls it something.
+    pub external_source: Option<String>,
+    /// What.
+    pub external_id: Option<String>,
 }
 
 /// Makes one. Its number alone comes back from the database: the rest is what was written.
@@ -160,6 +175,8 @@ pub fn insert(conn: &mut Conn, new: &NewConversation) -> Result<Conversation, St
         updated_at: new.updated_at,
         closed_at: new.closed_at,
         deleted_at: None,
+        external_source: new.external_source.clone(),
+        external_id: new.external_id.clone(),
     })
 }
 
@@ -184,6 +201,8 @@ struct Changed {
     updated_at: Timestamp,
     closed_at: Option<Timestamp>,
     deleted_at: Option<Timestamp>,
+    external_source: Option<String>,
+    external_id: Option<String>,
 }
 
 impl Changed {
@@ -206,6 +225,8 @@ impl Changed {
             updated_at: after.updated_at,
             closed_at: after.closed_at,
             deleted_at: after.deleted_at,
+            external_source: after.external_source.clone(),
+            external_id: after.external_id.clone(),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod customers;
 pub mod doctor;
 pub mod events;
 pub mod idempotency;
+pub mod jobs;
 pub mod leases;
 pub mod ledger;
 pub mod mailbox_outgoing;

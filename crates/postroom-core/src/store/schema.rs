@@ -337,6 +337,8 @@ diesel::table! {
         updated_at -> BigInt,
         closed_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
+        external_source -> Nullable<Text>,
+        external_id -> Nullable<Text>,
     }
 }
 
@@ -701,6 +703,42 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    jobs (number) {
+        number -> BigInt,
+        id -> Text,
+        kind -> Text,
+        status -> Text,
+        token_id -> Text,
+        agent_id -> Nullable<BigInt>,
+        actor_name -> Text,
+        task -> Text,
+        dry_run -> Bool,
+        selecting -> Bool,
+        selected_up_to -> Nullable<BigInt>,
+        total -> BigInt,
+        succeeded -> BigInt,
+        changed -> BigInt,
+        failed -> BigInt,
+        reason -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        finished_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    job_items (id) {
+        id -> BigInt,
+        job_id -> Text,
+        conversation_id -> BigInt,
+        state -> Text,
+        code -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     settings,
     blobs,
@@ -748,6 +786,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     webhooks,
     webhook_deliveries,
     webhook_attempts,
+    jobs,
+    job_items,
     bursts,
     idempotency_keys,
     search_chunks,

@@ -8,6 +8,7 @@ mod copies;
 mod due;
 mod fetch;
 mod gate;
+mod jobs;
 mod keep;
 mod lease;
 mod leave;
@@ -43,6 +44,7 @@ pub fn start(
         tokio::spawn(settle::run(desk.clone(), stopping.clone())),
         tokio::spawn(copies::run(desk.clone(), stopping.clone())),
         tokio::spawn(webhooks::run(desk.clone(), receivers, stopping.clone())),
+        tokio::spawn(jobs::run(desk.clone(), stopping.clone())),
         tokio::spawn(authorize::run(desk.clone(), stopping.clone())),
         tokio::spawn(keep::run(desk.clone(), stopping.clone())),
         tokio::spawn(room::run(desk.clone(), stopping.clone())),

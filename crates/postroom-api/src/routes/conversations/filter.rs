@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{
-    Assignees, Channel, ConversationFilter, ConversationSort, Priority, Status, WaitingOn,
+    Assignees, Channel, ConversationFilter, ConversationSort, ExternalId, Priority, Status, WaitingOn,
 };
 use postroom_core::id::{AgentId, CategoryId, CustomerId, MailboxId, TeamId};
 use postroom_core::query::{self, Query};
@@ -74,6 +74,9 @@ pub struct ConversationQuery {
     updated_since: Option<Timestamp>,
     /// Changed before this time.
     updated_before: Option<Timestamp>,
+    /// What another system calls it: `source:id`.
+    #[param(max_length = 320, example = json!("shop:881"))]
+    external_id: Option<String>,
     /// Conversations as GitHub asks for issues: `is:open assignee:me tag:billing from:ada@example.org
     /// subject:"late order" created:>=2026-01-01 -tag:spam free words`. All terms must hold; of several values
     /// with commas between them any one will do; a minus before a term is: not. Words are looked for in subject,
@@ -112,6 +115,7 @@ impl ConversationQuery {
             created_before: self.created_before,
             updated_since: self.updated_since,
             updated_before: self.updated_before,
+            external_id: self.external_id.as_deref().map(external_id).transpose()?,
             query: match &self.q {
                 Some(q) => query::parse(q).map_err(|error| Problem::from(Error::from(error)))?,
                 None => Query::default(),
@@ -119,6 +123,20 @@ impl ConversationQuery {
         };
         Ok((filter, self.sort.unwrap_or(ConversationSort::IdDescending)))
     }
+}
+
+/// A source holds no colon, so the first one ends it.
+fn external_id(text: &str) -> Result<ExternalId, Problem> {
+    let malformed = |told: &str| Problem::bad_parameter(format!("external_id: {told}"));
+    let (source, id) = text.split_once(':').ok_or_else(|| malformed("must be source:id"))?;
+    let external = ExternalId { source: source.to_owned(), id: id.to_owned() };
+    if let Some(fault) = external.source_fault() {
+        return Err(malformed(&format!("a source {fault}")));
+    }
+    if let Some(fault) = external.id_fault() {
+        return Err(malformed(&format!("an id {fault}")));
+    }
+    Ok(external)
 }
 
 fn assignees(words: &[String], me: Option<AgentId>) -> Result<Option<Assignees>, Problem> {
@@ -142,6 +160,15 @@ fn assignees(words: &[String], me: Option<AgentId>) -> Result<Option<Assignees>,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_external_id_is_what_stands_behind_the_first_colon() {
+        let read = |text: &str| external_id(text).map(|external| (external.source, external.id)).ok();
+        assert_eq!(read("shop:88:1 ä"), Some(("shop".into(), "88:1 ä".into())));
+        for bad in ["shop", ":1", "shop:", "sh op:1", "shop: ", "shop:a\u{7}"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn assignees_are_me_none_or_numbers() {

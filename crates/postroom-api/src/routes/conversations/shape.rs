@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::routes::included::IncludedView;
 use crate::shapes::message::NewMessageBody;
 use postroom_core::actor::Actor;
-use postroom_core::conversation::{Channel, LinkReason, Priority, Status, WaitingOn};
+use postroom_core::conversation::{Channel, ExternalId, LinkReason, Priority, Status, WaitingOn};
 use postroom_core::desk::Desk;
 use postroom_core::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
 use postroom_core::operations::conversations::{
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
     "waiting_on": "us", "waiting_since": "2026-11-22T08:00:00.123456Z", "message_count": 1, "last_message_id": 5120,
     "last_message_at": "2026-11-22T08:00:00.123456Z", "snoozed_until": null, "merged_into": null, "links": [],
     "created_at": "2026-11-22T08:00:00.123456Z", "updated_at": "2026-11-22T08:00:00.123456Z", "closed_at": null,
-    "deleted_at": null
+    "deleted_at": null, "external_id": {"source": "shop", "id": "881"}
 }))]
 pub struct ConversationView {
     /// Its number.
@@ -86,6 +86,33 @@ pub struct ConversationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     included: Option<IncludedView>,
+    /// What another system calls it.
+    external_id: Option<ExternalIdShape>,
+}
+
+/// What another system calls a conversation. One conversation of the desk alone has it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExternalId)]
+pub struct ExternalIdShape {
+    /// Which system.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$")]
+    source: String,
+    /// Its name there, as it stands: upper and lower case are two.
+    #[schema(min_length = 1, max_length = 255)]
+    id: String,
+}
+
+impl From<ExternalIdShape> for ExternalId {
+    fn from(shape: ExternalIdShape) -> Self {
+        Self { source: shape.source, id: shape.id }
+    }
+}
+
+impl From<ExternalId> for ExternalIdShape {
+    fn from(external: ExternalId) -> Self {
+        Self { source: external.source, id: external.id }
+    }
 }
 
 /// Another conversation that has to do with this one.
@@ -107,6 +134,7 @@ impl ConversationView {
     /// As it is answered alone.
     pub fn alone(card: ConversationCard) -> Self {
         let ConversationCard { conversation, tags, links } = card;
+        let external_id = conversation.external().map(ExternalIdShape::from);
         let link = |link: postroom_core::conversation::ConversationLink| LinkView {
             conversation_id: link.related_id,
             reason: link.reason,
@@ -138,6 +166,7 @@ impl ConversationView {
             deleted_at: conversation.deleted_at,
             highlights: None,
             included: None,
+            external_id,
         }
     }
 
@@ -182,7 +211,7 @@ pub struct NewConversationBody {
     priority: Option<Priority>,
     /// Where it stands; left out, `open`. Not `snoozed`.
     #[serde(default)]
-    pub status: Option<Status>,
+    status: Option<Status>,
     /// Who takes care of it.
     #[serde(default)]
     assignee_id: Option<AgentId>,
@@ -192,6 +221,9 @@ pub struct NewConversationBody {
     /// What kind of matter it is.
     #[serde(default)]
     category_id: Option<CategoryId>,
+    /// What another system calls it.
+    #[serde(default)]
+    external_id: Option<ExternalIdShape>,
 }
 
 /// A customer: by number, or by address.
@@ -211,6 +243,11 @@ pub struct CustomerRef {
 }
 
 impl NewConversationBody {
+    /// How many uploads it takes along.
+    pub fn uploads(&self) -> usize {
+        self.message.attachment_ids.len()
+    }
+
     /// As the core takes it.
     pub async fn read(self, desk: &Desk, caller: &Actor) -> Result<NewConversation, Problem> {
         Ok(NewConversation {
@@ -224,11 +261,16 @@ impl NewConversationBody {
             assignee_id: self.assignee_id,
             team_id: self.team_id,
             category_id: self.category_id,
+            status: self.status,
+            external_id: self.external_id.map(ExternalId::from),
         })
     }
 }
 
-fn whose(customer_id: Option<CustomerId>, customer: Option<CustomerRef>) -> Result<Whose, Problem> {
+pub(super) fn whose(
+    customer_id: Option<CustomerId>,
+    customer: Option<CustomerRef>,
+) -> Result<Whose, Problem> {
     let one = "say whose it is in one way: customer_id, customer.id or customer.email";
     match (customer_id, customer) {
         (Some(id), None) | (None, Some(CustomerRef { id: Some(id), email: None, name: None })) => {
@@ -277,6 +319,10 @@ pub struct ConversationPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     tags: Option<Vec<String>>,
+    /// What another system calls it; `null` is nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<ExternalIdShape>)]
+    external_id: Patch<ExternalIdShape>,
 }
 
 impl ConversationPatch {
@@ -290,6 +336,7 @@ impl ConversationPatch {
             team_id: self.team_id.change(),
             category_id: self.category_id.change(),
             tags: self.tags,
+            external_id: self.external_id.change().map(|external| external.map(ExternalId::from)),
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) fn begin(
         created_at: at,
         updated_at: cx.now,
         closed_at: (status == Status::Closed).then_some(at),
+        external_source: None,
+        external_id: None,
     };
     let conversation = store::conversations::insert(cx.conn, &row)?;
     conversations::tell_created(cx, &conversation);

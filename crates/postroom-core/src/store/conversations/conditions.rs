@@ -79,6 +79,10 @@ pub fn of_filter(filter: &ConversationFilter, me: Option<AgentId>, database: Dat
     if let Some(before) = filter.updated_before {
         all.push(Box::new(conversations::updated_at.lt(before)));
     }
+    if let Some(external) = &filter.external_id {
+        let source = conversations::external_source.assume_not_null().eq(external.source.clone());
+        all.push(Box::new(source.and(conversations::external_id.assume_not_null().eq(external.id.clone()))));
+    }
     for term in &filter.query.terms {
         match (&term.condition, term.is_negated) {
             (Condition::Text(..), false) => {}
