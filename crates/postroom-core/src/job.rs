@@ -7,7 +7,7 @@ use crate::store::types::Json;
 use crate::time::Timestamp;
 use crate::word::words;
 use diesel::prelude::{Insertable, Queryable, Selectable};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 /// A job that came to its end is kept so long.
@@ -62,13 +62,13 @@ pub struct BulkPatch {
     /// How much it matters.
     pub priority: Option<Priority>,
     /// Who takes care of it; `Some(None)` is nobody.
-    #[serde(default, with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub assignee_id: Option<Option<AgentId>>,
     /// Which team does; `Some(None)` is none.
-    #[serde(default, with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub team_id: Option<Option<TeamId>>,
     /// What kind of matter it is; `Some(None)` is none.
-    #[serde(default, with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub category_id: Option<Option<CategoryId>>,
     /// Tags to be added, by name.
     pub add_tags: Vec<String>,
@@ -171,23 +171,11 @@ pub struct NewJobItem {
 }
 
 /// A member that may be null, and that is left out where it stays.
-mod given {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[expect(clippy::option_option, reason = "three states, as changes have them")]
-    pub fn serialize<T: Serialize, S: Serializer>(
-        value: &Option<Option<T>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.as_ref().and_then(Option::as_ref).serialize(serializer)
-    }
-
-    #[expect(clippy::option_option, reason = "three states, as changes have them")]
-    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Option<T>>, D::Error> {
-        Option::deserialize(deserializer).map(Some)
-    }
+#[expect(clippy::option_option, reason = "three states, as changes have them")]
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]
