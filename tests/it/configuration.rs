@@ -262,6 +262,7 @@ async fn start(config: &Config) -> Configured {
         agent_id: None,
         scopes: Scope::ALL.to_vec(),
         mailbox_ids: None,
+        allowed_networks: None,
         expires_at: None,
     };
     let made = daemon.desk.write(&Actor::system(), move |cx| tokens::create(cx, &new)).await;

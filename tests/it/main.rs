@@ -52,6 +52,7 @@ mod readers;
 mod reconcile;
 mod refused;
 mod reparse;
+mod roles;
 mod round_trips;
 mod schedules;
 mod schema;

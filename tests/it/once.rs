@@ -122,7 +122,7 @@ impl Place {
                 operation.to_owned(),
                 &with(example, json!({"email": format!("{unique}@example.org")})),
             ),
-            "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/webhooks" => {
+            "/roles" | "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/webhooks" => {
                 request(operation.to_owned(), &named(example))
             }
             "/mailboxes" => {

@@ -66,6 +66,7 @@ impl TestDesk {
                 agent_id: None,
                 scopes: Scope::ALL.to_vec(),
                 mailbox_ids: None,
+                allowed_networks: None,
                 expires_at: None,
             },
         )
@@ -123,6 +124,7 @@ impl TestDesk {
             agent_id: None,
             scopes: scopes.to_vec(),
             mailbox_ids: (!mailboxes.is_empty()).then(|| mailboxes.iter().copied().map(MailboxId).collect()),
+            allowed_networks: None,
             expires_at: None,
         };
         Http::new(self.address()).with_token(&new_token(self.desk(), &new).await)
@@ -133,8 +135,9 @@ impl TestDesk {
         let new = NewToken {
             name: "agent's".to_owned(),
             agent_id: Some(postroom_core::id::AgentId(agent)),
-            scopes: Scope::ALL.to_vec(),
+            scopes: Scope::ALL.iter().copied().filter(|scope| *scope != Scope::Impersonate).collect(),
             mailbox_ids: None,
+            allowed_networks: None,
             expires_at: None,
         };
         Http::new(self.address()).with_token(&new_token(self.desk(), &new).await)

@@ -5,6 +5,7 @@
 //! The daemon makes one [`Api`] and one [`app`] for each of its worker threads.
 
 mod answer;
+mod behalf;
 mod body;
 mod disposition;
 mod etag;

@@ -1,13 +1,14 @@
 //! The document: collected from the handlers, then completed with what is true of every
 //! operation, so that no handler has to repeat it and none can forget it.
 
+use crate::behalf;
 use crate::problem::{self, Fault, ProblemDocument};
 use crate::routes;
 use crate::routing::{LINK_SCHEME, is_free, is_public};
 use crate::signed_link::SIGNATURE;
 use actix_web::App;
 use utoipa::openapi::content::{Content, ContentBuilder};
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{
@@ -24,7 +25,9 @@ use utoipa_actix_web::AppExt;
 const DESCRIPTION: &str = "\
 The API of a postroom desk: mail becomes conversations, answers go out.
 
-**Access.** `Authorization: Bearer pr_pat_…`. Each operation names the scope it needs.
+**Access.** `Authorization: Bearer pr_pat_…`. Each operation names the scope it needs. A token of an agent's does \
+what both its scopes and the agent's role allow, in mailboxes that both it and the agent's grants open. With \
+`impersonate` it acts for others (`X-On-Behalf-Of`).
 
 **Lists** have `limit` (1 to 100) and `cursor`, and answer `{\"data\": […], \"page\": {\"next_cursor\": …, \"has_more\": …}}` \
 and a `Link` to the next page. A cursor belongs to the filter and order it was given for. Parameters that are not \
@@ -54,6 +57,7 @@ const TAGS: [(&str, &str); 16] = [
     ("customers", "The people who write."),
     ("mailboxes", "Addresses the desk owns."),
     ("agents", "The people who answer."),
+    ("roles", "What agents may do, apart from where."),
     ("teams", "Agents who share grants and work."),
     ("schedules", "When somebody is there: hours, holidays and calendars."),
     ("categories", "Kinds of matter, for visibility."),
@@ -77,6 +81,7 @@ pub fn document() -> OpenApi {
         }
         for operation in operations_mut(item) {
             complete(operation);
+            offer_behalf(operation);
         }
         if let Some(patch) = &mut item.patch {
             offer_merge_patch(patch);
@@ -133,6 +138,21 @@ fn frame() -> OpenApi {
 
 fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// Whoever may act for others may do so in every operation that takes a token.
+fn offer_behalf(operation: &mut Operation) {
+    if !is_public(operation) {
+        let text = schema::ObjectBuilder::new().schema_type(schema::Type::String).build();
+        let parameter = ParameterBuilder::new()
+            .name(behalf::HEADER)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(behalf::MEANING))
+            .required(Required::False)
+            .schema(Some(text))
+            .build();
+        operation.parameters.get_or_insert_default().push(parameter.into());
+    }
 }
 
 /// Adds the errors that follow from what an operation takes, and the headers of its answers.

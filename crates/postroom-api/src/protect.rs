@@ -63,6 +63,7 @@ pub fn cors(origins: &[String]) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::RANGE,
+            crate::behalf::ON_BEHALF_OF,
             crate::idempotency::KEY,
             crate::observe::REQUEST_ID,
         ])

@@ -2,6 +2,7 @@
 //! which methods a path has, which parameters, and whether it is public. What is not said to be
 //! public needs a token.
 
+use crate::behalf;
 use crate::extract::{Caller, expired, unauthorized};
 use crate::peer;
 use crate::problem::{Extras, Problem, log_inside};
@@ -184,10 +185,10 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
             spend(api, req, address())?;
         }
     } else {
-        match authenticate(api, req.headers()).await {
-            Ok(mut actor) => {
-                actor.origin = peer::origin(req.request(), &api.trusted_proxies);
+        match authenticate(api, req).await {
+            Ok(actor) => {
                 spend(api, req, actor.token_id.clone().map(Who::Token))?;
+                let actor = behalf::named(api, operation, actor, req.headers()).await?;
                 req.extensions_mut().insert(Caller(actor));
             }
             Err(problem) => {
@@ -210,9 +211,9 @@ fn spend(api: &Api, req: &ServiceRequest, who: Option<Who>) -> Result<(), Proble
     spent.map(|_| ()).map_err(Standing::refusal)
 }
 
-async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Actor, Problem> {
-    let secret = bearer(headers).ok_or_else(unauthorized)?;
-    api.desk.authenticate(secret).await.map_err(refused)
+async fn authenticate(api: &Api, req: &ServiceRequest) -> Result<Actor, Problem> {
+    let secret = bearer(req.headers()).ok_or_else(unauthorized)?;
+    api.desk.authenticate(secret, peer::origin(req.request(), &api.trusted_proxies)).await.map_err(refused)
 }
 
 /// The caller with what they may see and do now.

@@ -10,6 +10,11 @@ words! {
         ConversationsRead = "conversations:read",
         /// Change conversations, write notes, file messages.
         ConversationsWrite = "conversations:write",
+        /// Write notes and tag conversations, and no more.
+        NotesWrite = "notes:write",
+        /// Begin conversations with what a customer said, for forms and scripts: nothing is shown in return
+        /// but the new conversation's number.
+        ConversationsCreate = "conversations:create",
         /// Answer customers.
         MessagesSend = "messages:send",
         /// See customers.
@@ -20,10 +25,14 @@ words! {
         AdminRead = "admin:read",
         /// Set the desk up: mailboxes, agents, tokens.
         AdminWrite = "admin:write",
+        /// Rename and remove tags.
+        TagsManage = "tags:manage",
         /// Set up who is told of events by HTTP. Agents who are no administrators never hold it.
         WebhooksManage = "webhooks:manage",
         /// Follow the event log.
         EventsRead = "events:read",
+        /// Act for agents and customers (`X-On-Behalf-Of`). Only owners hold it, and tokens of the desk's own.
+        Impersonate = "impersonate",
     }
 
     /// How much a grant allows; each level holds those before it.
@@ -38,25 +47,55 @@ words! {
 
     /// What an agent is, apart from grants.
     pub enum Role {
-        /// Everything, always.
+        /// Everything; only owners make owners, and there is always one.
         Owner = "owner",
-        /// Everything.
+        /// Everything but what is the owners': making owners, and acting for others.
         Admin = "admin",
-        /// What the grants say.
+        /// Sees and answers everything in all mailboxes, manages tags and sees the set-up, but changes none of it.
+        Supervisor = "supervisor",
+        /// Reads, answers and changes what the grants open.
         Agent = "agent",
+        /// Reads what the grants open; writes notes and tags where a grant says `reply`, and changes nothing else.
+        LightAgent = "light_agent",
+        /// What a role of the desk's own says; `role_id` names it.
+        Custom = "custom",
     }
 }
 
 impl Scope {
-    /// The weaker scope that this one brings along.
-    fn implies(self) -> Option<Self> {
+    /// The weaker scopes that this one brings along.
+    fn implies(self) -> &'static [Self] {
         match self {
-            Self::ConversationsWrite | Self::MessagesSend => Some(Self::ConversationsRead),
-            Self::CustomersWrite => Some(Self::CustomersRead),
-            Self::AdminWrite => Some(Self::AdminRead),
-            _ => None,
+            Self::ConversationsWrite => {
+                &[Self::ConversationsRead, Self::NotesWrite, Self::ConversationsCreate]
+            }
+            Self::MessagesSend | Self::NotesWrite => &[Self::ConversationsRead],
+            Self::CustomersWrite => &[Self::CustomersRead],
+            Self::AdminWrite => &[Self::AdminRead, Self::TagsManage],
+            _ => &[],
         }
     }
+}
+
+/// Whether `held` holds a scope, itself or through a stronger one.
+pub fn holds(held: &[Scope], scope: Scope) -> bool {
+    held.iter().any(|held| *held == scope || held.implies().contains(&scope))
+}
+
+/// What both lists hold, as `given` words it: a scope of it that `allowed` does not hold leaves behind what it
+/// brings along and `allowed` holds.
+pub fn narrowed(given: &[Scope], allowed: &[Scope]) -> Vec<Scope> {
+    let mut narrow: Vec<Scope> = Vec::with_capacity(given.len());
+    for scope in given {
+        if holds(allowed, *scope) {
+            narrow.push(*scope);
+        } else {
+            narrow.extend(scope.implies().iter().filter(|weaker| holds(allowed, **weaker)));
+        }
+    }
+    narrow.sort_unstable();
+    narrow.dedup();
+    narrow
 }
 
 /// What a holder (an agent or a team) may do in one mailbox.
@@ -117,7 +156,7 @@ impl Access {
 
     /// Whether a scope is held, itself or through a stronger one.
     pub fn has(&self, scope: Scope) -> bool {
-        self.scopes.iter().any(|held| *held == scope || held.implies() == Some(scope))
+        holds(&self.scopes, scope)
     }
 
     /// Fails with the scope's name where it is not held.

@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::audit::Origin;
 use crate::id::{AgentId, TokenId};
+use crate::network::Networks;
 use crate::word::words;
 
 words! {
@@ -36,6 +37,19 @@ pub struct Actor {
     pub access: Access,
     /// Where the request came from; nowhere for the desk itself.
     pub origin: Origin,
+    /// The networks that the token is bound to.
+    pub networks: Option<Networks>,
+    /// In whose name the token's holder acts, who is somebody else.
+    pub on_behalf_of: Option<Behalf>,
+}
+
+/// Somebody in whose name another acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behalf {
+    /// An agent, with what both the token and the agent may do.
+    Agent(AgentId),
+    /// The customer with this address, who files what they say and no more.
+    Customer(String),
 }
 
 impl Actor {
@@ -49,6 +63,21 @@ impl Actor {
             email: None,
             access: Access::system(),
             origin: Origin::default(),
+            networks: None,
+            on_behalf_of: None,
+        }
+    }
+
+    /// The token through which somebody else acts in the caller's name.
+    pub fn through(&self) -> Option<&TokenId> {
+        self.on_behalf_of.as_ref().and(self.token_id.as_ref())
+    }
+
+    /// The customer's address, where somebody acts in a customer's name.
+    pub fn customer(&self) -> Option<&str> {
+        match &self.on_behalf_of {
+            Some(Behalf::Customer(address)) => Some(address),
+            _ => None,
         }
     }
 

@@ -109,6 +109,12 @@ words! {
         AgentCreated = "agent.created",
         /// An agent changed.
         AgentUpdated = "agent.updated",
+        /// A role was added.
+        RoleCreated = "role.created",
+        /// A role changed: whoever has it may do more or less from now on.
+        RoleUpdated = "role.updated",
+        /// A role was removed.
+        RoleDeleted = "role.deleted",
         /// A team was added.
         TeamCreated = "team.created",
         /// A team changed.

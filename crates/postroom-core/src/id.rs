@@ -68,6 +68,8 @@ row_id! {
     CustomerPhoneId,
     /// A person who answers.
     AgentId,
+    /// What agents may do. Those that come with the desk have the first numbers.
+    RoleId,
     /// A group of agents.
     TeamId,
     /// When somebody is there.

@@ -2,9 +2,11 @@
 
 use crate::access::{Grant, Role, Scope};
 use crate::id::{
-    AgentId, CategoryId, CustomerAddressId, CustomerId, CustomerPhoneId, MailboxId, TeamId, TokenId,
+    AgentId, CategoryId, CustomerAddressId, CustomerId, CustomerPhoneId, MailboxId, RoleId, TeamId, TokenId,
 };
+use crate::network::Networks;
 use crate::outgoing::Written;
+use crate::role::RoleChoice;
 use crate::store::schema::{agents, categories, customer_addresses, customer_phones, customers, teams};
 use crate::store::types::Json;
 use crate::time::Timestamp;
@@ -86,6 +88,8 @@ pub struct Agent {
     pub email: String,
     /// What they are.
     pub role: Role,
+    /// Which role of the desk's own, where `role` is `custom`.
+    pub custom_role_id: Option<RoleId>,
     /// What stands below what they write, where the mailbox says so or has none.
     pub signature: Option<Json<Written>>,
     /// They are told by mail that an answer in a conversation of theirs came back.
@@ -104,6 +108,11 @@ impl Agent {
     /// What an ETag says of it, without quotes.
     pub fn etag(&self) -> String {
         format!("a{}-{}", self.id, self.version)
+    }
+
+    /// Which role they have.
+    pub fn role_choice(&self) -> RoleChoice {
+        self.custom_role_id.map_or(RoleChoice::BuiltIn(self.role), RoleChoice::Custom)
     }
 }
 
@@ -175,6 +184,8 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// Only in these mailboxes.
     pub mailbox_ids: Option<Vec<MailboxId>>,
+    /// Only for callers from these networks.
+    pub allowed_networks: Option<Networks>,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
     /// When it was last used, to the minute.

@@ -38,6 +38,7 @@ DROP TABLE categories;
 DROP TABLE team_members;
 DROP TABLE teams;
 DROP TABLE agents;
+DROP TABLE roles;
 DROP TABLE mail_actions;
 DROP TABLE pending_mails;
 DROP TABLE folders;

@@ -191,19 +191,36 @@ CREATE TABLE mail_actions (
   PRIMARY KEY (mailbox_id, folder, uidvalidity, uid)
 ) STRICT;
 
+-- The desk's own roles; those that come with it are part of the program and have the numbers below. `scopes` is
+-- a JSON list.
+CREATE TABLE roles (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  name_folded TEXT NOT NULL UNIQUE,
+  scopes TEXT NOT NULL,
+  sees_all INTEGER NOT NULL CHECK (sees_all IN (0, 1)),
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO sqlite_sequence (name, seq) VALUES ('roles', 100);
+
 CREATE TABLE agents (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL,
   email TEXT NOT NULL,
   email_folded TEXT NOT NULL UNIQUE,
-  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'agent')),
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'supervisor', 'agent', 'light_agent', 'custom')),
+  custom_role_id INTEGER REFERENCES roles (id),
   signature TEXT,
   bounce_notices INTEGER NOT NULL CHECK (bounce_notices IN (0, 1)),
   disabled_at INTEGER,
   version INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
-  updated_at INTEGER NOT NULL
+  updated_at INTEGER NOT NULL,
+  CHECK ((role = 'custom') = (custom_role_id IS NOT NULL))
 ) STRICT;
+CREATE INDEX agents_custom_role ON agents (custom_role_id);
 
 CREATE TABLE teams (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -283,7 +300,7 @@ CREATE TABLE grants (
 CREATE INDEX grants_agent ON grants (agent_id);
 CREATE INDEX grants_team ON grants (team_id);
 
--- `mailbox_ids` is NULL for every mailbox, else a JSON list.
+-- `mailbox_ids` is NULL for every mailbox, `allowed_networks` for every address; else a JSON list.
 CREATE TABLE tokens (
   id TEXT NOT NULL PRIMARY KEY,
   name TEXT NOT NULL,
@@ -291,6 +308,7 @@ CREATE TABLE tokens (
   agent_id INTEGER REFERENCES agents (id) ON DELETE CASCADE,
   scopes TEXT NOT NULL,
   mailbox_ids TEXT,
+  allowed_networks TEXT,
   expires_at INTEGER,
   last_used_at INTEGER,
   revoked_at INTEGER,

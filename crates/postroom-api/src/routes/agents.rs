@@ -9,15 +9,17 @@ use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::patch::{Patch, given};
 use crate::shapes::grant::{GrantShape, grants, shapes};
+use crate::shapes::role::choice;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
 use postroom_core::access::Role;
 use postroom_core::cx::Cx;
-use postroom_core::id::AgentId;
+use postroom_core::id::{AgentId, RoleId};
 use postroom_core::operations::agents::{self, AgentChange, NewAgent};
 use postroom_core::outgoing::Written;
 use postroom_core::people::AgentCard;
+use postroom_core::role::RoleChoice;
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,6 +44,8 @@ pub(super) struct AgentView {
     email: String,
     /// What they are.
     role: Role,
+    /// The number of their role: `GET /roles/{id}` says what it allows.
+    role_id: RoleId,
     /// What stands below what they write, where the mailbox has no signature or names `{{agent.signature}}`.
     signature: Option<Written>,
     /// They are told by mail that an answer in a conversation of theirs came back for good. A few an hour at the
@@ -75,16 +79,15 @@ struct NewAgentBody {
     /// Where the desk reaches them; unique.
     #[schema(format = "email")]
     email: String,
-    /// What they are.
-    #[serde(default = "plain_agent")]
-    role: Role,
-    /// What they may do where; an owner or admin needs none.
+    /// What they are; left out, and without a `role_id`, `agent`. Not `custom`, which `role_id` says.
+    #[serde(default)]
+    role: Option<Role>,
+    /// The number of their role, in place of `role`.
+    #[serde(default)]
+    role_id: Option<RoleId>,
+    /// What they may do where; a role that opens all mailboxes needs none.
     #[serde(default)]
     grants: Vec<GrantShape>,
-}
-
-fn plain_agent() -> Role {
-    Role::Agent
 }
 
 /// What is to change of an agent; what is left out stays.
@@ -103,6 +106,10 @@ struct AgentPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     role: Option<Role>,
+    /// The number of their role, in place of `role`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    role_id: Option<RoleId>,
     /// What stands below what they write: a template; `null`: nothing.
     #[serde(default)]
     #[schema(value_type = Option<Written>)]
@@ -130,6 +137,7 @@ impl From<AgentCard> for AgentView {
             name: agent.name,
             email: agent.email,
             role: agent.role,
+            role_id: agent.custom_role_id.or_else(|| agent.role.id()).unwrap_or(RoleId(0)),
             signature: agent.signature.as_deref().cloned(),
             bounce_notices: agent.bounce_notices,
             disabled: agent.disabled_at.is_some(),
@@ -156,7 +164,7 @@ async fn list_agents(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 /// Make an agent
 ///
 /// A token that speaks for them is made apart: `POST /tokens` with `agent_id`. Needs
-/// `admin:write`.
+/// `admin:write`, and all that their role allows: nobody can give more than they hold.
 #[utoipa::path(tag = "agents", params(IdempotencyKey),
     request_body(content = NewAgentBody, description = "The agent.", example = json!({
         "name": "Amy", "email": "amy@example.org", "role": "agent",
@@ -169,7 +177,8 @@ async fn list_agents(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 #[post("/agents")]
 async fn create_agent(api: Data<Api>, caller: Caller, body: Keyed<NewAgentBody>) -> Answer {
     let Keyed { once, body } = body;
-    let new = NewAgent { name: body.name, email: body.email, role: body.role, grants: grants(body.grants) };
+    let role = choice(body.role, body.role_id)?.unwrap_or(RoleChoice::BuiltIn(Role::Agent));
+    let new = NewAgent { name: body.name, email: body.email, role, grants: grants(body.grants) };
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let card = agents::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/agents/{}", card.agent.id), card.agent.etag());
@@ -192,13 +201,14 @@ async fn get_agent(api: Data<Api>, caller: Caller, id: Id<AgentId>, held: IfNone
 
 /// Change an agent
 ///
-/// Disabling ends every token that speaks for them at once. Needs `admin:write`.
+/// Disabling ends every token that speaks for them at once. The last owner stays one. Needs `admin:write`, and all
+/// that their role allows.
 #[utoipa::path(tag = "agents", params(Id<AgentId>, IfMatch),
     request_body(content = AgentPatch, description = "What is to change.", example = json!({"disabled": true})),
     responses(
         (status = OK, body = AgentView, description = "The agent as it is now."),
         (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
-         description = "`already_exists`: another agent has this address.")))]
+         description = "`already_exists`: another agent has this address. `state_conflict`: it is the last owner.")))]
 #[patch("/agents/{id}")]
 async fn update_agent(
     api: Data<Api>,
@@ -211,7 +221,7 @@ async fn update_agent(
     let change = AgentChange {
         name: body.name,
         email: body.email,
-        role: body.role,
+        role: choice(body.role, body.role_id)?,
         signature: body.signature.change(),
         bounce_notices: body.bounce_notices,
         disabled: body.disabled,

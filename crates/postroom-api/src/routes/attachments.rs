@@ -50,7 +50,7 @@ struct UploadQuery {
 ///
 /// The body is the file itself, its `Content-Type` the file's; at most 25 MiB unless the daemon is
 /// set up otherwise. Name its id in `attachment_ids` of a message within 24 hours. Needs
-/// `conversations:write`.
+/// `notes:write`, or `conversations:create` for a conversation's first message.
 #[utoipa::path(tag = "attachments", params(UploadQuery, IdempotencyKey),
     request_body(content = Binary, content_type = "application/octet-stream", description = "The file's bytes, of any type; none is an empty file."),
     responses((status = CREATED, body = AttachmentView, description = "What is known of the file.")))]

@@ -12,15 +12,19 @@ use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::shapes::event::EventView;
 use crate::state::Api;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
 use postroom_core::Error;
+use postroom_core::access::Scope;
 use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
 use postroom_core::operations::conversations::{self, ConversationCard};
 use postroom_core::operations::idempotency::KeptAnswer;
 use postroom_core::operations::including;
 use postroom_core::page::Page;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 mod batch;
@@ -97,12 +101,20 @@ async fn list_conversations(
     Ok(paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, included, page }))
 }
 
+/// That a conversation began, for who may see nothing of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct ConversationReceipt {
+    /// Its number.
+    id: ConversationId,
+}
+
 /// Begin a conversation
 ///
 /// With its first message: `reply` writes to a customer who has not written before, and their
 /// answer lands here; `inbound` files what came by another way. A customer who is named by an
 /// address is made where nobody has it. `external_id` is what another system calls it, and one conversation's
-/// alone. Needs `conversations:write`, and `messages:send` for a reply.
+/// alone. Needs `conversations:write`, and `messages:send` for a reply. `conversations:create` will do for
+/// `inbound`: forms and scripts that hold no more get 202 and the conversation's number, and see nothing of it.
 #[utoipa::path(tag = "conversations", params(IdempotencyKey),
     request_body(content = NewConversationBody, description = "The conversation and its first message.", example = json!({
         "mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org", "name": "Ada"},
@@ -110,6 +122,8 @@ async fn list_conversations(
     })),
     responses(
         (status = CREATED, body = ConversationView, description = "The conversation."),
+        (status = ACCEPTED, body = ConversationReceipt,
+         description = "It began; with `conversations:create` alone there is no more to see."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`already_exists`: a conversation has this external_id. `existing_id` says which, to who may see it.")))]
 #[post("/conversations")]
@@ -121,6 +135,10 @@ async fn create_conversation(api: Data<Api>, caller: Caller, body: Keyed<NewConv
     };
     let begin = move |cx: &mut Cx<'_>, links: &Links| {
         let card = conversations::create(cx, &new).map_err(in_the_body)?;
+        if !cx.access().has(Scope::ConversationsRead) {
+            let receipt = ConversationReceipt { id: card.conversation.id };
+            return Ok(answer::said(StatusCode::ACCEPTED, &receipt));
+        }
         let (path, etag) =
             (format!("/api/v1/conversations/{}", card.conversation.id), card.conversation.etag());
         Ok(answer::made(links, &ConversationView::alone(card), &path, etag))
@@ -188,7 +206,7 @@ async fn update_conversation(
 
 /// Add and remove tags
 ///
-/// Others stay, so that two scripts don't overwrite each other's. Needs `conversations:write`.
+/// Others stay, so that two scripts don't overwrite each other's. Needs `notes:write`.
 #[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = TagsBody, description = "Which tags.", example = json!({"add": ["billing"], "remove": ["new"]})),
     responses(

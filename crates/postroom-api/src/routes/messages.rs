@@ -128,7 +128,7 @@ async fn list_messages(
 /// while (`undo_seconds`); until it leaves it can be changed and taken back. Send
 /// `expected_last_message_id` to be told what came meanwhile instead of answering past it, or `If-Match`
 /// with the conversation's `ETag` to be refused where anything about it has changed. Needs `messages:send`
-/// for what leaves, `conversations:write` for drafts and the others.
+/// for what leaves, `notes:write` for notes, `conversations:write` for drafts and `inbound`.
 #[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = NewMessageBody, description = "The message.", examples(
         ("reply" = (summary = "An answer", value = json!({"kind": "reply", "text": "It left today.\n\nAmy"}))),

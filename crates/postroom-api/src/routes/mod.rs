@@ -26,6 +26,7 @@ mod messages;
 mod presences;
 mod reconcile;
 mod reparse;
+mod roles;
 mod round_trips;
 mod schedules;
 mod simulate;
@@ -63,6 +64,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(ledger::routes)
         .configure(reconcile::routes)
         .configure(agents::routes)
+        .configure(roles::routes)
         .configure(teams::routes)
         .configure(schedules::routes)
         .configure(categories::routes)

@@ -88,7 +88,7 @@ async fn create_tag(api: Data<Api>, caller: Caller, body: Keyed<TagName>) -> Ans
 
 /// Rename a tag
 ///
-/// On every conversation that carries it. Needs `admin:write`.
+/// On every conversation that carries it. Needs `tags:manage`.
 #[utoipa::path(tag = "tags", params(Id<TagId>),
     request_body(content = TagName, description = "The new name.", example = json!({"name": "invoices"})),
     responses(
@@ -103,7 +103,7 @@ async fn update_tag(api: Data<Api>, caller: Caller, id: Id<TagId>, body: Body<Ta
 
 /// Delete a tag
 ///
-/// It vanishes from every conversation that carries it. Needs `admin:write`.
+/// It vanishes from every conversation that carries it. Needs `tags:manage`.
 #[utoipa::path(tag = "tags", params(Id<TagId>),
     responses((status = NO_CONTENT, description = "It is gone.")))]
 #[delete("/tags/{id}")]

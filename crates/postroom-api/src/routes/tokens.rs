@@ -38,6 +38,8 @@ struct TokenView {
     scopes: Vec<Scope>,
     /// Only in these mailboxes; `null` is all.
     mailbox_ids: Option<Vec<MailboxId>>,
+    /// Only for callers from these networks; `null` is all.
+    allowed_networks: Option<Vec<String>>,
     /// When it ends; `null` is never.
     expires_at: Option<Timestamp>,
     /// When it was last used, to the minute.
@@ -59,6 +61,8 @@ struct CreatedToken {
     scopes: Vec<Scope>,
     /// Only in these mailboxes; `null` is all.
     mailbox_ids: Option<Vec<MailboxId>>,
+    /// Only for callers from these networks; `null` is all.
+    allowed_networks: Option<Vec<String>>,
     /// When it ends; `null` is never.
     expires_at: Option<Timestamp>,
     /// When it was made.
@@ -87,6 +91,11 @@ struct NewTokenBody {
     /// Only in these mailboxes; left out, all.
     #[serde(default)]
     mailbox_ids: Option<Vec<MailboxId>>,
+    /// Only for callers from these networks: `192.0.2.0/24`, `2001:db8::/32`, or one address. From elsewhere it is
+    /// like a token that is not there. Left out, all.
+    #[serde(default)]
+    #[schema(max_items = 100)]
+    allowed_networks: Option<Vec<String>>,
     /// When it ends; left out, never.
     #[serde(default)]
     expires_at: Option<Timestamp>,
@@ -100,6 +109,7 @@ impl From<Token> for TokenView {
             agent_id: token.agent_id,
             scopes: token.scopes,
             mailbox_ids: token.mailbox_ids,
+            allowed_networks: token.allowed_networks.map(|networks| networks.texts()),
             expires_at: token.expires_at,
             last_used_at: token.last_used_at,
             created_at: token.created_at,
@@ -116,7 +126,8 @@ fn position(token: &Token) -> Position {
 
 /// List access tokens
 ///
-/// Oldest first, without their secrets. Needs `admin:read`.
+/// Oldest first, without their secrets. An agent who sees the set-up and may not change it sees those that speak for
+/// them. Needs `admin:read`.
 #[utoipa::path(tag = "tokens", params(PageQuery),
     responses((status = OK, body = TokenPage, description = "A page of tokens.")))]
 #[get("/tokens")]
@@ -129,7 +140,8 @@ async fn list_tokens(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 /// Make an access token
 ///
 /// Its secret is in this answer alone, which is given again for a day to whoever sends the same
-/// request again under its `Idempotency-Key`. Nobody can give more than they hold.
+/// request again under its `Idempotency-Key`. Nobody can give more than they hold: scopes, mailboxes, networks,
+/// and what the agent may do for whom it speaks.
 /// Needs `admin:write`.
 #[utoipa::path(tag = "tokens", params(IdempotencyKey),
     request_body(content = NewTokenBody, description = "The token.", example = json!({
@@ -144,6 +156,7 @@ async fn create_token(api: Data<Api>, caller: Caller, body: Keyed<NewTokenBody>)
         agent_id: body.agent_id,
         scopes: body.scopes,
         mailbox_ids: body.mailbox_ids,
+        allowed_networks: body.allowed_networks,
         expires_at: body.expires_at,
     };
     let create = move |cx: &mut Cx<'_>, _: &Links| {
@@ -154,6 +167,7 @@ async fn create_token(api: Data<Api>, caller: Caller, body: Keyed<NewTokenBody>)
             agent_id: token.agent_id,
             scopes: token.scopes,
             mailbox_ids: token.mailbox_ids,
+            allowed_networks: token.allowed_networks.map(|networks| networks.texts()),
             expires_at: token.expires_at,
             created_at: token.created_at,
             token: secret,

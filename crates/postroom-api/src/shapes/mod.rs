@@ -8,5 +8,6 @@ pub mod job;
 pub mod message;
 pub mod message_page;
 pub mod reparse;
+pub mod role;
 pub mod simulation;
 pub mod transfer;

@@ -213,6 +213,7 @@ fn token(desk: &Desk, scopes: &[Scope], mailboxes: Option<Vec<i64>>, end: Option
         agent_id: None,
         scopes: scopes.to_vec(),
         mailbox_ids: mailboxes.map(|ids| ids.into_iter().map(MailboxId).collect()),
+        allowed_networks: None,
         expires_at: end,
     };
     desk.write_here(&Actor::system(), |cx| tokens::create(cx, &new)).unwrap().1

@@ -2,14 +2,15 @@
 
 use super::mailbox_outgoing::check_template;
 use super::tokens::require_whole_sight;
-use super::{overtaken, require_version};
+use super::{overtaken, require_version, roles};
 use crate::access::{Grant, Role, Scope};
 use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, EventType, NewEvent};
-use crate::id::AgentId;
+use crate::id::{AgentId, RoleId};
 use crate::outgoing::Written;
-use crate::people::AgentCard;
+use crate::people::{Agent, AgentCard};
+use crate::role::RoleChoice;
 use crate::store::people::Holder;
 use crate::store::types::Json;
 use crate::template::Placeholder;
@@ -24,7 +25,7 @@ pub struct NewAgent {
     /// Where the desk reaches them; unique.
     pub email: String,
     /// What they are.
-    pub role: Role,
+    pub role: RoleChoice,
     /// What they may do where.
     pub grants: Vec<Grant>,
 }
@@ -37,7 +38,7 @@ pub struct AgentChange {
     /// The address.
     pub email: Option<String>,
     /// The role.
-    pub role: Option<Role>,
+    pub role: Option<RoleChoice>,
     /// What stands below what they write; `Some(None)`: nothing.
     pub signature: Option<Option<Written>>,
     /// Whether they are told by mail what came back in their conversations.
@@ -61,7 +62,7 @@ pub(super) fn of(cx: &mut Cx<'_>, ids: &[AgentId]) -> Result<Vec<AgentCard>, Err
     cards(cx, agents)
 }
 
-fn cards(cx: &mut Cx<'_>, agents: Vec<crate::people::Agent>) -> Result<Vec<AgentCard>, Error> {
+fn cards(cx: &mut Cx<'_>, agents: Vec<Agent>) -> Result<Vec<AgentCard>, Error> {
     let mut grants = if shows_grants(cx) {
         let ids: Vec<AgentId> = agents.iter().map(|agent| agent.id).collect();
         store::people::grants_of_agents(cx.conn, &ids)?
@@ -86,14 +87,15 @@ fn shows_grants(cx: &Cx<'_>) -> bool {
     cx.access().has(Scope::AdminRead) && cx.access().sees_all()
 }
 
-fn card(cx: &mut Cx<'_>, agent: crate::people::Agent) -> Result<AgentCard, Error> {
+fn card(cx: &mut Cx<'_>, agent: Agent) -> Result<AgentCard, Error> {
     cards(cx, vec![agent])?.pop().ok_or(Error::NotFound("agent"))
 }
 
-/// Makes an agent.
+/// Makes an agent. Nobody gives a role that allows more than they may do themselves.
 pub fn create(cx: &mut Cx<'_>, new: &NewAgent) -> Result<AgentCard, Error> {
     cx.access().require(Scope::AdminWrite)?;
     require_whole_sight(cx)?;
+    roles::require_role(cx, new.role)?;
     let mut faults = Faults::default();
     faults.line("/name", &new.name, 200);
     faults.email("/email", &new.email);
@@ -119,7 +121,8 @@ fn taken(cx: &mut Cx<'_>, email: &str) -> Result<Error, Error> {
     })
 }
 
-/// Changes an agent. Disabling ends every token that speaks for them at once.
+/// Changes an agent. Disabling ends every token that speaks for them at once. Whoever may do less than the agent
+/// changes nothing of them, since with an agent's address comes what they may do.
 pub fn update(
     cx: &mut Cx<'_>,
     id: AgentId,
@@ -129,6 +132,10 @@ pub fn update(
     cx.access().require(Scope::AdminWrite)?;
     require_whole_sight(cx)?;
     let before = store::people::find_agent(cx.conn, id)?.ok_or(Error::NotFound("agent"))?;
+    roles::require_role(cx, before.role_choice())?;
+    if let Some(role) = change.role {
+        roles::require_role(cx, role)?;
+    }
     require_version("agent", expected, before.etag())?;
     let mut faults = Faults::default();
     if let Some(name) = &change.name {
@@ -155,7 +162,8 @@ pub fn update(
         }
         after.email.clone_from(email);
     }
-    after.role = change.role.unwrap_or(after.role);
+    let role = change.role.unwrap_or_else(|| before.role_choice());
+    (after.role, after.custom_role_id) = (role.word(), role.custom_id());
     after.disabled_at = match change.disabled {
         Some(true) => after.disabled_at.or(Some(cx.now)),
         Some(false) => None,
@@ -165,6 +173,7 @@ pub fn update(
         after.signature = signature.clone().map(Json::new);
     }
     after.bounce_notices = change.bounce_notices.unwrap_or(after.bounce_notices);
+    require_an_owner(cx, &before, &after)?;
     let is_signed_anew = after.signature != before.signature;
     let held = store::people::grants_of(cx.conn, Holder::Agent(id))?;
     let grants = change.grants.clone().unwrap_or_else(|| held.clone());
@@ -172,6 +181,7 @@ pub fn update(
     changes.note("name", &before.name, &after.name);
     changes.note("email", &before.email, &after.email);
     changes.note("role", &before.role, &after.role);
+    changes.note("role_id", &role_id(&before), &role_id(&after));
     changes.note("bounce_notices", &before.bounce_notices, &after.bounce_notices);
     changes.note("disabled_at", &before.disabled_at, &after.disabled_at);
     if changes.is_empty() && held == grants && !is_signed_anew {
@@ -188,6 +198,21 @@ pub fn update(
         .changing(changes);
     cx.tell(event);
     Ok(AgentCard { agent: written, grants })
+}
+
+fn role_id(agent: &Agent) -> Option<RoleId> {
+    agent.custom_role_id.or_else(|| agent.role.id())
+}
+
+/// The last owner stays one: nobody else could make another.
+fn require_an_owner(cx: &mut Cx<'_>, before: &Agent, after: &Agent) -> Result<(), Error> {
+    let is_owner = |agent: &Agent| agent.role == Role::Owner && agent.disabled_at.is_none();
+    if is_owner(before) && !is_owner(after) && store::people::hold_owners(cx.conn)? <= 1 {
+        return Err(Error::StateConflict(
+            "this is the last owner; make somebody else an owner first".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// What an agent may change of themselves; `None` stays.

@@ -45,7 +45,10 @@ impl Desk {
         content_id: Option<&str>,
         content: Vec<u8>,
     ) -> Result<Attachment, Error> {
-        actor.access.require(Scope::ConversationsWrite)?;
+        actor
+            .access
+            .require(Scope::NotesWrite)
+            .or_else(|_| actor.access.require(Scope::ConversationsCreate))?;
         let limit = self.settings().upload_bytes;
         if content.len() > limit {
             return Err(Error::TooLarge(format!("a file has at most {limit} bytes")));

@@ -186,7 +186,17 @@ fn card(cx: &mut Cx<'_>, conversation: Conversation) -> Result<ConversationCard,
 
 /// Begins a conversation with its first message.
 pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard, Error> {
-    cx.access().require(Scope::ConversationsWrite)?;
+    cx.access().require(Scope::ConversationsCreate)?;
+    let theirs = |address: &str| match &new.whose {
+        Whose::Address { email, .. } => is_same_address(email, address),
+        Whose::Known(_) => false,
+    };
+    if cx.actor.customer().is_some_and(|address| new.message.kind != MessageKind::Inbound || !theirs(address))
+    {
+        return Err(Error::Forbidden(
+            "in a customer's name what they say themselves is filed, and nothing else",
+        ));
+    }
     let mailbox = super::mailboxes::visible(cx, new.mailbox_id)?;
     let level = cx.access().level(mailbox.id, new.category_id, new.assignee_id);
     if level < Some(Level::Reply) {
@@ -256,6 +266,18 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
     card(cx, conversation)
 }
 
+fn is_same_address(one: &str, other: &str) -> bool {
+    crate::text::fold_address(one) == crate::text::fold_address(other)
+}
+
+/// Fails where somebody acts in a customer's name whose conversation this is not.
+pub(super) fn require_theirs(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<(), Error> {
+    let Some(address) = cx.actor.customer() else { return Ok(()) };
+    let addresses = store::customers::addresses(cx.conn, &[conversation.customer_id])?;
+    let is_theirs = addresses.iter().any(|known| is_same_address(&known.email, address));
+    if is_theirs { Ok(()) } else { Err(Error::NotFound("conversation")) }
+}
+
 /// Tells that a conversation began.
 pub(super) fn tell_created(cx: &mut Cx<'_>, conversation: &Conversation) {
     cx.tell(
@@ -269,7 +291,9 @@ pub(super) fn tell_created(cx: &mut Cx<'_>, conversation: &Conversation) {
 fn whose(cx: &mut Cx<'_>, whose: &Whose) -> Result<(CustomerId, Option<String>), Error> {
     match whose {
         Whose::Known(id) => {
-            if store::customers::find_many(cx.conn, &[*id])?.is_empty() {
+            // Who may see nothing learns of no customer either.
+            let is_blind = !cx.access().has(Scope::ConversationsRead);
+            if is_blind || store::customers::find_many(cx.conn, &[*id])?.is_empty() {
                 return Err(Error::invalid("/customer/id", "not_found", "there is no such customer"));
             }
             let access = cx.access().clone();
@@ -362,7 +386,7 @@ pub fn tag(
     add: &[String],
     remove: &[String],
 ) -> Result<ConversationCard, Error> {
-    cx.access().require(Scope::ConversationsWrite)?;
+    cx.access().require(Scope::NotesWrite)?;
     let before = changeable(cx, id)?;
     require_version("conversation", expected, before.etag())?;
     let mut faults = Faults::default();

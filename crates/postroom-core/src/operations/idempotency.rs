@@ -106,7 +106,8 @@ pub fn expire(cx: &mut Cx<'_>) -> Result<usize, Error> {
 /// What an answer is sealed for: the key, and the rights it was given to. With other rights it does
 /// not open, so that a right that was taken away is not had back by a replay.
 fn place(cx: &Cx<'_>, token: &TokenId, key: &Key) -> String {
-    format!("idempotency_keys/{token}/{}/{}", rights(cx.access()), key.key)
+    let customer = cx.actor.customer().map(|address| format!("{address}/")).unwrap_or_default();
+    format!("idempotency_keys/{token}/{customer}{}/{}", rights(cx.access()), key.key)
 }
 
 fn rights(access: &Access) -> String {

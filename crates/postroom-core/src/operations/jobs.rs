@@ -56,6 +56,10 @@ pub fn begin(cx: &mut Cx<'_>, bulk: &Bulk) -> Result<JobCard, Error> {
     let Some(token_id) = cx.actor.token_id.clone() else {
         return Err(Error::Forbidden("a job works in the name of a token"));
     };
+    if cx.actor.on_behalf_of.is_some() {
+        // Later there is the token alone, which may do more than the two together.
+        return Err(Error::Forbidden("a job can't be begun in somebody else's name"));
+    }
     let mut faults = Faults::default();
     conversations::check_bulk(cx, &bulk.patch, &mut faults)?;
     let (query, named) = match &bulk.select {

@@ -35,6 +35,7 @@ pub mod outbox;
 pub mod presences;
 pub mod reconcile;
 pub mod restoring;
+pub mod roles;
 pub mod room;
 pub mod round_trips;
 pub mod schedules;

@@ -28,7 +28,7 @@ pub fn create(cx: &mut Cx<'_>, name: &str) -> Result<Tag, Error> {
 
 /// Names a tag anew, everywhere.
 pub fn rename(cx: &mut Cx<'_>, id: TagId, name: &str) -> Result<Tag, Error> {
-    cx.access().require(Scope::AdminWrite)?;
+    cx.access().require(Scope::TagsManage)?;
     require_whole_sight(cx)?;
     let before = store::tags::find(cx.conn, id)?.ok_or(Error::NotFound("tag"))?;
     let name = valid_name(name)?;
@@ -49,7 +49,7 @@ pub fn rename(cx: &mut Cx<'_>, id: TagId, name: &str) -> Result<Tag, Error> {
 
 /// Removes a tag everywhere.
 pub fn delete(cx: &mut Cx<'_>, id: TagId) -> Result<(), Error> {
-    cx.access().require(Scope::AdminWrite)?;
+    cx.access().require(Scope::TagsManage)?;
     require_whole_sight(cx)?;
     let before = store::tags::find(cx.conn, id)?.ok_or(Error::NotFound("tag"))?;
     if store::tags::delete(cx.conn, id)? {

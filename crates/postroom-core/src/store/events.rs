@@ -51,6 +51,10 @@ fn row<'a>(event: &'a NewEvent, actor: &'a Actor, now: Timestamp) -> NewRow<'a> 
         Some((id, name)) => (ActorType::Customer, Some(id.to_string()), name.as_deref()),
         None => (actor.kind, actor.event_id(), Some(actor.name.as_str())),
     };
+    let mut data = event.data.clone();
+    if let Some(token) = actor.through() {
+        data.insert("on_behalf_through".to_owned(), token.0.clone().into());
+    }
     NewRow {
         kind: event.kind.as_str(),
         actor_type,

@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod pending;
 pub mod people;
 pub mod presences;
+pub mod roles;
 pub mod round_trips;
 pub mod schedules;
 pub(crate) mod schema;

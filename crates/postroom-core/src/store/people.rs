@@ -3,8 +3,9 @@
 use crate::access::{Grant, Level, Role};
 use crate::id::{AgentId, CategoryId, MailboxId, TeamId};
 use crate::people::{Agent, Category, Team};
+use crate::role::RoleChoice;
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{agents, categories, grants, team_members, teams};
+use crate::store::schema::{agents, categories, grants, roles, team_members, teams};
 use crate::store::{StoreError, returning};
 use crate::time::Timestamp;
 use diesel::prelude::*;
@@ -46,7 +47,7 @@ pub fn insert_agent(
     conn: &mut Conn,
     name: &str,
     email: &str,
-    role: Role,
+    role: RoleChoice,
     now: Timestamp,
 ) -> Result<Option<Agent>, StoreError> {
     let folded = crate::text::fold_address(email);
@@ -59,7 +60,8 @@ pub fn insert_agent(
                 agents::name.eq(name),
                 agents::email.eq(email),
                 agents::email_folded.eq(folded),
-                agents::role.eq(role),
+                agents::role.eq(role.word()),
+                agents::custom_role_id.eq(role.custom_id()),
                 agents::bounce_notices.eq(true),
                 agents::version.eq(1_i64),
                 agents::created_at.eq(now),
@@ -84,6 +86,7 @@ pub fn update_agent(
             agents::email.eq(&after.email),
             agents::email_folded.eq(crate::text::fold_address(&after.email)),
             agents::role.eq(after.role),
+            agents::custom_role_id.eq(after.custom_role_id),
             agents::signature.eq(&after.signature),
             agents::bounce_notices.eq(after.bounce_notices),
             agents::disabled_at.eq(after.disabled_at),
@@ -93,6 +96,14 @@ pub fn update_agent(
         .returning(returning::<Agent>())
         .get_result(conn)
         .optional()?)
+}
+
+/// How many owners there are who were not disabled. Until the transaction ends nobody else can change an
+/// owner: two who take each other's role away at the same time would leave none.
+pub fn hold_owners(conn: &mut Conn) -> Result<i64, StoreError> {
+    let owners = agents::table.filter(agents::role.eq(Role::Owner)).filter(agents::disabled_at.is_null());
+    diesel::update(owners).set(agents::version.eq(agents::version)).execute(conn)?;
+    Ok(owners.count().get_result(conn)?)
 }
 
 /// Every team, in the order of their numbers.
@@ -296,12 +307,13 @@ pub fn set_grants(conn: &mut Conn, holder: Holder, new: &[Grant]) -> Result<(), 
     Ok(())
 }
 
-/// The folded addresses of agents who may answer in a mailbox: owners, admins, and who holds a
+/// The folded addresses of agents who work in a mailbox: whose role opens all of them, and who holds a
 /// grant on it. Others who write to it are customers there.
 pub fn agent_addresses(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<(AgentId, String, Role)> = agents::table
+    let rows: Vec<(AgentId, String, Role, Option<bool>)> = agents::table
+        .left_join(roles::table)
         .filter(agents::disabled_at.is_null())
-        .select((agents::id, agents::email_folded, agents::role))
+        .select((agents::id, agents::email_folded, agents::role, roles::sees_all.nullable()))
         .load(conn)?;
     let holders: Vec<(Option<AgentId>, Option<TeamId>)> = grants::table
         .filter(grants::mailbox_id.eq(mailbox))
@@ -312,8 +324,10 @@ pub fn agent_addresses(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<String
     granted.extend(members(conn, &teams)?.into_values().flatten());
     Ok(rows
         .into_iter()
-        .filter(|(id, _, role)| *role != Role::Agent || granted.contains(id))
-        .map(|(_, email, _)| email)
+        .filter(|(id, _, role, own)| {
+            role.rights().map_or(*own == Some(true), |rights| rights.sees_all) || granted.contains(id)
+        })
+        .map(|(_, email, ..)| email)
         .collect())
 }
 

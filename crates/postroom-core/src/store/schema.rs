@@ -172,12 +172,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    roles (id) {
+        id -> BigInt,
+        name -> Text,
+        name_folded -> Text,
+        scopes -> Text,
+        sees_all -> Bool,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     agents (id) {
         id -> BigInt,
         name -> Text,
         email -> Text,
         email_folded -> Text,
         role -> Text,
+        custom_role_id -> Nullable<BigInt>,
         signature -> Nullable<Text>,
         bounce_notices -> Bool,
         disabled_at -> Nullable<BigInt>,
@@ -273,6 +287,7 @@ diesel::table! {
         agent_id -> Nullable<BigInt>,
         scopes -> Text,
         mailbox_ids -> Nullable<Text>,
+        allowed_networks -> Nullable<Text>,
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
@@ -753,6 +768,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     folders,
     pending_mails,
     mail_actions,
+    roles,
     agents,
     teams,
     team_members,
@@ -794,6 +810,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     search_stale,
 );
 
+diesel::joinable!(agents -> roles (custom_role_id));
 diesel::joinable!(webhook_deliveries -> webhooks (webhook_id));
 diesel::joinable!(messages -> conversations (conversation_id));
 diesel::joinable!(unsent -> messages (message_id));

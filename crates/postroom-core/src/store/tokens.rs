@@ -2,6 +2,7 @@
 
 use crate::access::Scope;
 use crate::id::{AgentId, MailboxId, TokenId};
+use crate::network::Networks;
 use crate::people::Token;
 use crate::store::StoreError;
 use crate::store::conn::Conn;
@@ -18,6 +19,7 @@ struct Row {
     agent_id: Option<AgentId>,
     scopes: Json<Vec<Scope>>,
     mailbox_ids: Option<Json<Vec<MailboxId>>>,
+    allowed_networks: Option<Json<Networks>>,
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -31,6 +33,7 @@ impl From<Row> for Token {
             agent_id: row.agent_id,
             scopes: row.scopes.into_inner(),
             mailbox_ids: row.mailbox_ids.map(Json::into_inner),
+            allowed_networks: row.allowed_networks.map(Json::into_inner),
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             created_at: row.created_at,
@@ -48,6 +51,7 @@ pub fn insert(conn: &mut Conn, token: &Token, secret_hash: &str) -> Result<(), S
             tokens::agent_id.eq(token.agent_id),
             tokens::scopes.eq(Json::new(token.scopes.clone())),
             tokens::mailbox_ids.eq(token.mailbox_ids.clone().map(Json::new)),
+            tokens::allowed_networks.eq(token.allowed_networks.clone().map(Json::new)),
             tokens::expires_at.eq(token.expires_at),
             tokens::created_at.eq(token.created_at),
         ))

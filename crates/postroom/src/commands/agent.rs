@@ -4,9 +4,10 @@ use super::{Output, failed, table, with_desk_from};
 use crate::config::Config;
 use postroom_core::access::{Grant, Level, Role};
 use postroom_core::actor::Actor;
-use postroom_core::id::MailboxId;
+use postroom_core::id::{MailboxId, RoleId};
 use postroom_core::operations::agents::{self, NewAgent};
 use postroom_core::people::AgentCard;
+use postroom_core::role::RoleChoice;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
@@ -19,10 +20,10 @@ pub(super) enum Command {
         /// Where the desk reaches them.
         #[arg(long)]
         email: String,
-        /// owner, admin or agent.
-        #[arg(long, default_value = "agent")]
-        role: Role,
-        /// A mailbox they may answer in, by number; again for each. Owners and admins need none.
+        /// owner, admin, supervisor, agent or light_agent; or the number of a role (GET /roles).
+        #[arg(long, default_value = "agent", value_parser = role)]
+        role: RoleChoice,
+        /// A mailbox they may answer in, by number; again for each. Roles that open all need none.
         #[arg(long = "mailbox", value_name = "ID")]
         mailboxes: Vec<i64>,
         /// How to answer.
@@ -71,9 +72,21 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
     })
 }
 
+/// A role by its word or its number.
+fn role(text: &str) -> Result<RoleChoice, String> {
+    if let Ok(number) = text.parse().map(RoleId) {
+        return Ok(Role::of_id(number).map_or(RoleChoice::Custom(number), RoleChoice::BuiltIn));
+    }
+    match text.parse()? {
+        Role::Custom => Err("say which one, by its number".to_owned()),
+        role => Ok(RoleChoice::BuiltIn(role)),
+    }
+}
+
 fn json(card: &AgentCard) -> serde_json::Value {
     serde_json::json!({
         "id": card.agent.id, "name": card.agent.name, "email": card.agent.email, "role": card.agent.role,
+        "role_id": card.agent.custom_role_id.or_else(|| card.agent.role.id()),
         "disabled": card.agent.disabled_at.is_some(),
         "mailbox_ids": card.grants.iter().map(|grant| grant.mailbox_id).collect::<Vec<_>>(),
     })
@@ -81,7 +94,9 @@ fn json(card: &AgentCard) -> serde_json::Value {
 
 fn rows(all: &[AgentCard]) -> Vec<Vec<String>> {
     let mailboxes = |card: &AgentCard| match card.agent.role {
-        Role::Agent => card.grants.iter().map(|g| g.mailbox_id.to_string()).collect::<Vec<_>>().join(" "),
+        Role::Agent | Role::LightAgent | Role::Custom => {
+            card.grants.iter().map(|g| g.mailbox_id.to_string()).collect::<Vec<_>>().join(" ")
+        }
         _ => "all".to_owned(),
     };
     all.iter()

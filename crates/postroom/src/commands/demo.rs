@@ -18,6 +18,7 @@ use postroom_core::operations::mailboxes::{self, NewMailbox};
 use postroom_core::operations::tokens::{self, NewToken};
 use postroom_core::operations::{conversations, customers};
 use postroom_core::page::PageRequest;
+use postroom_core::role::RoleChoice;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -136,7 +137,7 @@ async fn set_up(desk: &Desk, maildir: &Path) -> anyhow::Result<String> {
         let agent = NewAgent {
             name: "Robin".to_owned(),
             email: "robin@lantern.example".to_owned(),
-            role: Role::Owner,
+            role: RoleChoice::BuiltIn(Role::Owner),
             grants: Vec::new(),
         };
         let agent = agents::create(cx, &agent)?.agent;
@@ -147,6 +148,7 @@ async fn set_up(desk: &Desk, maildir: &Path) -> anyhow::Result<String> {
                 agent_id: Some(agent.id),
                 scopes: Scope::ALL.to_vec(),
                 mailbox_ids: None,
+                allowed_networks: None,
                 expires_at: None,
             },
         )

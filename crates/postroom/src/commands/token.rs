@@ -5,6 +5,7 @@ use crate::config::Config;
 use postroom_core::access::Scope;
 use postroom_core::actor::Actor;
 use postroom_core::id::{AgentId, MailboxId, TokenId};
+use postroom_core::operations::roles;
 use postroom_core::operations::tokens::{self, NewToken};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub(super) enum Command {
         /// It speaks for this agent, by number, with what the agent may do.
         #[arg(long, value_name = "ID")]
         agent: Option<i64>,
+        /// Only for callers from this network or address (192.0.2.0/24); again for each.
+        #[arg(long = "network", value_name = "NETWORK")]
+        networks: Vec<String>,
         /// When it ends: 90d, 12h, 30m.
         #[arg(long, value_name = "TIME", value_parser = duration)]
         expires: Option<Duration>,
@@ -47,14 +51,21 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
     let begins = matches!(command, Command::Create { .. });
     with_desk_from(config, begins, |desk| {
         match command {
-            Command::Create { name, scopes, mailboxes, agent, expires } => {
+            Command::Create { name, scopes, mailboxes, agent, networks, expires } => {
                 let narrowed = !scopes.is_empty();
+                let allowed = match agent.map(AgentId) {
+                    Some(agent) if !narrowed => {
+                        desk.read_here(&system, |cx| roles::scopes_of(cx, agent)).map_err(failed)?
+                    }
+                    _ => Scope::ALL.to_vec(),
+                };
                 let new = NewToken {
                     name,
                     agent_id: agent.map(AgentId),
-                    scopes: if narrowed { scopes } else { Scope::ALL.to_vec() },
+                    scopes: if narrowed { scopes } else { allowed },
                     mailbox_ids: (!mailboxes.is_empty())
                         .then(|| mailboxes.into_iter().map(MailboxId).collect()),
+                    allowed_networks: (!networks.is_empty()).then_some(networks),
                     expires_at: expires.map(|expires| desk.now().plus(expires)),
                 };
                 let (_, secret) = desk.write_here(&system, |cx| tokens::create(cx, &new)).map_err(failed)?;
@@ -86,7 +97,7 @@ fn show(tokens: &[postroom_core::people::Token], output: Output) {
             .map(|token| {
                 serde_json::json!({
                     "id": token.id, "name": token.name, "agent_id": token.agent_id, "scopes": token.scopes,
-                    "mailbox_ids": token.mailbox_ids, "expires_at": token.expires_at,
+                    "mailbox_ids": token.mailbox_ids, "allowed_networks": token.allowed_networks, "expires_at": token.expires_at,
                     "last_used_at": token.last_used_at, "created_at": token.created_at,
                 })
             })

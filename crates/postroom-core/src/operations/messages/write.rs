@@ -12,7 +12,7 @@ use crate::id::{ConversationId, MessageId};
 use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::message::{AuthorType, Message, MessageKind};
-use crate::operations::conversations::{about, changeable, save, set_status};
+use crate::operations::conversations::{about, changeable, require_theirs, save, set_status};
 use crate::operations::require_version;
 use crate::outgoing::{TextFormat, Written};
 use crate::store::types::Json;
@@ -45,7 +45,13 @@ pub fn add(
     new: &NewMessage,
 ) -> Result<MessageCard, Error> {
     cx.access().require(scope(new.kind, new.when))?;
+    if cx.actor.customer().is_some() && new.kind != MessageKind::Inbound {
+        return Err(Error::Forbidden(
+            "in a customer's name what they say themselves is filed, and nothing else",
+        ));
+    }
     let conversation = changeable(cx, id)?;
+    require_theirs(cx, &conversation)?;
     require_version("conversation", expected, conversation.etag())?;
     let mailbox =
         store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
@@ -82,6 +88,7 @@ pub(super) fn scope(kind: MessageKind, when: When) -> Scope {
         MessageKind::Reply | MessageKind::Forward | MessageKind::AutoReply if when != When::Never => {
             Scope::MessagesSend
         }
+        MessageKind::Note => Scope::NotesWrite,
         _ => Scope::ConversationsWrite,
     }
 }
@@ -125,7 +132,8 @@ pub(in crate::operations) fn check(
     faults: &mut Faults,
 ) -> Result<(), Error> {
     use MessageKind::{Forward, Inbound, Note, Reply};
-    cx.access().require(scope(new.kind, new.when))?;
+    let begins = id.is_none() && new.kind == Inbound;
+    cx.access().require(if begins { Scope::ConversationsCreate } else { scope(new.kind, new.when) })?;
     if !matches!(new.kind, Reply | Forward | Note | Inbound) {
         faults.add(format!("{at}/kind"), "not_allowed", "must be reply, forward, note or inbound");
     }
