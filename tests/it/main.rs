@@ -14,6 +14,7 @@ mod browser;
 mod bulk;
 mod collecting;
 mod commands;
+mod commands_api;
 mod composing;
 mod concurrency;
 mod configuration;

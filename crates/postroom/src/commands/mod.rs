@@ -1,7 +1,8 @@
 //! The commands, one a file. People get tables, scripts get JSON and exit codes: 0 is done, 1 is
-//! not done, 2 is a command line that makes no sense.
+//! not done, 2 is a command line that makes no sense. `api` and `deliver` have more of them.
 
 mod agent;
+mod api;
 mod audit;
 mod authorize;
 mod backup;
@@ -57,6 +58,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Print the OpenAPI document.
     Openapi,
+    /// Ask a desk that runs somewhere, by its API: for scripts.
+    Api(api::Arguments),
     /// Make, list and revoke access tokens.
     #[command(subcommand)]
     Token(token::Command),
@@ -122,6 +125,7 @@ impl Arguments {
         let config = || Config::load(self.config.as_deref());
         match self.command {
             Command::Openapi => openapi::run(),
+            Command::Api(arguments) => Ok(api::run(&arguments)),
             Command::Demo(arguments) => demo::run(&arguments),
             Command::Serve => serve::run(config()?),
             Command::Migrate(arguments) => migrate::run(&config()?, &arguments),
