@@ -71,6 +71,9 @@ fn main() {
         let floor = one_row_a_commit(&api.running);
         println!("one row a commit at {size}: {floor:.0} a second");
     }
+    for (size, api) in &desks {
+        println!("peak at {size}: {:.0} MiB", api.running.memory("VmHWM") / usage::MIB);
+    }
     println!(
         "targets: share 0.25 of the bare handler, p99 10 times its, growth 1.5; create twice one row a commit"
     );
@@ -90,8 +93,8 @@ const QUESTIONS: [Question; 6] = [
     ("list of 50 open", |_| "/api/v1/conversations?limit=50&status=open&sort=-updated_at".to_owned()),
     ("one conversation", |size| format!("/api/v1/conversations/{}", size / 2)),
     ("its messages", |size| format!("/api/v1/conversations/{}/messages", size / 2)),
-    ("search, rare word", |_| format!("/api/v1/conversations?limit=50&q={}", RARE)),
-    ("search, common word", |_| format!("/api/v1/conversations?limit=50&q={}", COMMON)),
+    ("search, rare word", |_| format!("/api/v1/conversations?limit=50&q={RARE}")),
+    ("search, common word", |_| format!("/api/v1/conversations?limit=50&q={COMMON}")),
 ];
 
 fn row(name: &str, (few, _): (Measured, f64), (many, cpu): (Measured, f64), floor: Option<Measured>) {

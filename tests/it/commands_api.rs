@@ -64,7 +64,7 @@ async fn a_script_asks_changes_and_reads_lists_to_their_end() {
         (3, &json!(true))
     );
     let lines = api(&shell, &["GET", "/tags?limit=2", "--all", "-o", "ids"], "").await.well().out;
-    assert_eq!(lines, ids.iter().map(|id| format!("{id}\n")).collect::<String>());
+    assert_eq!(lines, ids.iter().fold(String::new(), |all, id| format!("{all}{id}\n")));
     let table = api(&shell, &["GET", "/tags", "-o", "table", "--columns", "name,id"], "").await.well().out;
     assert!(table.starts_with("NAME   ID\ntag 0  "), "{table}");
     let seqs = api(&shell, &["GET", "/events", "-q", "limit=2", "--all", "-o", "ids"], "").await.well().out;

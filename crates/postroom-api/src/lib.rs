@@ -18,6 +18,7 @@ mod moved_on;
 mod observe;
 mod openapi;
 mod openapi_3_0;
+mod openapi_params;
 mod paging;
 mod params;
 mod patch;

@@ -162,7 +162,9 @@ fn marked(row: &Value) -> Vec<(String, Vec<String>)> {
     let cut = |one: &Value| {
         let units: Vec<u16> = one["text"].as_str().expect("a text").encode_utf16().collect();
         let each = one["ranges"].as_array().expect("a list").iter().map(|range| {
-            let end = |name: &str| usize::try_from(range[name].as_u64().expect("a number")).unwrap();
+            let end = |name: &str| {
+                usize::try_from(range[name].as_u64().expect("a number")).expect("a place in a text")
+            };
             String::from_utf16(&units[end("start")..end("end")]).expect("whole characters")
         });
         (one["field"].as_str().expect("a word").to_owned(), each.collect())
@@ -214,5 +216,5 @@ async fn a_search_shows_where_its_words_stand() {
 }
 
 fn url_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |escaped, byte| format!("{escaped}%{byte:02X}"))
 }

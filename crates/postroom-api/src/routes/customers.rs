@@ -173,7 +173,7 @@ async fn list_customers(
     if q.as_ref().is_some_and(|q| q.chars().count() > 200 || q.split_whitespace().count() > WORDS) {
         return Err(Problem::bad_parameter("q: has at most 200 characters and 10 words"));
     }
-    let filter = CustomerFilter { email, words: q, sort: sort.unwrap_or_default() };
+    let filter = CustomerFilter { email, words: q, sort: sort.unwrap_or(CustomerSort::IdDescending) };
     let request = paging.request;
     let found = api.desk.read(&caller, move |cx| customers::list(cx, &filter, request)).await?;
     let page = found.map(CustomerView::from);

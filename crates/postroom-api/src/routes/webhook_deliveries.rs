@@ -5,7 +5,7 @@ use crate::extract::{Caller, Id, Row};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
-use crate::problem::ProblemDocument;
+use crate::problem::{Problem, ProblemDocument};
 use crate::query::Query;
 use crate::state::Api;
 use actix_web::http::StatusCode;
@@ -168,6 +168,10 @@ async fn list_webhook_deliveries(
     query: Query<DeliveryQuery>,
     paging: Paging,
 ) -> Answer {
+    // A number that is none finds nothing, and whoever sent it shall hear of it.
+    if query.0.conversation_id.is_some_and(|id| id.0 < 1) {
+        return Err(Problem::bad_parameter("conversation_id: must be at least 1"));
+    }
     let filter = WebhookDeliveryFilter {
         states: query.0.state,
         event_types: query.0.event_type,

@@ -234,6 +234,9 @@ pub fn replay(cx: &mut Cx<'_>, id: WebhookId, after: i64) -> Result<WebhookCard,
         let detail = format!("it has been told of events up to {} alone", before.position);
         return Err(Error::invalid("/after_seq", "too_large", detail));
     }
+    if after < 0 {
+        return Err(Error::invalid("/after_seq", "too_small", "must be at least 0"));
+    }
     let floor = super::events::floor(cx)?;
     if after < floor {
         return Err(Error::Expired { floor });

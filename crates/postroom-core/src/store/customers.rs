@@ -227,7 +227,7 @@ pub fn confirmed_addresses(
 pub const WORDS: usize = 10;
 
 /// Which customers a list is of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerFilter {
     /// With exactly this address.
     pub email: Option<String>,
@@ -235,6 +235,13 @@ pub struct CustomerFilter {
     pub words: Option<String>,
     /// In which order.
     pub sort: CustomerSort,
+}
+
+impl Default for CustomerFilter {
+    /// All of them, newest first.
+    fn default() -> Self {
+        Self { email: None, words: None, sort: CustomerSort::IdDescending }
+    }
 }
 
 impl CustomerFilter {
@@ -256,12 +263,6 @@ words! {
         UpdatedDescending = "-updated_at",
         /// Longest unchanged first.
         Updated = "updated_at",
-    }
-}
-
-impl Default for CustomerSort {
-    fn default() -> Self {
-        Self::IdDescending
     }
 }
 

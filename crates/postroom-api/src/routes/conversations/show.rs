@@ -114,8 +114,10 @@ mod tests {
 
     #[test]
     fn places_are_counted_as_browsers_count() {
-        let text = "🙂 Größe".to_owned();
-        let found = Highlight { field: HighlightField::Subject, message_id: None, text, ranges: vec![5..12] };
-        assert_eq!(HighlightView::from(found).ranges, [TextRange { start: 3, end: 8 }]);
+        let text = "🙂 Größe, 🙂".to_owned();
+        let found =
+            Highlight { field: HighlightField::Subject, message_id: None, text, ranges: vec![5..12, 14..18] };
+        let both = [TextRange { start: 3, end: 8 }, TextRange { start: 10, end: 12 }];
+        assert_eq!(HighlightView::from(found).ranges, both);
     }
 }

@@ -132,7 +132,7 @@ fn closed(timetable: &Timetable, from: Timestamp, to: Timestamp) -> Vec<ClosedVi
 
 /// What a schedule's calendar closes.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ScheduleCalendar)]
+#[schema(as = ClosedCalendar)]
 pub struct CalendarView {
     /// Up to when it was read; `null`: there is no calendar.
     until: Option<Timestamp>,

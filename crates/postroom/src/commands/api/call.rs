@@ -111,9 +111,6 @@ pub(super) fn lost(error: &reqwest::Error, url: &Url) -> Lost {
         cause = inner;
     }
     let desk = url.origin().ascii_serialization();
-    let why = match error.is_timeout() {
-        true => "it took too long".to_owned(),
-        false => cause.to_string(),
-    };
+    let why = if error.is_timeout() { "it took too long".to_owned() } else { cause.to_string() };
     Lost(anyhow!("{desk} does not answer: {why}"))
 }

@@ -157,7 +157,7 @@ impl Shown {
         let mut line = format!("postroom: {} {}: {}", status.as_u16(), text("code"), text("detail"));
         for fault in problem["errors"].as_array().into_iter().flatten() {
             let (at, detail) = (plain(&fault["pointer"]), plain(&fault["detail"]));
-            line.push_str(&format!("; {at}: {detail}"));
+            line = format!("{line}; {at}: {detail}");
         }
         // Controls of whoever answered are no orders to a terminal.
         eprintln!("{}", line.replace(char::is_control, " "));
