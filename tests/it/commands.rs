@@ -104,7 +104,7 @@ fn what_can_t_be_done_is_exit_code_1_and_one_line() {
     for (arguments, words) in [
         (&["token", "create", "--name", ""][..], "name: must not be empty"),
         (&["token", "create", "--name", "x", "--mailbox", "77"], "mailbox_ids/0: there is no such mailbox"),
-        (&["token", "create", "--name", "x", "--agent", "77"], "agent_id: there is no such agent"),
+        (&["token", "create", "--name", "x", "--agent", "77"], "there is no such agent"),
         (&["token", "revoke", "tok_nothing"], "there is no such token"),
         (&["agent", "create", "--name", "A", "--email", "nowhere"], "email: "),
         (

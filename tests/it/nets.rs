@@ -12,7 +12,7 @@ use support::http::{Answer, Http};
 use support::mail::mail;
 
 /// Operations that need no token. A new one is added here on purpose or not at all.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 13] = [
     "GET /api/v1/health/live",
     "GET /api/v1/health/ready",
     "GET /api/v1/oauth/callback",
@@ -22,6 +22,10 @@ const PUBLIC: [&str; 9] = [
     "GET /docs/{file}",
     "GET /openapi-3.0.json",
     "GET /openapi.json",
+    "POST /api/v1/invitations/accept",
+    "POST /api/v1/password-resets",
+    "POST /api/v1/password-resets/complete",
+    "POST /api/v1/sign-in",
 ];
 
 /// Operations that a signed link opens in place of a token.
@@ -137,7 +141,11 @@ async fn without_a_token_there_is_only_what_is_public() {
             let answer = operation.call(http, &path).await;
             if operation.is_public() {
                 // `/docs` leads to its first page; whoever comes back from a provider brings a state.
-                let is_known = matches!(answer.status, 200 | 302);
+                // Who signs in with the example is not let in; what the example opens with opens nothing.
+                let refused = ["sign_in_failed", "validation_failed", "rate_limited"];
+                let is_refused = operation.method == "POST"
+                    && (answer.status == 202 || refused.iter().any(|code| answer.text().contains(code)));
+                let is_known = matches!(answer.status, 200 | 302) || is_refused;
                 let lacks_state = answer.status == 400 && operation.parameters.iter().any(|p| p == "state");
                 assert!(is_known || lacks_state, "{}: {}", operation.name(), answer.status);
                 open.insert(operation.name());
@@ -277,6 +285,11 @@ async fn every_list_keeps_the_rules_of_lists() {
         desk.receive(theirs.mailbox, &inbound).await;
         http.post(&format!("/api/v1/webhooks/{hook}/test"), &Value::Null).await.expect(202);
     }
+    let bulk =
+        json!({"select": {"ids": [theirs.conversation]}, "patch": {"priority": "high"}, "dry_run": true});
+    let job = http.post("/api/v1/conversations/bulk", &bulk).await.expect(202).json()["id"].clone();
+    let job = job.as_str().expect("a job has a name").to_owned();
+    let agent = http.get("/api/v1/agents").await.expect(200).json()["data"][0]["id"].clone();
     let (mut lists, mut paged) = (Vec::new(), Vec::new());
     for operation in operations(http).await {
         let has = |name: &str| operation.parameters.iter().any(|known| known == name);
@@ -291,6 +304,8 @@ async fn every_list_keeps_the_rules_of_lists() {
             "conversations" => theirs.conversation.to_string(),
             "customers" => theirs.customer.to_string(),
             "webhooks" => hook.to_string(),
+            "jobs" => job.clone(),
+            "agents" => agent.to_string(),
             _ => theirs.mailbox.to_string(),
         };
         let path = operation.path.replace("{id}", &id);

@@ -57,6 +57,9 @@ impl TestDesk {
         config.ingest.idle = false;
         // Tests ask faster than anybody.
         config.limits.requests_per_minute = 0;
+        // Passwords are tried for next to nothing, or a debug build takes seconds for each.
+        config.sign_in.memory_kib = 64;
+        config.sign_in.passes = 1;
         change(&mut config);
         let daemon = Daemon::start_at(config.clone(), clock).await.expect("the daemon starts");
         let token = new_token(

@@ -51,7 +51,7 @@ how many are left (`r`), and in how many seconds all are back (`t`). Over it is 
 
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
-const TAGS: [(&str, &str); 17] = [
+const TAGS: &[(&str, &str)] = &[
     ("conversations", "Threads of messages with one customer about one matter."),
     ("messages", "What came in, what went out, and what was noted between."),
     ("attachments", "Files of messages, and uploads that wait for one."),
@@ -65,6 +65,7 @@ const TAGS: [(&str, &str); 17] = [
     ("tags", "Labels on conversations."),
     ("tokens", "Access for programs."),
     ("me", "The caller."),
+    ("sign-in", "Signing in by password and code, for frontends; sessions."),
     ("audit", "Who signed in, and who changed the set-up."),
     ("events", "What happened, for programs that follow."),
     ("webhooks", "Who is told of events by HTTP (Standard Webhooks), and what became of it."),

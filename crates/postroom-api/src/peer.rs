@@ -1,9 +1,14 @@
 //! Whose address a request comes from, behind proxies that are trusted and no others.
 
-use actix_web::HttpRequest;
+use crate::problem::Problem;
+use crate::state::Api;
+use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
 use ipnet::IpNet;
 use postroom_core::audit::Origin;
+use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
 
 /// The address of the client, as far as it can be known.
@@ -18,6 +23,20 @@ pub fn client(req: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
 pub fn origin(req: &HttpRequest, trusted: &[IpNet]) -> Origin {
     let user_agent = req.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Origin::new(client(req, trusted), user_agent)
+}
+
+/// Where a request comes from, for handlers.
+#[derive(Debug, Clone)]
+pub struct From(pub Origin);
+
+impl FromRequest for From {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let api = req.app_data::<Data<Api>>();
+        ready(api.map(|api| Self(origin(req, &api.trusted_proxies))).ok_or_else(Problem::internal))
+    }
 }
 
 /// Walks from the peer outwards as long as a trusted proxy vouches for the next. What stands

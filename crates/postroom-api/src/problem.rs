@@ -308,6 +308,10 @@ impl From<Error> for Problem {
             }
             Error::MissingScope(scope) => Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
                 .with(Extras { required_scope: Some(scope.to_string()), ..Extras::default() }),
+            Error::SignInFailed => signing_in("sign_in_failed", detail),
+            Error::CodeRequired => signing_in("code_required", detail),
+            Error::Throttled { seconds } => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+                .header(header::RETRY_AFTER, HeaderValue::from(seconds)),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Error::Provider(_) => Self::new(StatusCode::BAD_GATEWAY, "provider_unavailable", detail),
             Error::TooLarge(_) => Self::too_large(detail),
@@ -325,6 +329,11 @@ impl From<Error> for Problem {
             }
         }
     }
+}
+
+fn signing_in(code: &'static str, detail: String) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, code, detail)
+        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"postroom\""))
 }
 
 /// Logs a failure of ours once, with its whole chain of causes.

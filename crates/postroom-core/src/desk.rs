@@ -7,6 +7,7 @@ use crate::cx::Cx;
 use crate::keys::Keys;
 use crate::object_name;
 use crate::operations::breaker::Limits;
+use crate::password::Passwords;
 use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
 use crate::store::{self, StoreError};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub webhooks: Reach,
     /// How long what was told to webhooks, or could not be, is kept.
     pub keep_deliveries: Duration,
+    /// How people sign in.
+    pub sign_in: crate::sign_in::Settings,
 }
 
 impl Default for Settings {
@@ -72,6 +75,7 @@ impl Default for Settings {
             automatic: Limits::default(),
             webhooks: Reach::default(),
             keep_deliveries: Duration::from_secs(30 * DAY),
+            sign_in: crate::sign_in::Settings::default(),
         }
     }
 }
@@ -101,6 +105,7 @@ struct Inner {
     changed: watch::Sender<u64>,
     broken: watch::Sender<Option<Broken>>,
     full_at: Mutex<Option<Instant>>,
+    passwords: Passwords,
 }
 
 /// So long nothing new is taken after a write that found no room. Then it is tried again: who counts
@@ -164,6 +169,7 @@ impl Desk {
             .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let (changed, _) = watch::channel(0);
         let (broken, _) = watch::channel(None);
+        let passwords = Passwords::new(parts.settings.sign_in.cost, parts.settings.sign_in.at_once);
         let desk = Self(Arc::new(Inner {
             pool,
             keys: parts.keys,
@@ -173,6 +179,7 @@ impl Desk {
             changed,
             broken,
             full_at: Mutex::new(None),
+            passwords,
         }));
         let fits = desk
             .write_here(&Actor::system(), |cx| {
@@ -348,6 +355,11 @@ impl Desk {
     /// The installation's keys.
     pub fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// Tries passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// The outside.

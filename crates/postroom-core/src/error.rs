@@ -92,6 +92,18 @@ pub enum Error {
     /// The token lacks this scope.
     #[error("the token lacks the scope {0}")]
     MissingScope(crate::access::Scope),
+    /// Somebody who signs in is not let in; why is told to nobody.
+    #[error("address, password or code is not right")]
+    SignInFailed,
+    /// The password is right, and a code is asked for besides.
+    #[error("send a code as well")]
+    CodeRequired,
+    /// It was tried too often.
+    #[error("too many tries; try again in {seconds} s")]
+    Throttled {
+        /// Until the next may be made.
+        seconds: u64,
+    },
     /// The caller sees it but may not do this.
     #[error("{0}")]
     Forbidden(&'static str),
@@ -180,6 +192,9 @@ impl Error {
             | Self::Provider(_)
             | Self::LeaseLost
             | Self::Busy
+            | Self::SignInFailed
+            | Self::CodeRequired
+            | Self::Throttled { .. }
             | Self::StorageFull(_)
             | Self::Unsynced
             | Self::Store { .. }
@@ -188,6 +203,18 @@ impl Error {
             | Self::MailServer(_)
             | Self::Compose(_) => return None,
         })
+    }
+
+    /// The same of an input whose member `from` is called `to` by the caller.
+    #[must_use]
+    pub fn renamed(self, from: &str, to: &str) -> Self {
+        let renamed = |fault: FieldError| {
+            if fault.pointer == from { FieldError { pointer: to.to_owned(), ..fault } } else { fault }
+        };
+        match self {
+            Self::Invalid(faults) => Self::Invalid(faults.into_iter().map(renamed).collect()),
+            other => other,
+        }
     }
 
     /// The same of an input that stands at `pointer` in a larger one.

@@ -10,6 +10,7 @@ use crate::role::RoleChoice;
 use crate::store::schema::{agents, categories, customer_addresses, customer_phones, customers, teams};
 use crate::store::types::Json;
 use crate::time::Timestamp;
+use crate::word::words;
 use diesel::prelude::*;
 
 /// A person who writes.
@@ -171,11 +172,23 @@ pub struct Category {
     pub created_at: Timestamp,
 }
 
+words! {
+    /// How somebody came by a token.
+    pub enum TokenKind {
+        /// It was made.
+        Token = "token",
+        /// They signed in: it ends when it is not used for a while.
+        Session = "session",
+    }
+}
+
 /// An access token without its secret, which nobody has but its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Its public name.
     pub id: TokenId,
+    /// How somebody came by it.
+    pub kind: TokenKind,
     /// What people call it.
     pub name: String,
     /// Whom it speaks for; `None` for a script of its own.

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 mod mailbox;
 mod mistakes;
 mod secret;
+mod sign_in;
 mod webhooks;
 pub use mailbox::ConfiguredMailbox;
+pub use sign_in::SignIn;
 pub use webhooks::Webhooks;
 
 /// Everything that can be set. See `config/postroom.toml` for what each setting is for.
@@ -41,6 +43,8 @@ pub struct Config {
     pub automatic: Automatic,
     /// Where webhooks may be.
     pub webhooks: Webhooks,
+    /// How people sign in by password.
+    pub sign_in: SignIn,
     /// Mailboxes that are set up here rather than through the API.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mailboxes: Vec<ConfiguredMailbox>,
@@ -436,6 +440,12 @@ impl Config {
         range("limits.upload_mib", self.limits.upload_mib, 1, 256)?;
         range("limits.requests_per_minute", self.limits.requests_per_minute as usize, 0, 1_000_000)?;
         range("limits.ingest_tries", usize::try_from(self.limits.ingest_tries).unwrap_or(0), 1, 100)?;
+        let sign_in = &self.sign_in;
+        range("sign_in.idle_hours", sign_in.idle_hours as usize, 1, 8_760)?;
+        range("sign_in.longest_days", sign_in.longest_days as usize, 1, 365)?;
+        range("sign_in.memory_kib", sign_in.memory_kib as usize, 19_456, 1_048_576)?;
+        range("sign_in.passes", sign_in.passes as usize, 2, 16)?;
+        range("sign_in.at_once", sign_in.at_once as usize, 1, 64)?;
         range("keep.events_days", self.keep.events_days as usize, 1, 3_650)?;
         range("keep.uploads_hours", self.keep.uploads_hours as usize, 1, 24 * 30)?;
         range("keep.reopen_days", self.keep.reopen_days as usize, 0, 3_650)?;

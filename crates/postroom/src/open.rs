@@ -148,6 +148,7 @@ fn settings(config: &Config) -> Settings {
             desk_ten_minutes: config.automatic.desk_per_ten_minutes,
         },
         webhooks: config.webhooks.reach(),
+        sign_in: config.sign_in.settings(),
         keep_deliveries: hours(config.keep.deliveries_days * 24),
         error_after: Duration::from_secs(u64::from(config.ingest.error_after_minutes) * 60),
     }

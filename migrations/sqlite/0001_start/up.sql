@@ -303,6 +303,7 @@ CREATE INDEX grants_team ON grants (team_id);
 -- `mailbox_ids` is NULL for every mailbox, `allowed_networks` for every address; else a JSON list.
 CREATE TABLE tokens (
   id TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('token', 'session')),
   name TEXT NOT NULL,
   secret_hash TEXT NOT NULL UNIQUE,
   agent_id INTEGER REFERENCES agents (id) ON DELETE CASCADE,
@@ -312,8 +313,50 @@ CREATE TABLE tokens (
   expires_at INTEGER,
   last_used_at INTEGER,
   revoked_at INTEGER,
+  signed_in_from TEXT,
+  signed_in_with TEXT,
   created_at INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX tokens_agent ON tokens (agent_id);
+
+-- How people sign in. What is kept of a password is its argon2id hash; the secret of codes is sealed.
+CREATE TABLE agent_passwords (
+  agent_id INTEGER PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
+  hash TEXT NOT NULL,
+  changed_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE agent_totp (
+  agent_id INTEGER PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
+  secret BLOB NOT NULL,
+  confirmed_at INTEGER,
+  last_step INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE recovery_codes (
+  hash TEXT NOT NULL PRIMARY KEY,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX recovery_codes_agent ON recovery_codes (agent_id);
+
+-- Secrets that were sent by mail and open once; the hash alone is kept.
+CREATE TABLE one_time_secrets (
+  hash TEXT NOT NULL PRIMARY KEY,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  purpose TEXT NOT NULL CHECK (purpose IN ('password_reset', 'invitation')),
+  expires_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX one_time_secrets_agent ON one_time_secrets (agent_id);
+
+-- Tries that count for a quarter of an hour: of an account (its hash), from a network.
+CREATE TABLE sign_in_tries (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  who TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sign_in_tries_who ON sign_in_tries (who, created_at);
 
 CREATE TABLE customers (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

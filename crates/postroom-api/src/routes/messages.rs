@@ -73,7 +73,7 @@ struct MessageQuery {
     sort: Option<MessageSort>,
     /// What is named by numbers and is to be answered beside it, in `included`: each thing once.
     #[serde(default)]
-    #[param(style = Form, explode = false, example = json!(["agent"]))]
+    #[param(inline, style = Form, explode = false, example = json!(["agent"]))]
     include: Vec<MessageInclude>,
 }
 

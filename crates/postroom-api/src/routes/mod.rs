@@ -29,10 +29,13 @@ mod reparse;
 mod roles;
 mod round_trips;
 mod schedules;
+mod sessions;
+mod sign_in;
 mod simulate;
 mod tags;
 mod teams;
 mod tokens;
+mod totp;
 mod transfers;
 mod unsent;
 mod webhook_deliveries;
@@ -71,6 +74,9 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(tags::routes)
         .configure(tokens::routes)
         .configure(me::routes)
+        .configure(sign_in::routes)
+        .configure(sessions::routes)
+        .configure(totp::routes)
         .configure(audit::routes)
         .configure(webhooks::routes)
         .configure(webhook_deliveries::routes)

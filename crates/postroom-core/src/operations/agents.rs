@@ -191,6 +191,11 @@ pub fn update(
     if held != grants {
         store::people::set_grants(cx.conn, Holder::Agent(id), &grants)?;
     }
+    if before.disabled_at.is_none() && after.disabled_at.is_some() {
+        // Enabled again, they sign in again; and no link that they were sent opens anything.
+        super::sessions::end_all(cx, id, None, "the agent was disabled")?;
+        store::sign_in::delete_one_time(cx.conn, id, None)?;
+    }
     let event = NewEvent::new(EventType::AgentUpdated, About::default())
         .with("agent_id", id.0)
         .with("grants_changed", held != grants)

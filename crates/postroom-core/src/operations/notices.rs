@@ -59,6 +59,18 @@ pub(super) fn mail_agent(
     Ok(())
 }
 
+/// Writes to an agent in person, about no mailbox. Whether it will leave. It leaves from `<>`, too.
+pub(super) fn mail_person(cx: &mut Cx<'_>, agent: &Agent, subject: &str, text: &str) -> Result<bool, Error> {
+    let Some(carrier) = carrier(cx, None, None)? else {
+        tracing::warn!(subject, agent = agent.id.0, "an agent is not told by mail: no mailbox can send");
+        return Ok(false);
+    };
+    let to = Address { name: Some(agent.name.clone()), email: agent.email.clone() };
+    let Some(composed) = compose(cx, &carrier, vec![to], subject, text) else { return Ok(false) };
+    queue(cx, &carrier, &Composed { envelope_from: String::new(), ..composed })?;
+    Ok(true)
+}
+
 /// `None`: it can't be written, and the log says why.
 fn compose(cx: &Cx<'_>, carrier: &Mailbox, to: Vec<Address>, subject: &str, text: &str) -> Option<Composed> {
     let mut random = [0_u8; 16];

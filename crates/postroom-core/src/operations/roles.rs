@@ -202,6 +202,12 @@ pub(super) fn require_held(cx: &Cx<'_>, rights: &Rights) -> Result<(), Error> {
     rights.scopes.iter().try_for_each(|scope| cx.access().require(*scope))
 }
 
+/// Fails where an agent may do more than the caller: how they come in is theirs alone.
+pub(super) fn require_no_more(cx: &mut Cx<'_>, agent: &Agent) -> Result<(), Error> {
+    let rights = of_agent(cx, agent)?;
+    require_held(cx, &rights)
+}
+
 /// Fails where the caller may not do all that a role allows: they can neither give it nor take it away. A
 /// role that is not there is a fault of the input.
 pub(super) fn require_role(cx: &mut Cx<'_>, choice: RoleChoice) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use crate::event::{About, EventType, NewEvent};
 use crate::id::{AgentId, MailboxId, TokenId};
 use crate::keys::sha256_hex;
 use crate::network::Networks;
-use crate::people::{Agent, Token};
+use crate::people::{Agent, Token, TokenKind};
 use crate::role::Rights;
 use crate::time::Timestamp;
 use crate::{Error, store};
@@ -62,7 +62,7 @@ fn check(secret: &str) -> String {
 }
 
 /// A fresh secret: 256 random bits in base 62, with its check.
-fn fresh_secret() -> String {
+pub(super) fn fresh(prefix: &str) -> String {
     let mut bytes = [0_u8; 32];
     rand::fill(&mut bytes);
     let mut digits = Vec::with_capacity(SECRET_CHARS);
@@ -77,11 +77,12 @@ fn fresh_secret() -> String {
     }
     let secret: String = digits.into_iter().collect();
     let check = check(&secret);
-    format!("{PREFIX}{secret}{check}")
+    format!("{prefix}{secret}{check}")
 }
 
-fn is_well_formed(token: &str) -> bool {
-    let Some(rest) = token.strip_prefix(PREFIX) else { return false };
+/// Whether a text could be a secret that begins so.
+pub(super) fn is_well_formed(prefix: &str, token: &str) -> bool {
+    let Some(rest) = token.strip_prefix(prefix) else { return false };
     rest.len() == SECRET_CHARS + CHECK_CHARS
         && rest.is_ascii()
         && check(&rest[..SECRET_CHARS]) == rest[SECRET_CHARS..]
@@ -97,7 +98,7 @@ impl Desk {
     /// Who the holder of a secret is, with everything they may see and do at this moment. `origin` is where
     /// they come from.
     pub async fn authenticate(&self, secret: &str, origin: Origin) -> Result<Actor, AuthError> {
-        if !is_well_formed(secret) {
+        if !is_well_formed(PREFIX, secret) {
             return Err(AuthError::Unknown);
         }
         let hash = sha256_hex(secret.as_bytes());
@@ -147,6 +148,10 @@ impl Desk {
         let Some(Holder { token, agent }) = found else { return Err(AuthError::Unknown) };
         let now = self.now();
         if token.expires_at.is_some_and(|end| end <= now) {
+            return Err(AuthError::Expired);
+        }
+        let idle_since = now.minus(self.settings().sign_in.idle);
+        if token.kind == TokenKind::Session && token.last_used_at.unwrap_or(token.created_at) <= idle_since {
             return Err(AuthError::Expired);
         }
         if token.last_used_at.is_none_or(|used| used.plus(Duration::from_secs(60)) <= now) {
@@ -333,6 +338,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewToken) -> Result<(Token, String), Error>
     scopes.dedup();
     let token = Token {
         id: TokenId::fresh(),
+        kind: TokenKind::Token,
         name: new.name.trim().to_owned(),
         agent_id: new.agent_id,
         scopes,
@@ -342,7 +348,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewToken) -> Result<(Token, String), Error>
         last_used_at: None,
         created_at: cx.now,
     };
-    let secret = fresh_secret();
+    let secret = fresh(PREFIX);
     store::tokens::insert(cx.conn, &token, &sha256_hex(secret.as_bytes()))?;
     let event = NewEvent::new(EventType::TokenCreated, About::default())
         .with("token_id", token.id.0.clone())
@@ -383,8 +389,37 @@ fn check_agent(cx: &mut Cx<'_>, new: &NewToken, faults: &mut Faults) -> Result<(
     Ok(())
 }
 
-/// Every token there is, without secrets. An agent who sees the set-up and changes none of it sees those that
-/// speak for them.
+/// Makes a session of an agent's, who has proven who they are. Its secret is in the answer and nowhere else.
+pub(super) fn make_session(
+    cx: &mut Cx<'_>,
+    agent: &Agent,
+    scopes: &[Scope],
+) -> Result<(Token, String), Error> {
+    let mut scopes = scopes.to_vec();
+    scopes.sort_unstable();
+    scopes.dedup();
+    let token = Token {
+        id: TokenId::fresh(),
+        kind: TokenKind::Session,
+        name: "session".to_owned(),
+        agent_id: Some(agent.id),
+        scopes,
+        mailbox_ids: None,
+        allowed_networks: None,
+        expires_at: Some(cx.now.plus(cx.settings.sign_in.longest)),
+        last_used_at: None,
+        created_at: cx.now,
+    };
+    let secret = fresh(PREFIX);
+    store::tokens::insert(cx.conn, &token, &sha256_hex(secret.as_bytes()))?;
+    let origin = &cx.actor.origin;
+    let address = origin.address.map(|address| address.to_string());
+    store::sessions::set_origin(cx.conn, &token.id, address.as_deref(), origin.user_agent.as_deref())?;
+    Ok((token, secret))
+}
+
+/// Every token there is, without secrets; sessions are their agents' business. An agent who sees the set-up and
+/// changes none of it sees those that speak for them.
 pub fn list(cx: &mut Cx<'_>) -> Result<Vec<Token>, Error> {
     cx.access().require(Scope::AdminRead)?;
     require_whole_sight(cx)?;
@@ -426,14 +461,14 @@ mod tests {
 
     #[test]
     fn a_secret_carries_its_check() {
-        let secret = fresh_secret();
+        let secret = fresh(PREFIX);
         assert_eq!(secret.len(), PREFIX.len() + SECRET_CHARS + CHECK_CHARS);
-        assert!(is_well_formed(&secret));
-        assert_ne!(secret, fresh_secret());
+        assert!(is_well_formed(PREFIX, &secret));
+        assert_ne!(secret, fresh(PREFIX));
         let mistyped = format!("{}x", &secret[..secret.len() - 1]);
-        assert!(!is_well_formed(&mistyped) || mistyped == secret);
+        assert!(!is_well_formed(PREFIX, &mistyped) || mistyped == secret);
         for not_one in ["", " ", "pr_pat_", "pr_pat_ä", &secret[1..]] {
-            assert!(!is_well_formed(not_one), "{not_one:?}");
+            assert!(!is_well_formed(PREFIX, not_one), "{not_one:?}");
         }
     }
 }

@@ -239,6 +239,15 @@ pub fn lock_audit(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the lock under which tries to sign in are counted, until the transaction ends: two that count at once
+/// would each be the last one that is let through. SQLite has one writer.
+pub fn lock_tries(conn: &mut Conn) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706182, 0)").execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Takes the lock under which mail of one group of mailboxes is placed, until the transaction ends.
 ///
 /// Whether a mail is here already is looked up and then acted on: on PostgreSQL two transactions

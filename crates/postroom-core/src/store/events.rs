@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Rows of one statement: SQLite takes 32,766 values in one, and a row has ten.
@@ -28,7 +29,7 @@ struct NewRow<'a> {
     conversation_id: Option<ConversationId>,
     message_id: Option<crate::id::MessageId>,
     customer_id: Option<crate::id::CustomerId>,
-    data: Json<&'a Map<String, Value>>,
+    data: Json<Cow<'a, Map<String, Value>>>,
     created_at: Timestamp,
 }
 
@@ -51,9 +52,9 @@ fn row<'a>(event: &'a NewEvent, actor: &'a Actor, now: Timestamp) -> NewRow<'a> 
         Some((id, name)) => (ActorType::Customer, Some(id.to_string()), name.as_deref()),
         None => (actor.kind, actor.event_id(), Some(actor.name.as_str())),
     };
-    let mut data = event.data.clone();
+    let mut data = Cow::Borrowed(&event.data);
     if let Some(token) = actor.through() {
-        data.insert("on_behalf_through".to_owned(), token.0.clone().into());
+        data.to_mut().insert("on_behalf_through".to_owned(), token.0.clone().into());
     }
     NewRow {
         kind: event.kind.as_str(),
@@ -64,7 +65,7 @@ fn row<'a>(event: &'a NewEvent, actor: &'a Actor, now: Timestamp) -> NewRow<'a> 
         conversation_id: event.about.conversation_id,
         message_id: event.about.message_id,
         customer_id: event.about.customer_id,
-        data: Json::new(&event.data),
+        data: Json::new(data),
         created_at: now,
     }
 }

@@ -282,6 +282,7 @@ diesel::table! {
 diesel::table! {
     tokens (id) {
         id -> Text,
+        kind -> Text,
         name -> Text,
         secret_hash -> Text,
         agent_id -> Nullable<BigInt>,
@@ -291,6 +292,52 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        signed_in_from -> Nullable<Text>,
+        signed_in_with -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    agent_passwords (agent_id) {
+        agent_id -> BigInt,
+        hash -> Text,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    agent_totp (agent_id) {
+        agent_id -> BigInt,
+        secret -> Binary,
+        confirmed_at -> Nullable<BigInt>,
+        last_step -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    recovery_codes (hash) {
+        hash -> Text,
+        agent_id -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    one_time_secrets (hash) {
+        hash -> Text,
+        agent_id -> BigInt,
+        purpose -> Text,
+        expires_at -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sign_in_tries (id) {
+        id -> BigInt,
+        who -> Text,
         created_at -> BigInt,
     }
 }
@@ -778,6 +825,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     auto_reply_texts,
     grants,
     tokens,
+    agent_passwords,
+    agent_totp,
+    recovery_codes,
+    one_time_secrets,
+    sign_in_tries,
     customers,
     customer_addresses,
     customer_phones,

@@ -3,7 +3,7 @@
 use crate::access::Scope;
 use crate::id::{AgentId, MailboxId, TokenId};
 use crate::network::Networks;
-use crate::people::Token;
+use crate::people::{Token, TokenKind};
 use crate::store::StoreError;
 use crate::store::conn::Conn;
 use crate::store::schema::tokens;
@@ -15,6 +15,7 @@ use diesel::prelude::*;
 #[diesel(table_name = tokens)]
 struct Row {
     id: TokenId,
+    kind: TokenKind,
     name: String,
     agent_id: Option<AgentId>,
     scopes: Json<Vec<Scope>>,
@@ -29,6 +30,7 @@ impl From<Row> for Token {
     fn from(row: Row) -> Self {
         Self {
             id: row.id,
+            kind: row.kind,
             name: row.name,
             agent_id: row.agent_id,
             scopes: row.scopes.into_inner(),
@@ -46,6 +48,7 @@ pub fn insert(conn: &mut Conn, token: &Token, secret_hash: &str) -> Result<(), S
     diesel::insert_into(tokens::table)
         .values((
             tokens::id.eq(&token.id),
+            tokens::kind.eq(token.kind),
             tokens::name.eq(&token.name),
             tokens::secret_hash.eq(secret_hash),
             tokens::agent_id.eq(token.agent_id),
@@ -81,9 +84,10 @@ pub fn find(conn: &mut Conn, id: &TokenId) -> Result<Option<Token>, StoreError> 
     Ok(row.map(Token::from))
 }
 
-/// Every token that was not revoked, oldest first.
+/// Every token that was made and not revoked, oldest first.
 pub fn list(conn: &mut Conn) -> Result<Vec<Token>, StoreError> {
     let rows: Vec<Row> = tokens::table
+        .filter(tokens::kind.eq(TokenKind::Token))
         .filter(tokens::revoked_at.is_null())
         .order(tokens::id.asc())
         .select(Row::as_select())

@@ -4,8 +4,9 @@ use super::{Output, failed, table, with_desk_from};
 use crate::config::Config;
 use postroom_core::access::{Grant, Level, Role};
 use postroom_core::actor::Actor;
-use postroom_core::id::{MailboxId, RoleId};
+use postroom_core::id::{AgentId, MailboxId, RoleId};
 use postroom_core::operations::agents::{self, NewAgent};
+use postroom_core::operations::passwords;
 use postroom_core::people::AgentCard;
 use postroom_core::role::RoleChoice;
 use std::process::ExitCode;
@@ -26,6 +27,15 @@ pub(super) enum Command {
         /// A mailbox they may answer in, by number; again for each. Roles that open all need none.
         #[arg(long = "mailbox", value_name = "ID")]
         mailboxes: Vec<i64>,
+        /// How to answer.
+        #[arg(long, short, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Invite an agent who has no password yet, by mail if a mailbox can send, and print what sets their first
+    /// password: it works once and for a week.
+    Invite {
+        /// The agent's number.
+        id: i64,
         /// How to answer.
         #[arg(long, short, value_enum, default_value = "table")]
         output: Output,
@@ -55,6 +65,20 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
                 match output {
                     Output::Json => println!("{}", json(&card)),
                     Output::Table => println!("{}", card.agent.id),
+                }
+            }
+            Command::Invite { id, output } => {
+                let made =
+                    desk.write_here(&system, |cx| passwords::invite(cx, AgentId(id))).map_err(failed)?;
+                match output {
+                    Output::Json => println!(
+                        "{}",
+                        serde_json::json!({
+                            "agent_id": id, "token": made.secret, "mailed": made.mailed,
+                            "expires_at": made.expires_at,
+                        })
+                    ),
+                    Output::Table => println!("{}", made.secret),
                 }
             }
             Command::List { output } => {

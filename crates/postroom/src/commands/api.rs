@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(pair("q=is:open a=b"), Ok(("q".to_owned(), "is:open a=b".to_owned())));
         assert!(pair("q").is_err());
         assert!(header("X-Request-Id: 7").is_ok());
-        for wrong in ["X-Request-Id", ": 7", "a b: 7", "X: \n"] {
+        for wrong in ["X-Request-Id", ": 7", "a b: 7", "X: a\nb"] {
             assert!(header(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -7,7 +7,8 @@ use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::operations::collecting::{Collected, Round};
 use postroom_core::operations::{
-    attachments, breaker, events, idempotency, indexing, intake, jobs, presences, schedules, webhooks,
+    attachments, breaker, events, idempotency, indexing, intake, jobs, presences, schedules, sign_in,
+    webhooks,
 };
 use postroom_core::ports::KeptObject;
 use std::time::Duration;
@@ -53,6 +54,7 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     desk.write(&system, breaker::expire).await?;
     desk.write(&system, webhooks::expire).await?;
     desk.write(&system, jobs::expire).await?;
+    desk.write(&system, sign_in::expire).await?;
     while desk.write(&system, indexing::catch_up).await? > 0 {}
     let moved = desk.move_large_blobs().await?;
     let calendars = schedules::read_on(desk).await?;

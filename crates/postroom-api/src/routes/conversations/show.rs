@@ -20,7 +20,7 @@ pub struct IncludeQuery {
     /// What is named by numbers and is to be answered beside it, in `included`: each thing once. With it there is
     /// no 304, since that may have changed when the conversation has not.
     #[serde(default)]
-    #[param(style = Form, explode = false, example = json!(["customer", "last_message"]))]
+    #[param(inline, style = Form, explode = false, example = json!(["customer", "last_message"]))]
     pub include: Vec<ConversationInclude>,
 }
 
