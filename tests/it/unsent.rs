@@ -170,6 +170,9 @@ async fn nothing_leaves_by_itself_in_the_name_of_who_is_disabled() {
     let held = own.post(&messages(id), &body).await.expect(201).json();
     let sent = with(json!({"kind": "reply", "text": "And this."}), json!({"undo_seconds": 600}));
     let others = desk.http.post(&messages(id), &sent).await.expect(201).json();
+    // The last owner can't be disabled.
+    let owner = json!({"name": "Olga", "email": "olga@desk.example", "role": "owner"});
+    desk.http.post("/api/v1/agents", &owner).await.expect(201);
     desk.http.patch(&format!("/api/v1/agents/{amy}"), &json!({"disabled": true})).await.expect(200);
     pass(&desk, Duration::from_secs(600)).await;
     let draft = desk
