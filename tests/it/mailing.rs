@@ -1,7 +1,7 @@
 //! What the tests of mail have in common: mailboxes on real servers, and questions to the API in
 //! a word.
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 use postroom::Config;
 use postroom_core::store::conn::{self, Conn};
@@ -259,4 +259,20 @@ pub fn count(desk: &TestDesk, query: &str) -> i64 {
         Conn::Sqlite(conn) => diesel::sql_query(query).get_result(conn),
     };
     found.unwrap_or_else(|error| panic!("{query}: {error}")).count
+}
+
+#[derive(QueryableByName)]
+struct Words {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+/// What a `SELECT … AS text` says in a desk's database.
+pub fn text_of(desk: &TestDesk, query: &str) -> String {
+    let conn = &mut database(desk.config());
+    let found: Result<Words, _> = match conn {
+        Conn::Postgres(conn) => diesel::sql_query(query).get_result(conn),
+        Conn::Sqlite(conn) => diesel::sql_query(query).get_result(conn),
+    };
+    found.unwrap_or_else(|error| panic!("{query}: {error}")).text
 }

@@ -2,6 +2,8 @@
 //! everywhere, and nothing of another mailbox is in any answer. A new operation is in them by
 //! itself.
 
+mod matrix;
+
 use crate::problems::{any_problem, problem};
 use postroom_core::access::Scope;
 use serde_json::{Value, json};
