@@ -468,7 +468,7 @@ fn name_it(conn: &mut Conn, blob: &store::blobs::Blob) -> Result<(), StoreError>
         created_at: BEGINNING,
         expires_at: None,
     };
-    store::messages::insert_attachments(conn, &[file])
+    store::attachments::insert(conn, &[file])
 }
 
 /// A blob that is due, and the same blob as somebody brings it again.

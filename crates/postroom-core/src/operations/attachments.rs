@@ -16,7 +16,7 @@ use crate::{Error, store};
 pub fn find(cx: &mut Cx<'_>, id: &AttachmentId) -> Result<Attachment, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     let missing = || Error::NotFound("attachment");
-    let attachment = store::messages::find_attachment(cx.conn, id)?.ok_or_else(missing)?;
+    let attachment = store::attachments::find(cx.conn, id)?.ok_or_else(missing)?;
     match attachment.message_id {
         Some(message) => {
             messages::find(cx, message).map_err(|error| match error {
@@ -32,7 +32,7 @@ pub fn find(cx: &mut Cx<'_>, id: &AttachmentId) -> Result<Attachment, Error> {
 
 /// Drops uploads that nobody attached in time. Returns how many.
 pub fn expire(cx: &mut Cx<'_>) -> Result<usize, Error> {
-    Ok(store::messages::delete_expired(cx.conn, cx.now)?)
+    Ok(store::attachments::delete_expired(cx.conn, cx.now)?)
 }
 
 impl Desk {
@@ -83,7 +83,7 @@ impl Desk {
                 created_at: cx.now,
                 expires_at: Some(cx.now.plus(cx.settings.keep_uploads)),
             };
-            store::messages::insert_attachments(cx.conn, std::slice::from_ref(&attachment))?;
+            store::attachments::insert(cx.conn, std::slice::from_ref(&attachment))?;
             Ok(attachment)
         })
         .await

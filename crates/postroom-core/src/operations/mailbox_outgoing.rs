@@ -152,7 +152,7 @@ fn update(
         store::mailbox_outgoing::put_logo(cx.conn, id, logo.as_ref())?;
     }
     if let Some(upload) = upload
-        && !store::messages::take_upload(cx.conn, &upload.attachment.id)?
+        && !store::attachments::take_upload(cx.conn, &upload.attachment.id)?
     {
         return Err(no_upload());
     }

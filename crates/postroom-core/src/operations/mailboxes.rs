@@ -3,24 +3,21 @@
 use super::tokens::require_whole_sight;
 use super::{overtaken, require_version};
 use crate::access::{Level, Scope};
-use crate::authorization::LoginRefusal;
 use crate::cx::Cx;
-use crate::desk::Desk;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::MailboxId;
-use crate::mailbox::{
-    Credential, Delivery, End, Mailbox, MailboxState, MailboxStatus, OnUncertain, SentCopy, Source,
-    Strangers, Tally,
-};
-use crate::operations::authorizations::{Access, NoLogin};
-use crate::ports::Probe;
-use crate::store::mailboxes::{MailboxValues, PollState};
+use crate::mailbox::{Delivery, End, Mailbox, OnUncertain, SentCopy, Source, Strangers};
+use crate::store::mailboxes::MailboxValues;
 use crate::{Error, store};
 
 mod account;
 mod check;
 mod configured;
+mod connection;
+mod status;
 pub use configured::configure;
+pub use connection::{Connection, connection};
+pub use status::{is_failing, request_sync, status, tally};
 
 /// A mailbox to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -396,179 +393,4 @@ pub fn delete(cx: &mut Cx<'_>, id: MailboxId, expected: Option<&str>) -> Result<
     let about = About { mailbox_id: Some(id), ..About::default() };
     cx.tell(NewEvent::new(EventType::MailboxDeleted, about).with("name", before.name));
     Ok(())
-}
-
-/// How a mailbox is doing.
-pub fn status(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
-    let mailbox = find(cx, id)?;
-    let state = store::mailboxes::state(cx.conn, id)?.ok_or(Error::NotFound("mailbox"))?;
-    let waiting = store::pending::waiting(cx.conn, id)?;
-    let needed = super::authorizations::what_is_needed(cx, &mailbox)?;
-    let refusals: Vec<LoginRefusal> =
-        store::authorizations::refusals(cx.conn, id)?.into_iter().map(LoginRefusal::from).collect();
-    let kept_from_sending = refusals.iter().find(|refusal| refusal.end == End::Delivery);
-    let why = kept_from_sending.map(|refusal| format!("its answers wait: {}", refusal.error));
-    Ok(MailboxStatus {
-        state: word(&mailbox, &state, needed.is_some(), waiting.retried > 0 || why.is_some()),
-        last_success_at: state.last_success_at,
-        last_attempt_at: state.last_attempt_at,
-        last_error: state.last_error.or(needed).or(why).or(waiting.last_error),
-        refusals,
-        failing_since: state.failing_since,
-        retry_at: state.retry_at,
-        syncing: state.sync_requested_at.is_some(),
-        pending: waiting.all,
-        retrying: waiting.retried,
-        next_try_at: waiting.next_try_at,
-        accepted: state.accepted,
-        duplicates: state.duplicates,
-        failed: state.failed,
-        reconciled_at: state.reconciled_at,
-        missing: state.missing,
-        folders: store::mailboxes::folders(cx.conn, id)?,
-    })
-}
-
-/// Whether the polls of a mailbox fail: then nobody else need log in there.
-pub fn is_failing(cx: &mut Cx<'_>, id: MailboxId) -> Result<bool, Error> {
-    Ok(store::mailboxes::state(cx.conn, id)?.is_some_and(|state| state.trouble.is_some()))
-}
-
-fn word(mailbox: &Mailbox, state: &PollState, needs_somebody: bool, is_stuck: bool) -> MailboxState {
-    if mailbox.paused {
-        MailboxState::Paused
-    } else if needs_somebody {
-        MailboxState::NeedsAuthorization
-    } else if state.failing_since.is_some() {
-        MailboxState::Failing
-    } else if state.last_error.is_some() || is_stuck {
-        MailboxState::Degraded
-    } else if state.last_success_at.is_none() && !matches!(mailbox.source, Source::Push {}) {
-        MailboxState::New
-    } else {
-        MailboxState::Ok
-    }
-}
-
-/// How many mailboxes are doing how: no names, since anybody may ask.
-pub fn tally(cx: &mut Cx<'_>) -> Result<Tally, Error> {
-    let states = store::mailboxes::states(cx.conn)?;
-    let stuck = store::pending::stuck(cx.conn)?;
-    let mut tally = Tally::default();
-    let needy = super::authorizations::needy(cx)?;
-    for mailbox in store::mailboxes::list(cx.conn)? {
-        let Some(state) = states.iter().find(|state| state.mailbox_id == mailbox.id) else { continue };
-        let needs_somebody = needy.needs(&mailbox);
-        let is_stuck = stuck.contains(&mailbox.id) || needy.is_kept_from_sending(&mailbox);
-        *match word(&mailbox, state, needs_somebody, is_stuck) {
-            MailboxState::New => &mut tally.new,
-            MailboxState::Ok => &mut tally.ok,
-            MailboxState::Degraded => &mut tally.degraded,
-            MailboxState::Failing => &mut tally.failing,
-            MailboxState::NeedsAuthorization => &mut tally.needs_authorization,
-            MailboxState::Paused => &mut tally.paused,
-        } += 1;
-    }
-    Ok(tally)
-}
-
-/// Asks for a poll now, and has a login tried that was refused where mail leaves. The status says when the
-/// poll is through.
-pub fn request_sync(cx: &mut Cx<'_>, id: MailboxId) -> Result<MailboxStatus, Error> {
-    cx.access().require(Scope::ConversationsWrite)?;
-    let mailbox = visible(cx, id)?;
-    if mailbox.paused {
-        return Err(Error::StateConflict(
-            "this mailbox is at rest; wake it with {\"paused\": false}".to_owned(),
-        ));
-    }
-    let is_tried = store::authorizations::try_at_once(cx.conn, id, End::Delivery, cx.now)?;
-    if !matches!(mailbox.source, Source::Push {}) {
-        store::mailboxes::request_sync(cx.conn, id, cx.now)?;
-    } else if !is_tried {
-        return Err(Error::StateConflict(
-            "mail is pushed into this mailbox; there is nothing to poll".to_owned(),
-        ));
-    }
-    cx.wake();
-    status(cx, id)
-}
-
-/// A mailbox and its opened passwords, for those who connect. It never leaves the daemon.
-#[derive(Clone)]
-pub struct Connection {
-    /// The mailbox.
-    pub mailbox: Mailbox,
-    /// For where mail comes from.
-    pub source_password: Option<String>,
-    /// For where mail goes.
-    pub delivery_password: Option<String>,
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("mailbox", &self.mailbox.id).finish_non_exhaustive()
-    }
-}
-
-impl Connection {
-    /// The password of one of its two ends; `None` where none is kept.
-    pub(super) fn password(&self, end: End) -> Option<Credential> {
-        let password = match end {
-            End::Source => &self.source_password,
-            End::Delivery => &self.delivery_password,
-        };
-        password.clone().map(Credential::Password)
-    }
-}
-
-/// What it takes to connect to a mailbox's servers.
-pub fn connection(cx: &mut Cx<'_>, id: MailboxId) -> Result<Connection, Error> {
-    let mailbox = visible(cx, id)?;
-    Ok(Connection {
-        source_password: open_password(cx, id, End::Source)?,
-        delivery_password: open_password(cx, id, End::Delivery)?,
-        mailbox,
-    })
-}
-
-impl Desk {
-    /// Logs in to both ends of a mailbox and says in words what works and what does not:
-    /// where mail comes from, then where it goes.
-    pub async fn test_mailbox(
-        &self,
-        actor: &crate::actor::Actor,
-        id: MailboxId,
-    ) -> Result<(Probe, Probe), Error> {
-        let found = self
-            .read(actor, move |cx| {
-                manageable(cx, id)?;
-                connection(cx, id)
-            })
-            .await?;
-        let (desk, prober) = (self.clone(), self.ports().prober.clone());
-        let (source, delivery) =
-            (self.access(&found, End::Source, None).await, self.access(&found, End::Delivery, None).await);
-        let probed = tokio::task::spawn_blocking(move || {
-            let no_login = |error: NoLogin| Probe { ok: false, detail: error.to_string() };
-            let probe = |end, access: Result<Access, NoLogin>| match access {
-                Err(error) => Ok(no_login(error)),
-                Ok(Access { credential, on_trial }) => {
-                    let probe = match end {
-                        End::Source => prober.source(&found.mailbox.source, credential.as_ref()),
-                        End::Delivery => prober.delivery(&found.mailbox.delivery, credential.as_ref()),
-                    };
-                    if on_trial && probe.ok {
-                        // It is no longer left alone.
-                        desk.login_accepted_here(id, end)?;
-                    }
-                    Ok::<_, Error>(probe)
-                }
-            };
-            Ok((probe(End::Source, source)?, probe(End::Delivery, delivery)?))
-        });
-        probed
-            .await
-            .map_err(|_| Error::Store { doing: "trying a mailbox", source: store::StoreError::Died })?
-    }
 }

@@ -139,7 +139,7 @@ pub(super) fn find_visible(cx: &mut Cx<'_>, id: MessageId) -> Result<MessageCard
 /// Messages of conversations that the caller has found, with what is shown beside them.
 pub(super) fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<MessageCard>, Error> {
     let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
-    let mut attachments = store::messages::attachments(cx.conn, &ids)?;
+    let mut attachments = store::attachments::of_messages(cx.conn, &ids)?;
     let mut deliveries = store::outbox::of_messages(cx.conn, &ids)?;
     let mut unsent = store::unsent::of_messages(cx.conn, &ids)?;
     let held_up = outbox::held_up(cx, deliveries.values())?;
@@ -160,7 +160,7 @@ pub(super) fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<Messa
 /// Gives uploads to a message. One that was taken meanwhile is a fault of the input.
 fn attach(cx: &mut Cx<'_>, id: MessageId, files: &[File]) -> Result<(), Error> {
     for (index, file) in files.iter().enumerate() {
-        if !store::messages::attach(cx.conn, &file.attachment.id, id)? {
+        if !store::attachments::attach(cx.conn, &file.attachment.id, id)? {
             return Err(no_upload(index));
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing here opens a transaction, reads the clock or knows who is asking, but for the
 //! [`crate::access::Access`] that reads of mailbox-bound data are handed.
 
+pub mod attachments;
 pub mod audit;
 pub mod authorizations;
 pub mod auto_replies;

@@ -448,7 +448,7 @@ impl Known {
         self.people.write(cx)?;
         store::blobs::insert(cx.conn, &self.blobs)?;
         self.write_ids(cx)?;
-        store::messages::insert_attachments(cx.conn, &self.attachments)?;
+        store::attachments::insert(cx.conn, &self.attachments)?;
         Ok(())
     }
 

@@ -15,8 +15,7 @@ impl Desk {
         for (index, id) in ids.iter().take(FILES + 1).enumerate() {
             let wanted = id.clone();
             let token = actor.token_id.clone();
-            let found =
-                self.read(actor, move |cx| Ok(store::messages::find_attachment(cx.conn, &wanted)?)).await?;
+            let found = self.read(actor, move |cx| Ok(store::attachments::find(cx.conn, &wanted)?)).await?;
             let waiting = found.filter(|upload| upload.message_id.is_none() && upload.token_id == token);
             let upload = waiting.ok_or_else(|| no_upload(index))?;
             let hash = upload.blob_hash.clone().ok_or_else(|| no_upload(index))?;
@@ -34,7 +33,7 @@ impl Desk {
         id: MessageId,
         wanted: Option<&[AttachmentId]>,
     ) -> Result<Vec<File>, Error> {
-        let own = self.read(actor, move |cx| Ok(store::messages::attachments(cx.conn, &[id])?)).await?;
+        let own = self.read(actor, move |cx| Ok(store::attachments::of_messages(cx.conn, &[id])?)).await?;
         let own: Vec<Attachment> = own.into_values().flatten().collect();
         let Some(wanted) = wanted else {
             let mut files = Vec::with_capacity(own.len());

@@ -98,7 +98,7 @@ pub(super) fn check(
         return Ok(Vec::new());
     }
     let unsent = store::unsent::of_messages(cx.conn, ids)?;
-    let mut files = store::messages::attachments(cx.conn, ids)?;
+    let mut files = store::attachments::of_messages(cx.conn, ids)?;
     let mut all = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
         let found = store::messages::find(cx.conn, *id)?;

@@ -79,7 +79,7 @@ fn leave_due(cx: &mut Cx<'_>, id: MessageId, freight: Freight<'_>) -> Result<boo
     if !is_due {
         return Ok(true);
     }
-    let own = store::messages::attachments(cx.conn, &[id])?.remove(&id).unwrap_or_default();
+    let own = store::attachments::of_messages(cx.conn, &[id])?.remove(&id).unwrap_or_default();
     let read = freight.files.iter().map(|file| &file.attachment.id);
     if own.iter().map(|file| &file.id).ne(read) || !freight.is_for(&unsent.writing) {
         return Ok(false);

@@ -212,7 +212,7 @@ fn write(cx: &mut Cx<'_>, before: &Message, reparsed: &Reparsed) -> Result<(), E
         return Err(overtaken());
     }
     if reparsed.changed.contains(&ReadField::Attachments) {
-        store::messages::set_attachments(cx.conn, message.id, &reparsed.card.attachments)?;
+        store::attachments::set(cx.conn, message.id, &reparsed.card.attachments)?;
     }
     let conversation = visible(cx, message.conversation_id)?;
     let about = About { message_id: Some(message.id), ..about(&conversation) };

@@ -509,13 +509,13 @@ fn point_into_raw(
     for (part, index) in parts.iter().zip(order) {
         let Some(index) = *index else { continue };
         if let Some(file) = freight.files.get(index) {
-            store::messages::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
+            store::attachments::move_into_raw(cx.conn, &file.attachment.id, part.part)?;
         } else if let Some(file) = freight.all_files().nth(index) {
             let attachment = file.attachment.clone();
             let (message_id, part) = (Some(id), Some(part.part));
             forwarded.push(Attachment { message_id, part, created_at: cx.now, ..attachment });
         }
     }
-    store::messages::insert_attachments(cx.conn, &forwarded)?;
+    store::attachments::insert(cx.conn, &forwarded)?;
     Ok(())
 }

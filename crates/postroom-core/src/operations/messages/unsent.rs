@@ -364,21 +364,21 @@ fn fix_recipients(writing: &mut Writing, shown: &Recipients) {
 
 /// Gives a message these files and no others. `false`: they are not what was read any more.
 fn set_files(cx: &mut Cx<'_>, id: MessageId, is_given: bool, files: &[File]) -> Result<bool, Error> {
-    let own = store::messages::attachments(cx.conn, &[id])?.remove(&id).unwrap_or_default();
+    let own = store::attachments::of_messages(cx.conn, &[id])?.remove(&id).unwrap_or_default();
     let is_own = |file: &File| own.iter().any(|own| own.id == file.attachment.id);
     if !is_given {
         return Ok(own.len() == files.len() && files.iter().all(is_own));
     }
     // Before anything changes: what is taken back by saying no would be committed.
     for file in files.iter().filter(|file| !is_own(file)) {
-        let upload = store::messages::find_attachment(cx.conn, &file.attachment.id)?;
+        let upload = store::attachments::find(cx.conn, &file.attachment.id)?;
         if upload.is_none_or(|upload| upload.message_id.is_some()) {
             return Ok(false);
         }
     }
-    store::messages::keep_only(cx.conn, id, &named(files))?;
+    store::attachments::keep_only(cx.conn, id, &named(files))?;
     for file in files.iter().filter(|file| !is_own(file)) {
-        if !store::messages::attach(cx.conn, &file.attachment.id, id)? {
+        if !store::attachments::attach(cx.conn, &file.attachment.id, id)? {
             return Err(overtaken());
         }
     }

@@ -1,0 +1,183 @@
+//! Conversations that somebody begins by the API.
+
+use super::{
+    ConversationCard, card, check_people, check_tags, external, is_same_address, save, set_status, set_tags,
+    tell_created,
+};
+use crate::access::{Level, Scope};
+use crate::conversation::{Channel, ExternalId, Priority, Status, WaitingOn};
+use crate::cx::Cx;
+use crate::error::Faults;
+use crate::id::{AgentId, CategoryId, CustomerId, MailboxId, TeamId};
+use crate::message::MessageKind;
+use crate::operations::messages::{self, NewMessage};
+use crate::operations::{customers, mailboxes};
+use crate::text::SUBJECT_CHARS;
+use crate::{Error, store};
+
+/// Whose conversation is begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// A customer who is known.
+    Known(CustomerId),
+    /// Whoever has this address; made if nobody has.
+    Address {
+        /// The address.
+        email: String,
+        /// The name, for one who is made.
+        name: Option<String>,
+    },
+}
+
+/// A conversation to be begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewConversation {
+    /// Where.
+    pub mailbox_id: MailboxId,
+    /// About what.
+    pub subject: String,
+    /// Whose.
+    pub whose: Whose,
+    /// The first message: `inbound` files what came by another way, `reply` writes first.
+    pub message: NewMessage,
+    /// Labels.
+    pub tags: Vec<String>,
+    /// How it came; `api` unless said otherwise.
+    pub channel: Option<Channel>,
+    /// How much it matters.
+    pub priority: Option<Priority>,
+    /// Who takes care of it.
+    pub assignee_id: Option<AgentId>,
+    /// Which team does.
+    pub team_id: Option<TeamId>,
+    /// What kind of matter.
+    pub category_id: Option<CategoryId>,
+    /// Where it stands; `None` is open.
+    pub status: Option<Status>,
+    /// What another system calls it.
+    pub external_id: Option<ExternalId>,
+}
+
+/// Begins a conversation with its first message.
+pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard, Error> {
+    cx.access().require(Scope::ConversationsCreate)?;
+    let theirs = |address: &str| match &new.whose {
+        Whose::Address { email, .. } => is_same_address(email, address),
+        Whose::Known(_) => false,
+    };
+    if cx.actor.customer().is_some_and(|address| new.message.kind != MessageKind::Inbound || !theirs(address))
+    {
+        return Err(Error::Forbidden(
+            "in a customer's name what they say themselves is filed, and nothing else",
+        ));
+    }
+    let mailbox = mailboxes::visible(cx, new.mailbox_id)?;
+    let level = cx.access().level(mailbox.id, new.category_id, new.assignee_id);
+    if level < Some(Level::Reply) {
+        return Err(Error::Forbidden("you may read this mailbox, not begin conversations in it"));
+    }
+    let mut faults = Faults::default();
+    faults.line("/subject", &new.subject, SUBJECT_CHARS);
+    check_tags(&new.tags, &mut faults);
+    if new.status == Some(Status::Snoozed) {
+        faults.add("/status", "not_settable", "must be open, pending, closed or spam");
+    }
+    external::check(new.external_id.as_ref(), &mut faults);
+    check_people(cx, new.assignee_id, new.team_id, new.category_id, &mut faults)?;
+    if let Whose::Address { email, name } = &new.whose {
+        faults.email("/customer/email", email);
+        if let Some(name) = name {
+            faults.header_name("/customer/name", name, 200);
+        }
+    }
+    messages::check(cx, None, &mailbox, &new.message, "/message", &mut faults)?;
+    if new.message.kind == MessageKind::Forward {
+        faults.add("/message/kind", "not_allowed", "there is nothing yet that could be forwarded");
+    }
+    if new.message.expected_last.is_some() {
+        let detail = "a conversation that begins has no message yet";
+        faults.add("/message/expected_last_message_id", "not_allowed", detail);
+    }
+    faults.check()?;
+    if let Some(key) = &new.external_id {
+        external::require_free(cx, key, None)?;
+    }
+
+    let (customer_id, address) = whose(cx, &new.whose)?;
+    let row = store::conversations::NewConversation {
+        mailbox_id: mailbox.id,
+        customer_id,
+        subject: crate::text::one_line(&new.subject, SUBJECT_CHARS),
+        status: Status::Open,
+        priority: new.priority.unwrap_or(Priority::Normal),
+        channel: new.channel.unwrap_or(Channel::Api),
+        assignee_id: new.assignee_id,
+        team_id: new.team_id,
+        category_id: new.category_id,
+        waiting_on: Some(WaitingOn::Us),
+        waiting_since: Some(cx.now),
+        message_count: 0,
+        last_message_at: cx.now,
+        version: 1,
+        created_at: cx.now,
+        updated_at: cx.now,
+        closed_at: None,
+        external_source: new.external_id.as_ref().map(|key| key.source.clone()),
+        external_id: new.external_id.as_ref().map(|key| key.id.clone()),
+    };
+    let conversation = store::conversations::insert(cx.conn, &row)?;
+    tell_created(cx, &conversation);
+    if let Some(address) = address {
+        let class = crate::threading::ParticipantClass::Customer;
+        store::threads::insert_participants(cx.conn, conversation.id, &[(address, class)], cx.now)?;
+    }
+    set_tags(cx, &conversation, &[], &new.tags)?;
+    let (conversation, _) = messages::append(cx, conversation, &mailbox, &new.message)
+        .map_err(|error| error.below("/message"))?;
+    let mut after = conversation.clone();
+    set_status(&mut after, new.status.unwrap_or(conversation.status), cx.now);
+    let conversation = save(cx, &conversation, &after, false)?;
+    card(cx, conversation)
+}
+
+/// The customer meant, and the folded address they are written to at.
+fn whose(cx: &mut Cx<'_>, whose: &Whose) -> Result<(CustomerId, Option<String>), Error> {
+    match whose {
+        Whose::Known(id) => {
+            // Who may see nothing learns of no customer either.
+            let is_blind = !cx.access().has(Scope::ConversationsRead);
+            if is_blind || store::customers::find_many(cx.conn, &[*id])?.is_empty() {
+                return Err(Error::invalid("/customer/id", "not_found", "there is no such customer"));
+            }
+            let access = cx.access().clone();
+            if !store::customers::visible(cx.conn, &access, &[*id])?.contains(id) {
+                return Err(Error::invalid("/customer/id", "not_found", "there is no such customer"));
+            }
+            let addresses = store::customers::addresses(cx.conn, &[*id])?;
+            Ok((*id, addresses.first().map(|address| crate::text::fold_address(&address.email))))
+        }
+        Whose::Address { email, name } => {
+            let folded = crate::text::fold_address(email);
+            let id = of_address(cx, email.trim(), name.as_deref())?;
+            Ok((id, Some(folded)))
+        }
+    }
+}
+
+/// The customer with this address, made if nobody has it.
+pub(in crate::operations) fn of_address(
+    cx: &mut Cx<'_>,
+    email: &str,
+    name: Option<&str>,
+) -> Result<CustomerId, Error> {
+    let folded = crate::text::fold_address(email);
+    if let Some(id) = store::customers::find_by_address(cx.conn, &folded)? {
+        return Ok(id);
+    }
+    let customer = customers::insert(cx, name)?;
+    if store::customers::insert_address(cx.conn, customer.id, email, None, cx.now)?.is_none() {
+        // Another transaction made one with this address between our look and our write.
+        return Err(Error::Store { doing: "finding a customer", source: store::StoreError::Again });
+    }
+    Ok(customer.id)
+}
