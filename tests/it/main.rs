@@ -49,6 +49,7 @@ mod postfix;
 mod presences;
 mod problems;
 mod program;
+mod read_marks;
 mod readers;
 mod reconcile;
 mod refused;

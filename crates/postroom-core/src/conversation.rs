@@ -210,6 +210,8 @@ pub struct ConversationFilter {
     pub waiting_on: Vec<WaitingOn>,
     /// In the trash. Otherwise what is there is left out.
     pub trashed: bool,
+    /// With something that whoever asks has not read, or without.
+    pub unread: Option<bool>,
     /// With a file that is no picture within a text, or without any.
     pub has_attachment: Option<bool>,
     /// Any of these, by name.
@@ -304,6 +306,8 @@ words! {
         Mailbox = "mailbox",
         /// The newest message of each, in `included.messages`.
         LastMessage = "last_message",
+        /// How far you have read each of them, in `included.read_marks`. It takes an agent's token.
+        ReadMark = "read_mark",
     }
 }
 

@@ -39,6 +39,7 @@ pub mod picture;
 pub mod ports;
 pub mod presence;
 pub mod query;
+pub mod read_mark;
 pub mod role;
 pub mod round_trip;
 pub mod schedule;

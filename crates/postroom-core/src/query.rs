@@ -48,6 +48,8 @@ pub enum Condition {
     Status(Vec<Status>),
     /// `is:trash`: those in the trash, which are found by nothing else. It stands alone in its term.
     Trash,
+    /// `is:unread`: with something that whoever asks has not read. It stands alone in its term.
+    Unread,
     /// `priority:high,urgent`; `priority:>=high` is the same.
     Priority(Vec<Priority>),
     /// `channel:email`
@@ -180,9 +182,11 @@ pub struct QueryError {
 impl Query {
     /// Whether it asks for what is the caller's own.
     pub fn asks_for_me(&self) -> bool {
-        self.terms.iter().any(
-            |term| matches!(&term.condition, Condition::Assignee(whose) if whose.contains(&Assignee::Me)),
-        )
+        self.terms.iter().any(|term| match &term.condition {
+            Condition::Assignee(whose) => whose.contains(&Assignee::Me),
+            Condition::Unread => true,
+            _ => false,
+        })
     }
 
     /// Whether it looks for words.
@@ -249,6 +253,7 @@ impl fmt::Display for Term {
             Condition::Id(all) => list(f, "id", all),
             Condition::Status(all) => list(f, "is", all),
             Condition::Trash => f.write_str("is:trash"),
+            Condition::Unread => f.write_str("is:unread"),
             Condition::Priority(all) => list(f, "priority", all),
             Condition::Channel(all) => list(f, "channel", all),
             Condition::WaitingOn(all) => list(f, "waiting_on", all),

@@ -11,6 +11,7 @@ DROP TABLE webhooks;
 DROP TABLE audit_log;
 DROP TABLE events;
 DROP TABLE round_trips;
+DROP TABLE read_marks;
 DROP TABLE presences;
 DROP TABLE outbox;
 DROP TABLE automatic_mails;

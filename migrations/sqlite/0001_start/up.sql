@@ -649,6 +649,17 @@ CREATE TABLE presences (
   PRIMARY KEY (conversation_id, agent_id)
 ) STRICT;
 
+-- How far agents have read.
+CREATE TABLE read_marks (
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  -- 0: nothing of it. The message may have gone elsewhere since.
+  message_id INTEGER NOT NULL,
+  read_at INTEGER NOT NULL,
+  PRIMARY KEY (agent_id, conversation_id)
+) STRICT;
+CREATE INDEX read_marks_conversation ON read_marks (conversation_id);
+
 -- Mails of mailboxes to themselves, to see whether what leaves comes back.
 CREATE TABLE round_trips (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -3,6 +3,7 @@
 use super::agents::AgentView;
 use super::customers::CustomerView;
 use super::mailboxes::MailboxView;
+use super::read_marks::ReadMarkView;
 use super::teams::TeamView;
 use crate::links::Links;
 use crate::shapes::message::MessageView;
@@ -35,6 +36,10 @@ pub struct IncludedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     messages: Option<Vec<MessageView>>,
+    /// How far you have read each of the conversations, in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    read_marks: Option<Vec<ReadMarkView>>,
 }
 
 impl IncludedView {
@@ -49,6 +54,7 @@ impl IncludedView {
             teams: all(included.teams, TeamView::from),
             mailboxes: all(included.mailboxes, |(mailbox, has)| MailboxView::new(mailbox, has)),
             messages: all(included.messages, |card| MessageView::new(card, links)),
+            read_marks: all(included.read_marks, ReadMarkView::from),
         }
     }
 }

@@ -24,6 +24,7 @@ mod mailboxes;
 mod me;
 mod messages;
 mod presences;
+mod read_marks;
 mod reconcile;
 mod reparse;
 mod roles;
@@ -65,6 +66,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(auto_replies::routes)
         .configure(authorizations::routes)
         .configure(ledger::routes)
+        .configure(read_marks::routes)
         .configure(reconcile::routes)
         .configure(agents::routes)
         .configure(roles::routes)

@@ -75,7 +75,7 @@ pub fn list(
 ) -> Result<Page<ConversationCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     let access = cx.access().clone();
-    if filter.query.asks_for_me() && access.agent_id().is_none() {
+    if (filter.query.asks_for_me() || filter.unread.is_some()) && access.agent_id().is_none() {
         let detail = "\"me\" is nobody: this token speaks for no agent".to_owned();
         return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
     }

@@ -1,6 +1,6 @@
 //! What a list names by numbers, read beside it: one query for each kind, however long the page is.
 
-use super::{agents, customers, mailboxes, messages, teams};
+use super::{agents, customers, mailboxes, messages, read_marks, teams};
 use crate::access::Scope;
 use crate::conversation::{Conversation, ConversationInclude};
 use crate::cx::Cx;
@@ -10,6 +10,7 @@ use crate::message::{AuthorType, Message, MessageInclude};
 use crate::operations::mailboxes::HasPasswords;
 use crate::operations::messages::MessageCard;
 use crate::people::{AgentCard, CustomerCard, TeamCard};
+use crate::read_mark::ReadMark;
 use crate::{Error, store};
 
 /// What was asked for; what was not is `None`. Each thing stands there once, in the order of numbers.
@@ -25,6 +26,8 @@ pub struct Included {
     pub mailboxes: Option<Vec<(Mailbox, HasPasswords)>>,
     /// The messages.
     pub messages: Option<Vec<MessageCard>>,
+    /// How far the caller has read, in the order of what names them.
+    pub read_marks: Option<Vec<ReadMark>>,
 }
 
 /// Numbers without repeats, in order.
@@ -66,6 +69,7 @@ pub fn of_conversations(
                 let ids: Vec<MailboxId> = each(of.iter().map(|one| one.mailbox_id));
                 included.mailboxes = Some(mailboxes::of(cx, &ids)?);
             }
+            ConversationInclude::ReadMark => included.read_marks = Some(read_marks::of(cx, of)?),
             ConversationInclude::LastMessage => {
                 let ids: Vec<MessageId> = each(of.iter().filter_map(|one| one.last_message_id));
                 let found = store::messages::find_many(cx.conn, &ids)?;

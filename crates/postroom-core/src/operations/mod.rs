@@ -34,6 +34,7 @@ mod notices;
 pub mod outbox;
 pub mod passwords;
 pub mod presences;
+pub mod read_marks;
 pub mod reconcile;
 pub mod restoring;
 pub mod roles;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The fields there are, each with what may stand behind it.
 pub const FIELDS: [(&str, &str); 20] = [
-    ("is", "open, pending, snoozed, closed, spam, or trash alone"),
+    ("is", "open, pending, snoozed, closed, spam, or trash or unread alone"),
     ("assignee", "me, none, or the number of an agent"),
     ("team", "none, or the number of a team"),
     ("category", "none, or the number of a category"),
@@ -39,8 +39,8 @@ pub const FIELDS: [(&str, &str); 20] = [
 /// What a time may look like.
 const TIMES: &str = "2026-01-31, >=2026-01-31, <2026-01-31T08:00:00Z, 2026-01-01..2026-01-31, >=-7d";
 
-/// What is behind `is:` where the trash is meant.
-const TRASH: &str = "trash";
+/// What is behind `is:` and is no state.
+const ALONE: [(&str, Condition); 2] = [("trash", Condition::Trash), ("unread", Condition::Unread)];
 
 /// Words that may come to join conditions one day: nobody's query is to change its meaning then.
 const RESERVED: [&str; 3] = ["AND", "OR", "NOT"];
@@ -117,21 +117,20 @@ impl Reader {
         Ok(Term { is_negated, condition })
     }
 
-    /// States, or the trash, which is none: what is there keeps its state.
+    /// States, or what is none: what is in the trash keeps its state, and what is unread has one.
     fn status(&mut self, name: &str) -> Result<Condition, QueryError> {
         let begin = self.at;
-        let all: Vec<Option<Status>> =
-            self.all(name, |text| if text == TRASH { Ok(None) } else { word(text).map(Some) })?;
-        match all.as_slice() {
-            [None] => Ok(Condition::Trash),
-            _ => all.into_iter().collect::<Option<_>>().map(Condition::Status).ok_or_else(|| {
-                refuse(
-                    name,
-                    begin,
-                    format!("{TRASH} stands alone: {name}:{TRASH} and another term for the state"),
-                )
-            }),
+        let alone = |text: &str| ALONE.iter().find(|(word, _)| *word == text);
+        let all: Vec<Result<Status, &(&str, Condition)>> = self.all(name, |text| match alone(text) {
+            Some(found) => Ok(Err(found)),
+            None => word(text).map(Ok),
+        })?;
+        if let [Err((_, condition))] = all.as_slice() {
+            return Ok(condition.clone());
         }
+        all.into_iter().collect::<Result<_, _>>().map(Condition::Status).map_err(|(word, _)| {
+            refuse(name, begin, format!("{word} stands alone: {name}:{word} and another term for the state"))
+        })
     }
 
     fn field(&mut self, name: &str, begin: usize) -> Result<Condition, QueryError> {

@@ -41,6 +41,9 @@ fn the_example_of_the_contract_is_read() {
     let negated: Vec<bool> = query.terms.iter().map(|term| term.is_negated).collect();
     assert_eq!(negated, [false, false, false, false, false, false, true, false, false]);
     assert!(query.asks_for_me());
+    assert!(parse("-is:unread").unwrap().asks_for_me());
+    assert_eq!(parse("is:unread").unwrap().to_string(), "is:unread");
+    assert!(parse("is:unread,open").unwrap_err().detail.contains("unread stands alone"));
 }
 
 #[test]

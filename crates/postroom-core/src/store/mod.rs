@@ -28,6 +28,7 @@ pub mod outbox;
 pub mod pending;
 pub mod people;
 pub mod presences;
+pub mod read_marks;
 pub mod roles;
 pub mod round_trips;
 pub mod schedules;

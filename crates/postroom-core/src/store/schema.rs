@@ -575,6 +575,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    read_marks (agent_id, conversation_id) {
+        agent_id -> BigInt,
+        conversation_id -> BigInt,
+        message_id -> BigInt,
+        read_at -> BigInt,
+    }
+}
+
+diesel::table! {
     round_trips (id) {
         id -> BigInt,
         mailbox_id -> BigInt,
@@ -847,6 +856,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     wanted_answers,
     automatic_mails,
     presences,
+    read_marks,
     round_trips,
     outbox,
     events,

@@ -56,6 +56,8 @@ pub struct ConversationQuery {
     /// Those in the trash (`true`), which are in no other list; as they were when they went there.
     #[param(default = false)]
     trashed: Option<bool>,
+    /// With something that you have not read (`true`) or without (`false`). It takes an agent's token.
+    unread: Option<bool>,
     /// With a file (`true`) or without any (`false`). Pictures within a text are none.
     has_attachment: Option<bool>,
     /// With any of these tags, by name.
@@ -85,7 +87,8 @@ pub struct ConversationQuery {
     /// `team`, `category`, `mailbox`, `customer`, `from`, `tag`, `priority`, `channel`, `waiting_on`, `has`,
     /// `subject`, `file`, `id`, `created`, `updated`, `closed`, `last_message`, `waiting`. Times are a day
     /// of UTC, RFC 3339 or how long ago (`-90m`, `-12h`, `-7d`, `-2w`), with `>`, `>=`, `<`, `<=` or as a range
-    /// (`2026-01-01..2026-01-31`). `is:trash` finds what is in the trash, and nothing else does. At most 20 terms.
+    /// (`2026-01-01..2026-01-31`). `is:trash` finds what is in the trash, and nothing else does; `is:unread` what
+    /// you have not read. At most 20 terms.
     #[param(max_length = 2000, example = json!("is:open tag:billing late order"))]
     q: Option<String>,
     /// The order; a minus is: the highest first. Left out, `-id`: paging never disturbs it. `relevance` needs
@@ -108,6 +111,7 @@ impl ConversationQuery {
             customer_id: self.customer_id,
             waiting_on: self.waiting_on,
             trashed: self.trashed.unwrap_or_default(),
+            unread: self.unread,
             has_attachment: self.has_attachment,
             tag: self.tag,
             tag_all: self.tag_all,

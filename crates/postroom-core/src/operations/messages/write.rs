@@ -13,7 +13,7 @@ use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::message::{AuthorType, Message, MessageKind};
 use crate::operations::conversations::{about, changeable, require_theirs, save, set_status};
-use crate::operations::require_version;
+use crate::operations::{read_marks, require_version};
 use crate::outgoing::{TextFormat, Written};
 use crate::store::types::Json;
 use crate::text::{SUBJECT_CHARS, TEXT_BYTES, is_blank};
@@ -300,6 +300,20 @@ fn check_addresses(list: &[Address], at: &str, faults: &mut Faults) {
 /// Writes a checked message into a conversation that may be changed. Returns the conversation as it is
 /// afterwards: one that has not left changes nothing of it.
 pub(in crate::operations) fn append(
+    cx: &mut Cx<'_>,
+    before: Conversation,
+    mailbox: &Mailbox,
+    new: &NewMessage,
+) -> Result<(Conversation, MessageId), Error> {
+    let had_read = read_marks::is_up_to_date(cx, &before)?;
+    let (written, id) = put(cx, before, mailbox, new)?;
+    if had_read && written.last_message_id == Some(id) {
+        read_marks::follow(cx, written.id, id)?;
+    }
+    Ok((written, id))
+}
+
+fn put(
     cx: &mut Cx<'_>,
     before: Conversation,
     mailbox: &Mailbox,

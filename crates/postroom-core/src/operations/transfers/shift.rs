@@ -3,7 +3,7 @@
 
 use super::super::conversations::{about, set_status, tell_changes};
 use super::super::messages::unsent::go_along;
-use super::super::overtaken;
+use super::super::{overtaken, read_marks};
 use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
@@ -64,6 +64,7 @@ pub(in crate::operations) fn shift(
             return Err(overtaken());
         }
     }
+    read_marks::carry(cx, from, to, &rows)?;
     let names = hand_over(cx, from.id, to.id, &messages)?;
     let mut new: Vec<(String, ParticipantClass)> = Vec::new();
     for (email, class) in people.iter().cloned().chain(asked(cx, &rows)?) {
@@ -149,6 +150,7 @@ pub(super) fn bring_back(
             return Err(overtaken());
         }
     }
+    read_marks::carry(cx, to, from, &rows)?;
     hand_over(cx, to.id, from.id, &details.message_ids)?;
     let group = group_of(cx, to)?;
     let claim = |name: &Name, conversation_id, message_id, kind| KnownId {

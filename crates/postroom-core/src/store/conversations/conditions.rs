@@ -5,6 +5,7 @@ use crate::conversation::{Assignees, ConversationFilter};
 use crate::fulltext::Phrase;
 use crate::id::AgentId;
 use crate::query::{Assignee, Condition, Has, Moment, Query, Span, Term, TimeField};
+use crate::store::read_marks;
 use crate::store::schema::{
     attachments, conversation_tags, conversations, customer_addresses, messages, tags,
 };
@@ -61,6 +62,12 @@ pub fn of_filter(filter: &ConversationFilter, me: Option<AgentId>, database: Dat
     }
     for tag in &filter.tag_all {
         all.push(tagged(std::slice::from_ref(tag)));
+    }
+    match (filter.unread, me) {
+        (Some(true), Some(me)) => all.push(read_marks::unread(me)),
+        (Some(false), Some(me)) => all.push(Box::new(not(read_marks::unread(me)))),
+        (Some(_), None) => all.push(nothing()),
+        (None, _) => {}
     }
     match filter.has_attachment {
         Some(true) => all.push(has(Has::Attachment)),
@@ -126,6 +133,8 @@ fn holds(condition: &Condition, me: Option<AgentId>, database: Database) -> Pred
         Condition::Id(all) => Box::new(conversations::id.eq_any(all.clone())),
         Condition::Status(all) => Box::new(conversations::status.eq_any(all.clone())),
         Condition::Trash => Box::new(conversations::deleted_at.is_not_null()),
+        // Nobody has read nothing: operations refuse who is no agent.
+        Condition::Unread => me.map_or_else(nothing, read_marks::unread),
         Condition::Priority(all) => Box::new(conversations::priority.eq_any(all.clone())),
         Condition::Channel(all) => Box::new(conversations::channel.eq_any(all.clone())),
         Condition::WaitingOn(all) => holds_any!(conversations::waiting_on, all.clone()),
