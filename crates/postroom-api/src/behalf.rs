@@ -17,6 +17,8 @@ pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static("x-on-behalf-of");
 pub const MEANING: &str = "In whose name: `agent:42`, with what both the token and the agent may do, or \
     `customer:ada@example.org`, who files messages (`inbound`) and nothing else. Needs `impersonate`; events name the \
     token beside the agent (`on_behalf_through`).";
+/// How it is written; [`read`] looks closer at the address.
+pub const PATTERN: &str = "^(agent:[1-9][0-9]{0,18}|customer:[ -~]+@[!-~]+)$";
 /// What may be done in a customer's name.
 const OF_CUSTOMERS: [&str; 2] = ["create_conversation", "create_message"];
 

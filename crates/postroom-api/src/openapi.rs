@@ -146,7 +146,10 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// Whoever may act for others may do so in every operation that takes a token.
 fn offer_behalf(operation: &mut Operation) {
     if !is_public(operation) {
-        let text = schema::ObjectBuilder::new().schema_type(schema::Type::String).build();
+        let text = schema::ObjectBuilder::new()
+            .schema_type(schema::Type::String)
+            .pattern(Some(behalf::PATTERN))
+            .build();
         let parameter = ParameterBuilder::new()
             .name(behalf::HEADER)
             .parameter_in(ParameterIn::Header)

@@ -172,3 +172,28 @@ async fn tags_come_and_go_without_touching_others() {
     assert_eq!(desk.http.get(&path).await.json()["tags"], json!([]));
     desk.stop().await;
 }
+
+#[tokio::test]
+async fn a_team_whose_conversations_are_in_the_trash_or_in_others_can_go() {
+    let desk = TestDesk::start().await;
+    let mailbox = desk.mailbox("Support", "support@example.org").await;
+    let team = json!({"name": "Second level"});
+    let team = desk.http.post("/api/v1/teams", &team).await.expect(201).json()["id"].clone();
+    let mut made = Vec::new();
+    for n in 0..3 {
+        let new = json!({"mailbox_id": mailbox, "subject": format!("Number {n}"), "team_id": team,
+            "customer": {"email": "ada@example.org"}, "message": {"kind": "inbound", "text": "Where is it?"}});
+        let conversation = desk.http.post("/api/v1/conversations", &new).await.expect(201).json();
+        made.push(format!("/api/v1/conversations/{}", conversation["id"]));
+    }
+    let into = made[1].rsplit('/').next().unwrap().parse::<i64>().unwrap();
+    desk.http.post(&format!("{}/merge", made[0]), &json!({"into": into})).await.expect(201);
+    desk.http.delete(&made[2]).await.expect(204);
+    let path = format!("/api/v1/teams/{team}");
+    crate::problems::problem(&desk.http.delete(&path).await, 409, "state_conflict");
+    desk.http.patch(&made[1], &json!({"team_id": null})).await.expect(200);
+    desk.http.delete(&path).await.expect(204);
+    let restored = desk.http.post(&format!("{}/restore", made[2]), &Value::Null).await.expect(200).json();
+    assert_eq!(restored["team_id"], Value::Null);
+    desk.stop().await;
+}

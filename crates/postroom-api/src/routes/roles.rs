@@ -33,7 +33,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What agents may do, apart from where.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Role)]
+// `Role` is the word that agents have.
+#[schema(as = RoleDefinition)]
 struct RoleView {
     /// The number: up to 100 for those that come with the desk.
     id: RoleId,

@@ -138,9 +138,12 @@ async fn update_schedule(
 
 /// Delete a schedule
 ///
-/// Needs `admin:write`.
+/// One that a mailbox's automatic answers go by stays. Needs `admin:write`.
 #[utoipa::path(tag = "schedules", params(Id<ScheduleId>, IfMatch),
-    responses((status = NO_CONTENT, description = "It is gone.")))]
+    responses(
+        (status = NO_CONTENT, description = "It is gone."),
+        (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
+         description = "`state_conflict`: a mailbox's automatic answers go by it.")))]
 #[delete("/schedules/{id}")]
 async fn delete_schedule(api: Data<Api>, caller: Caller, id: Id<ScheduleId>, seen: IfMatch) -> Answer {
     api.desk.write(&caller, move |cx| schedules::delete(cx, id.0, seen.expected())).await?;

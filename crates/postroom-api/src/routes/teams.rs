@@ -178,7 +178,7 @@ async fn update_team(
 
 /// Delete a team
 ///
-/// One that conversations are assigned to stays. Needs `admin:write`.
+/// One that conversations are assigned to stays; those in the trash lose it. Needs `admin:write`.
 #[utoipa::path(tag = "teams", params(Id<TeamId>, IfMatch),
     responses(
         (status = NO_CONTENT, description = "It is gone."),

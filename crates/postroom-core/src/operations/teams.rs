@@ -172,6 +172,7 @@ pub fn delete(cx: &mut Cx<'_>, id: TeamId, expected: Option<&str>) -> Result<(),
             "conversations are assigned to this team; assign them elsewhere first".to_owned(),
         ));
     }
+    store::people::forget_team(cx.conn, id)?;
     if !store::people::delete_team(cx.conn, &before)? {
         return Err(overtaken());
     }

@@ -5,7 +5,7 @@ use crate::id::{AgentId, CategoryId, MailboxId, TeamId};
 use crate::people::{Agent, Category, Team};
 use crate::role::RoleChoice;
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{agents, categories, grants, roles, team_members, teams};
+use crate::store::schema::{agents, categories, conversations, grants, roles, team_members, teams};
 use crate::store::{StoreError, returning};
 use crate::time::Timestamp;
 use diesel::prelude::*;
@@ -165,6 +165,18 @@ pub fn update_team(
 pub fn delete_team(conn: &mut Conn, before: &Team) -> Result<bool, StoreError> {
     let same = teams::table.find(before.id).filter(teams::version.eq(before.version));
     Ok(diesel::delete(same).execute(conn)? == 1)
+}
+
+/// Takes a team off conversations that nobody works on: those in the trash, and those that went into others.
+pub fn forget_team(conn: &mut Conn, id: TeamId) -> Result<(), StoreError> {
+    let at_rest = conversations::deleted_at.is_not_null().or(conversations::merged_into.is_not_null());
+    diesel::update(conversations::table.filter(conversations::team_id.eq(id)).filter(at_rest))
+        .set((
+            conversations::team_id.eq(None::<TeamId>),
+            conversations::version.eq(conversations::version + 1),
+        ))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// The members of several teams.
