@@ -1,5 +1,6 @@
 """A postroom of its own for each test: an empty desk on a free port of loopback, gone with the test."""
 
+import http.server
 import itertools
 import json
 import os
@@ -21,6 +22,45 @@ NUMBERS = itertools.count()
 def databases():
     """Which databases are at hand."""
     return ["sqlite", "postgres"] if os.environ.get("POSTROOM_TEST_POSTGRES") else ["sqlite"]
+
+
+class Receiver:
+    """A receiver of webhooks on loopback. It takes everything."""
+
+    def __enter__(self):
+        self.calls = queue.Queue()
+        calls = self.calls
+
+        class Takes(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                calls.put(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Takes)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def settings(self):
+        """What lets a daemon call it."""
+        return {
+            "webhooks__allow_http": "true",
+            "webhooks__ports": f"{self.server.server_port},1",
+            "webhooks__allow_networks": "127.0.0.0/8",
+        }
+
+    def next(self):
+        """The next call: its headers, whose names are in lower case, and its body."""
+        return self.calls.get(timeout=120)
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Daemon:

@@ -11,7 +11,8 @@ import time
 import traceback
 from pathlib import Path
 
-from daemon import ROOT, Daemon, databases
+import examples
+from daemon import ROOT, Daemon, Receiver, databases
 
 HERE = Path(__file__).resolve().parent
 PLACE = ROOT / "target/clients"
@@ -98,6 +99,47 @@ def test_whatever_schemathesis_sends():
                 faults = [line for line in daemon.log if " ERROR " in line and "request parse error" not in line]
                 assert not faults, faults
                 print(f"clients: schemathesis on {database} as {caller}: {cases[1]} requests")
+
+
+def test_every_example_of_the_document_does_what_it_says():
+    """Sent to a desk that has what it names, each is answered by a success that fits its schema."""
+    for database in databases():
+        with Daemon(database, server__public_url="https://desk.example.org") as daemon:
+            sent = examples.each(daemon)
+            print(f"clients: {sent} examples on {database}")
+
+
+def test_webhooks_verify_by_the_libraries_of_the_standard():
+    """What a receiver got, to the standard's own libraries of PyPI and npm: right as it came, and by either secret while
+    it is rotated; wrong with a byte changed, under another id, or with another secret."""
+    from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+    for database in databases():
+        with Receiver() as receiver, Daemon(database, **receiver.settings()) as daemon:
+            hook = {"name": "hook", "url": receiver.url, "event_types": ["tag.*"], "body": "full"}
+            hook = daemon.make("/api/v1/webhooks", hook)
+            daemon.make("/api/v1/tags", {"name": "größer"})
+            calls = [(*receiver.next(), [hook["secret"]])]
+            rotated = daemon.make(f"/api/v1/webhooks/{hook['id']}/rotate-secret", {"overlap_hours": 24})
+            daemon.make("/api/v1/tags", {"name": "second"})
+            calls.append((*receiver.next(), [hook["secret"], rotated["secret"]]))
+        for headers, body, secrets in calls:
+            for secret in secrets:
+                assert Webhook(secret).verify(body, headers)["type"] == "tag.created"
+                run("node", HERE / "verify.mjs", secret, json.dumps(headers), body.decode(), cwd=PLACE)
+                spoiled = [
+                    (secret, headers, body.replace(b"tag.created", b"tag.deleted")),
+                    (secret, {**headers, "webhook-id": "msg_other"}, body),
+                    ("whsec_" + "A" * 43 + "=", headers, body),
+                ]
+                for other, named, text in spoiled:
+                    try:
+                        Webhook(other).verify(text, named)
+                        raise AssertionError("PyPI's library takes what is not ours")
+                    except WebhookVerificationError:
+                        pass
+                    command = ["node", HERE / "verify.mjs", other, json.dumps(named), text.decode()]
+                    assert subprocess.run(command, cwd=PLACE, stderr=subprocess.DEVNULL).returncode == 1
 
 
 def furnish(daemon):
