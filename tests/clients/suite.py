@@ -1,14 +1,18 @@
 """The tests of tests/clients, one after another. Each that passed says so on a line of its own; tests/run counts."""
 
+import html
 import json
 import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import traceback
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import examples
@@ -140,6 +144,86 @@ def test_webhooks_verify_by_the_libraries_of_the_standard():
                         pass
                     command = ["node", HERE / "verify.mjs", other, json.dumps(named), text.decode()]
                     assert subprocess.run(command, cwd=PLACE, stderr=subprocess.DEVNULL).returncode == 1
+
+
+def test_the_recipes_do_what_they_say():
+    """The commands of /docs/recipes.html, as they are served."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for database in databases():
+        with Receiver() as chat:
+            hooks = {**chat.settings(), "webhooks__ports": f"{port},1"}
+            with Daemon(database, **hooks) as daemon:
+                cook(daemon, chat, port)
+
+
+def cook(daemon, chat, port):
+    with urllib.request.urlopen(f"{daemon.url}/docs/recipes.html") as answer:
+        page = answer.read().decode()
+    blocks = re.findall(r'<pre><code class="language-(sh|python)">(.*?)</code></pre>', page, re.S)
+    shell = [html.unescape(text) for kind, text in blocks if kind == "sh"]
+    [receiver] = [html.unescape(text) for kind, text in blocks if kind == "python"]
+    setup, form_token, form, begin, follow, webhook, alarm, over = shell
+    assert setup.count("export") == 3
+    work = daemon.place / "work"
+    work.mkdir()
+    environment = {
+        **os.environ, "POSTROOM": daemon.url, "TOKEN": daemon.token, "MAILBOX": "1", "PORT": str(port),
+        "RECEIVER": f"http://127.0.0.1:{port}/", "CHAT": chat.url,
+    }
+
+    def does(commands):
+        return run("bash", "-euo", "pipefail", "-c", commands, cwd=work, env=environment)
+
+    def rows():
+        kept = {}
+        for line in (work / "conversations.ndjson").read_text().splitlines():
+            kept[json.loads(line)["id"]] = json.loads(line)
+        return kept
+
+    furnish(daemon)
+
+    does(form_token)
+    asked = json.loads(does(form))
+    assert set(asked) == {"id"} and json.loads(does(form)) == asked, asked
+    made = daemon.ask("GET", f"/api/v1/conversations/{asked['id']}")[2]
+    assert (made["subject"], made["channel"]) == ('Question of Ada "the" Lovelace', "form"), made
+
+    for number in range(110):
+        ada = {"customer": {"email": "ada@example.org"}, "message": {"kind": "inbound", "text": "Where is it?"}}
+        daemon.make("/api/v1/conversations", {"mailbox_id": 1, "subject": f"Order {number}", **ada})
+    does(begin)
+    assert len(rows()) == 112, len(rows())
+    daemon.ask("PATCH", f"/api/v1/conversations/{asked['id']}", {"priority": "urgent"})
+    daemon.ask("DELETE", "/api/v1/conversations/5")
+    does(follow)
+    assert rows()[asked["id"]]["priority"] == "urgent"
+    there = daemon.ask("GET", "/api/v1/conversations/5")[0]
+    assert rows()[5].get("gone", False) or rows()[5]["deleted_at"], (there, rows()[5])
+
+    does(webhook)
+    (work / "receiver.py").write_text(receiver)
+    log = open(work / "receiver.log", "wb")
+    listens = subprocess.Popen([sys.executable, "receiver.py"], cwd=work, env=environment, stdout=log, stderr=log)
+    try:
+        told = does(alarm)
+        assert does(alarm) == told
+        said = json.loads(chat.next()[1])["text"]
+        assert said == f"New: {daemon.url}/api/v1/conversations/{told.strip()}", said
+        forged = urllib.request.Request(environment["RECEIVER"], b"{}", {
+            "webhook-id": "1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,AAAA"})
+        try:
+            urllib.request.urlopen(forged)
+            raise AssertionError("a forged call is believed")
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 401
+    finally:
+        listens.terminate()
+        listens.wait()
+        log.close()
+    assert does(over).strip() == '"closed"'
+    assert daemon.ask("GET", "/api/v1/conversations?count=true")[2]["page"]["total"] >= 112
 
 
 def furnish(daemon):

@@ -18,6 +18,7 @@ mod commands_api;
 mod composing;
 mod concurrency;
 mod configuration;
+mod contract;
 mod corpus;
 mod dates;
 mod deliver;

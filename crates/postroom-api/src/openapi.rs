@@ -24,7 +24,8 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 
 const DESCRIPTION: &str = "\
-The API of a postroom desk: mail becomes conversations, answers go out.
+The API of a postroom desk: mail becomes conversations, answers go out. [Recipes](recipes.html) (`/docs/recipes.html`) do \
+what is often wanted; [the changelog](changelog.html) (`/docs/changelog.html`) says what changes here.
 
 **Access.** `Authorization: Bearer pr_pat_…`. Each operation names the scope it needs. A token of an agent's does \
 what both its scopes and the agent's role allow, in mailboxes that both it and the agent's grants open. With \

@@ -6,8 +6,9 @@ use crate::problem::{Problem, log_inside};
 use crate::state::Api;
 use actix_web::http::header;
 use actix_web::web::{self, Data};
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use bytes::Bytes;
+use comrak::{Options, markdown_to_html};
 use std::sync::Arc;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::Config;
@@ -73,25 +74,49 @@ fn to(place: &'static str) -> HttpResponse {
 
 /// Read a part of the documentation's page
 ///
-/// Public.
+/// `recipes.html` shows how what is often wanted is done, `changelog.html` what changes in this API. Public.
 #[utoipa::path(tag = "documentation", security(()),
-    params(("file" = String, Path, description = "`index.html`, or what it is made of.")),
+    params(("file" = String, Path, description = "`index.html`, what it is made of, `recipes.html` or `changelog.html`.")),
     responses((status = OK, content_type = "text/html", body = String, description = "The file.")))]
 #[get("/docs/{file}")]
 async fn get_docs_file(req: HttpRequest) -> Answer {
     let name = req.match_info().query("file");
+    if let Some(page) = written(name) {
+        return Ok(shown("text/html; charset=utf-8").body(page));
+    }
     let served = utoipa_swagger_ui::serve(name, Arc::new(page())).map_err(|error| {
         log_inside(&*error);
         Problem::internal()
     })?;
     let file = served.ok_or_else(|| Problem::not_found("there is no such file"))?;
+    Ok(shown(&file.content_type).body(file.bytes.into_owned()))
+}
+
+fn shown(content_type: &str) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response
-        .content_type(file.content_type)
+        .content_type(content_type)
         .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
         .insert_header((header::CACHE_CONTROL, "public, max-age=3600"));
-    Ok(response.body(file.bytes.into_owned()))
+    response
 }
+
+/// A page that is written as Markdown.
+fn written(name: &str) -> Option<String> {
+    let (title, text) = match name {
+        "recipes.html" => ("Recipes", include_str!("../docs/recipes.md")),
+        "changelog.html" => ("Changes of the API", include_str!("../../../../openapi/CHANGELOG.md")),
+        _ => return None,
+    };
+    let body = markdown_to_html(text, &Options::default());
+    Some(format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title} – postroom</title>\n<style>{STYLE}</style>\n<main>\n{body}</main>\n</html>\n"
+    ))
+}
+
+const STYLE: &str = "main { max-width: 52rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 sans-serif; color: #222 } \
+    pre { background: #f4f4f4; padding: .8rem; overflow-x: auto } code { font-size: .9rem }";
 
 /// The document is found beside the page, wherever a proxy puts the two. No validator is asked:
 /// the usual one is somebody else's site.

@@ -142,7 +142,7 @@ async fn update_schedule(
 #[utoipa::path(tag = "schedules", params(Id<ScheduleId>, IfMatch),
     responses(
         (status = NO_CONTENT, description = "It is gone."),
-        (status = CONFLICT, body = crate::problem::ProblemDocument, content_type = "application/problem+json",
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: a mailbox's automatic answers go by it.")))]
 #[delete("/schedules/{id}")]
 async fn delete_schedule(api: Data<Api>, caller: Caller, id: Id<ScheduleId>, seen: IfMatch) -> Answer {
