@@ -6,6 +6,7 @@ mod crashes;
 mod database;
 mod disk;
 mod disk_model;
+mod hooks;
 mod imap;
 mod nonsense;
 mod oracle;

@@ -29,6 +29,7 @@ mod event_stream;
 mod events;
 mod explain;
 mod external;
+mod following;
 mod forwards;
 mod fuzz;
 mod idempotency;

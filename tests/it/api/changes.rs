@@ -190,7 +190,7 @@ async fn a_team_whose_conversations_are_in_the_trash_or_in_others_can_go() {
     desk.http.post(&format!("{}/merge", made[0]), &json!({"into": into})).await.expect(201);
     desk.http.delete(&made[2]).await.expect(204);
     let path = format!("/api/v1/teams/{team}");
-    crate::problems::problem(&desk.http.delete(&path).await, 409, "state_conflict");
+    problem(&desk.http.delete(&path).await, 409, "state_conflict");
     desk.http.patch(&made[1], &json!({"team_id": null})).await.expect(200);
     desk.http.delete(&path).await.expect(204);
     let restored = desk.http.post(&format!("{}/restore", made[2]), &Value::Null).await.expect(200).json();
