@@ -255,6 +255,12 @@ impl Place {
                 let row = number(&ledger(&self.desk, mailbox, "accepted").await[0]["id"]);
                 request(of("mailboxes", mailbox).replace("{row}", &row.to_string()), &example)
             }
+            "/tokens/{id}/rotate-secret" => {
+                let body = json!({"name": unique, "scopes": ["conversations:read"]});
+                let made = http.post("/api/v1/tokens", &body).await.expect(201).json();
+                let id = made["id"].as_str().expect("an id");
+                request(operation.replace("{id}", id), &example)
+            }
             "/webhooks/{id}/test" | "/webhooks/{id}/rotate-secret" | "/webhooks/{id}/replay" => {
                 request(of("webhooks", self.webhook(unique).await), &example)
             }

@@ -308,6 +308,8 @@ words! {
         LastMessage = "last_message",
         /// How far you have read each of them, in `included.read_marks`. It takes an agent's token.
         ReadMark = "read_mark",
+        /// What you may do to each of them, and why not, in `included.capabilities`.
+        Capabilities = "capabilities",
     }
 }
 

@@ -137,6 +137,9 @@ words! {
         TagDeleted = "tag.deleted",
         /// A token was made.
         TokenCreated = "token.created",
+        /// A token changed: its name, what it may be used for, where, from where, until when (`changes`), or its
+        /// secret (`secret_rotated`).
+        TokenUpdated = "token.updated",
         /// A token was revoked.
         TokenRevoked = "token.revoked",
         /// A webhook was made.

@@ -12,6 +12,7 @@ pub mod authorization;
 pub mod auto_reply;
 pub mod backoff;
 pub mod blobs;
+pub mod capability;
 pub mod conversation;
 pub mod cx;
 pub mod desk;

@@ -203,6 +203,17 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// Until when the secret before this one opens as well; `None`: it doesn't.
+    pub previous_until: Option<Timestamp>,
+    /// Counts changes.
+    pub version: i64,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Token {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("{}-{}", self.id, self.version)
+    }
 }

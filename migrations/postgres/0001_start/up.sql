@@ -305,6 +305,9 @@ CREATE TABLE tokens (
   kind TEXT NOT NULL CHECK (kind IN ('token', 'session')),
   name TEXT NOT NULL,
   secret_hash TEXT NOT NULL UNIQUE,
+  -- The secret before, while both open.
+  previous_hash TEXT UNIQUE,
+  previous_until BIGINT,
   agent_id BIGINT REFERENCES agents (id) ON DELETE CASCADE,
   scopes TEXT NOT NULL,
   mailbox_ids TEXT,
@@ -314,6 +317,7 @@ CREATE TABLE tokens (
   revoked_at BIGINT,
   signed_in_from TEXT,
   signed_in_with TEXT,
+  version BIGINT NOT NULL,
   created_at BIGINT NOT NULL
 );
 

@@ -306,6 +306,9 @@ CREATE TABLE tokens (
   kind TEXT NOT NULL CHECK (kind IN ('token', 'session')),
   name TEXT NOT NULL,
   secret_hash TEXT NOT NULL UNIQUE,
+  -- The secret before, while both open.
+  previous_hash TEXT UNIQUE,
+  previous_until INTEGER,
   agent_id INTEGER REFERENCES agents (id) ON DELETE CASCADE,
   scopes TEXT NOT NULL,
   mailbox_ids TEXT,
@@ -315,6 +318,7 @@ CREATE TABLE tokens (
   revoked_at INTEGER,
   signed_in_from TEXT,
   signed_in_with TEXT,
+  version INTEGER NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT;
 

@@ -6,6 +6,7 @@ use super::mailboxes::MailboxView;
 use super::read_marks::ReadMarkView;
 use super::teams::TeamView;
 use crate::links::Links;
+use crate::shapes::capabilities::CapabilitiesView;
 use crate::shapes::message::MessageView;
 use postroom_core::operations::including::Included;
 use serde::Serialize;
@@ -40,6 +41,10 @@ pub struct IncludedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     read_marks: Option<Vec<ReadMarkView>>,
+    /// What you may do to each of the conversations, in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    capabilities: Option<Vec<CapabilitiesView>>,
 }
 
 impl IncludedView {
@@ -55,6 +60,7 @@ impl IncludedView {
             mailboxes: all(included.mailboxes, |(mailbox, has)| MailboxView::new(mailbox, has)),
             messages: all(included.messages, |card| MessageView::new(card, links)),
             read_marks: all(included.read_marks, ReadMarkView::from),
+            capabilities: all(included.capabilities, CapabilitiesView::from),
         }
     }
 }

@@ -1,27 +1,37 @@
 //! Access tokens.
 
 use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
-use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::idempotency::{IdempotencyKey, Keyed, KeyedOptional};
 use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
+use crate::patch::{Patch, given};
 use crate::state::Api;
 use actix_web::web::Data;
-use actix_web::{delete, get, post};
+use actix_web::{delete, get, patch, post};
 use postroom_core::access::Scope;
 use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, MailboxId, TokenId};
-use postroom_core::operations::tokens::{self, NewToken};
+use postroom_core::operations::tokens::{self, NewToken, TokenChange};
 use postroom_core::page::Position;
 use postroom_core::people::Token;
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_tokens).service(create_token).service(delete_token);
+    config
+        .service(list_tokens)
+        .service(create_token)
+        .service(get_token)
+        .service(update_token)
+        .service(delete_token)
+        .service(rotate_token_secret);
 }
 
 /// An access token without its secret.
@@ -44,6 +54,8 @@ struct TokenView {
     expires_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     last_used_at: Option<Timestamp>,
+    /// Until when the secret before the last change of secrets opens as well; `null`: it doesn't.
+    previous_secret_until: Option<Timestamp>,
     /// When it was made.
     created_at: Timestamp,
 }
@@ -101,6 +113,42 @@ struct NewTokenBody {
     expires_at: Option<Timestamp>,
 }
 
+/// What is to change of a token; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TokenPatch {
+    /// What people call it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+    /// What it may be used for: all of it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    scopes: Option<Vec<Scope>>,
+    /// Only in these mailboxes; `null` is all.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<MailboxId>>)]
+    mailbox_ids: Patch<Vec<MailboxId>>,
+    /// Only for callers from these networks; `null` is all.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    allowed_networks: Patch<Vec<String>>,
+    /// When it ends; `null` is never.
+    #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
+    expires_at: Patch<Timestamp>,
+}
+
+/// How long both secrets open.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RotateTokenBody {
+    /// For how many hours the secret before opens as well; 0 if left out.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, minimum = 0, maximum = 168, default = 0)]
+    overlap_hours: Option<u16>,
+}
+
 impl From<Token> for TokenView {
     fn from(token: Token) -> Self {
         Self {
@@ -112,6 +160,7 @@ impl From<Token> for TokenView {
             allowed_networks: token.allowed_networks.map(|networks| networks.texts()),
             expires_at: token.expires_at,
             last_used_at: token.last_used_at,
+            previous_secret_until: token.previous_until,
             created_at: token.created_at,
         }
     }
@@ -159,9 +208,17 @@ async fn create_token(api: Data<Api>, caller: Caller, body: Keyed<NewTokenBody>)
         allowed_networks: body.allowed_networks,
         expires_at: body.expires_at,
     };
-    let create = move |cx: &mut Cx<'_>, _: &Links| {
+    let create = move |cx: &mut Cx<'_>, links: &Links| {
         let (token, secret) = tokens::create(cx, &new)?;
-        let view = CreatedToken {
+        let (path, etag) = (format!("/api/v1/tokens/{}", token.id), token.etag());
+        Ok(answer::made(links, &CreatedToken::new(token, secret), &path, etag))
+    };
+    Ok(once.write(&api, &caller, create).await?)
+}
+
+impl CreatedToken {
+    fn new(token: Token, secret: String) -> Self {
+        Self {
             id: token.id,
             name: token.name,
             agent_id: token.agent_id,
@@ -171,10 +228,82 @@ async fn create_token(api: Data<Api>, caller: Caller, body: Keyed<NewTokenBody>)
             expires_at: token.expires_at,
             created_at: token.created_at,
             token: secret,
-        };
-        Ok(answer::made_here(&view))
+        }
+    }
+}
+
+/// Read an access token
+///
+/// Without its secret. An agent who sees the set-up and may not change it sees those that speak for them. Needs
+/// `admin:read`.
+#[utoipa::path(tag = "tokens", params(Id<TokenId>, IfNoneMatch),
+    responses((status = OK, body = TokenView, description = "The token. Its `ETag` says what people changed, not \
+when it was used.")))]
+#[get("/tokens/{id}")]
+async fn get_token(api: Data<Api>, caller: Caller, id: Id<TokenId>, held: IfNoneMatch) -> Answer {
+    let token = api.desk.read(&caller, move |cx| tokens::find(cx, &id.0)).await?;
+    let etag = token.etag();
+    Ok(answer::one(&TokenView::from(token), &etag, &held))
+}
+
+/// Change an access token
+///
+/// Its name, what it may be used for, where, from where and until when; whom it speaks for stays, and so does its
+/// secret. From the next request on it is so; streams that are open follow within seconds. Nobody changes a token
+/// that may do more than they, nor gives one more than they hold. Needs `admin:write`.
+#[utoipa::path(tag = "tokens", params(Id<TokenId>, IfMatch),
+    request_body(content = TokenPatch, description = "What is to change.", example = json!({
+        "scopes": ["conversations:read"], "allowed_networks": ["192.0.2.0/24"]
+    })),
+    responses((status = OK, body = TokenView, description = "The token as it is now.")))]
+#[patch("/tokens/{id}")]
+async fn update_token(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<TokenId>,
+    seen: IfMatch,
+    body: Body<TokenPatch>,
+) -> Answer {
+    let body = body.0;
+    let change = TokenChange {
+        name: body.name,
+        scopes: body.scopes,
+        mailbox_ids: body.mailbox_ids.change(),
+        allowed_networks: body.allowed_networks.change(),
+        expires_at: body.expires_at.change(),
     };
-    Ok(once.write(&api, &caller, create).await?)
+    let token =
+        api.desk.write(&caller, move |cx| tokens::update(cx, &id.0, seen.expected(), &change)).await?;
+    let etag = token.etag();
+    Ok(answer::changed(&TokenView::from(token), &etag))
+}
+
+/// Give an access token another secret
+///
+/// For `overlap_hours` (0 if left out; up to 168) the secret before opens as well, so that a program can be given the
+/// new one while it runs; those before that open nothing. The new one stands in this answer alone, which is
+/// given again for a day to whoever sends the same request again under its `Idempotency-Key`. Nobody does
+/// this to a token that may do more than they. Needs `admin:write`.
+#[utoipa::path(tag = "tokens", params(Id<TokenId>, IfMatch, IdempotencyKey),
+    request_body(content = RotateTokenBody, description = "How long both open.",
+        example = json!({"overlap_hours": 24})),
+    responses((status = OK, body = CreatedToken, description = "The token and its new secret.")))]
+#[post("/tokens/{id}/rotate-secret")]
+async fn rotate_token_secret(
+    api: Data<Api>,
+    caller: Caller,
+    id: Id<TokenId>,
+    seen: IfMatch,
+    body: KeyedOptional<RotateTokenBody>,
+) -> Answer {
+    let KeyedOptional { once, body } = body;
+    let overlap = Duration::from_secs(u64::from(body.overlap_hours.unwrap_or_default()) * 3_600);
+    let rotate = move |cx: &mut Cx<'_>, _: &Links| {
+        let (token, secret) = tokens::rotate(cx, &id.0, seen.expected(), overlap)?;
+        let etag = token.etag();
+        Ok(answer::done(&CreatedToken::new(token, secret), etag))
+    };
+    Ok(once.write(&api, &caller, rotate).await?)
 }
 
 /// Revoke an access token

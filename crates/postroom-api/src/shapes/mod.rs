@@ -2,6 +2,7 @@
 //! without the contract changing.
 
 pub mod binary;
+pub mod capabilities;
 pub mod event;
 pub mod grant;
 pub mod job;

@@ -120,14 +120,26 @@ pub(super) fn require_reply(cx: &Cx<'_>, conversation: &Conversation) -> Result<
 /// A conversation that the caller may change.
 pub(super) fn changeable(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
     let conversation = visible(cx, id)?;
-    require_reply(cx, &conversation)?;
-    if let Some(target) = conversation.merged_into {
-        return Err(Error::StateConflict(format!("this conversation was merged into {target}")));
-    }
+    require_changeable(cx, &conversation)?;
+    Ok(conversation)
+}
+
+/// Fails where the caller may not change a conversation that they see.
+pub(super) fn require_changeable(cx: &Cx<'_>, conversation: &Conversation) -> Result<(), Error> {
+    require_movable(cx, conversation)?;
     if conversation.deleted_at.is_some() {
         return Err(Error::StateConflict("this conversation is in the trash".to_owned()));
     }
-    Ok(conversation)
+    Ok(())
+}
+
+/// The same, be it in the trash or not.
+pub(super) fn require_movable(cx: &Cx<'_>, conversation: &Conversation) -> Result<(), Error> {
+    require_reply(cx, conversation)?;
+    match conversation.merged_into {
+        Some(target) => Err(Error::StateConflict(format!("this conversation was merged into {target}"))),
+        None => Ok(()),
+    }
 }
 
 fn card(cx: &mut Cx<'_>, conversation: Conversation) -> Result<ConversationCard, Error> {

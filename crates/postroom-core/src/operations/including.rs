@@ -1,7 +1,8 @@
 //! What a list names by numbers, read beside it: one query for each kind, however long the page is.
 
-use super::{agents, customers, mailboxes, messages, read_marks, teams};
+use super::{agents, capabilities, customers, mailboxes, messages, read_marks, teams};
 use crate::access::Scope;
+use crate::capability::Capabilities;
 use crate::conversation::{Conversation, ConversationInclude};
 use crate::cx::Cx;
 use crate::id::{AgentId, CustomerId, MailboxId, MessageId, TeamId};
@@ -28,6 +29,8 @@ pub struct Included {
     pub messages: Option<Vec<MessageCard>>,
     /// How far the caller has read, in the order of what names them.
     pub read_marks: Option<Vec<ReadMark>>,
+    /// What the caller may do to them, in their order.
+    pub capabilities: Option<Vec<Capabilities>>,
 }
 
 /// Numbers without repeats, in order.
@@ -69,6 +72,7 @@ pub fn of_conversations(
                 let ids: Vec<MailboxId> = each(of.iter().map(|one| one.mailbox_id));
                 included.mailboxes = Some(mailboxes::of(cx, &ids)?);
             }
+            ConversationInclude::Capabilities => included.capabilities = Some(capabilities::of(cx, of)?),
             ConversationInclude::ReadMark => included.read_marks = Some(read_marks::of(cx, of)?),
             ConversationInclude::LastMessage => {
                 let ids: Vec<MessageId> = each(of.iter().filter_map(|one| one.last_message_id));

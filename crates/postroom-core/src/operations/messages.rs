@@ -33,7 +33,7 @@ mod write;
 pub use forward::Carried;
 pub use look::look;
 pub use reply::Preview;
-pub(super) use write::{SHOWS_NOTHING, append, check, shows_nothing};
+pub(super) use write::{SHOWS_NOTHING, append, check, require_speaks, scope, shows_nothing};
 pub use write::{UNDO_SECONDS, add, preview};
 
 /// A message with what is shown beside it.

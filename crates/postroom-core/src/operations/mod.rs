@@ -13,6 +13,7 @@ pub mod authorizations;
 pub mod auto_replies;
 mod bounces;
 pub mod breaker;
+pub mod capabilities;
 pub mod categories;
 pub mod collecting;
 pub mod conversations;

@@ -76,6 +76,7 @@ pub(super) fn carry(
     Ok(store::read_marks::put_before(cx.conn, to.id, first, &readers)?)
 }
 
-fn agent(cx: &Cx<'_>) -> Result<AgentId, Error> {
+/// The agent who asks; a token that belongs to none reads nothing.
+pub(super) fn agent(cx: &Cx<'_>) -> Result<AgentId, Error> {
     cx.actor.agent_id.ok_or(Error::Forbidden("this token belongs to no agent, and agents alone read"))
 }

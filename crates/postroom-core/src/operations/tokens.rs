@@ -1,42 +1,25 @@
-//! Access tokens: who a caller is, and what they may do.
+//! Access tokens: made, changed, ended.
 
 use super::roles;
-use crate::access::{Access, Grant, Level, Scope, Sight, narrowed};
-use crate::actor::{Actor, ActorType, Behalf};
-use crate::audit::Origin;
+use crate::access::Scope;
 use crate::cx::Cx;
-use crate::desk::Desk;
 use crate::error::Faults;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::{AgentId, MailboxId, TokenId};
 use crate::keys::sha256_hex;
 use crate::network::Networks;
 use crate::people::{Agent, Token, TokenKind};
-use crate::role::Rights;
 use crate::time::Timestamp;
 use crate::{Error, store};
-use sha2::{Digest, Sha256};
-use std::time::Duration;
 
-/// How a token begins, so that scanners know a leaked one.
-pub const PREFIX: &str = "pr_pat_";
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const SECRET_CHARS: usize = 43;
-const CHECK_CHARS: usize = 6;
-
-/// Why a secret opens nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// Nobody has this token, or no longer.
-    #[error("the token is not known")]
-    Unknown,
-    /// Its time is over.
-    #[error("the token has expired")]
-    Expired,
-    /// It could not be looked up.
-    #[error("the token could not be looked up")]
-    Store(#[source] Error),
-}
+mod change;
+mod holder;
+mod secret;
+use change::of_desk;
+pub use change::{LONGEST_OVERLAP, TokenChange, rotate, update};
+pub use holder::AuthError;
+pub use secret::PREFIX;
+pub(super) use secret::{fresh, is_well_formed};
 
 /// A token to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,247 +38,49 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Six characters that tell a mistyped token from an unknown one without the database.
-fn check(secret: &str) -> String {
-    let digest = Sha256::digest(secret.as_bytes());
-    digest.iter().take(CHECK_CHARS).map(|byte| char::from(ALPHABET[usize::from(*byte) % 62])).collect()
-}
-
-/// A fresh secret: 256 random bits in base 62, with its check.
-pub(super) fn fresh(prefix: &str) -> String {
-    let mut bytes = [0_u8; 32];
-    rand::fill(&mut bytes);
-    let mut digits = Vec::with_capacity(SECRET_CHARS);
-    for _ in 0..SECRET_CHARS {
-        let mut rest = 0_u32;
-        for byte in &mut bytes {
-            let value = (rest << 8) | u32::from(*byte);
-            *byte = (value / 62) as u8;
-            rest = value % 62;
-        }
-        digits.push(char::from(ALPHABET[rest as usize]));
-    }
-    let secret: String = digits.into_iter().collect();
-    let check = check(&secret);
-    format!("{prefix}{secret}{check}")
-}
-
-/// Whether a text could be a secret that begins so.
-pub(super) fn is_well_formed(prefix: &str, token: &str) -> bool {
-    let Some(rest) = token.strip_prefix(prefix) else { return false };
-    rest.len() == SECRET_CHARS + CHECK_CHARS
-        && rest.is_ascii()
-        && check(&rest[..SECRET_CHARS]) == rest[SECRET_CHARS..]
-}
-
-/// Who holds a token, before it is asked what they may do.
-struct Holder {
-    token: Token,
-    agent: Option<(Agent, Rights, Vec<Grant>)>,
-}
-
-impl Desk {
-    /// Who the holder of a secret is, with everything they may see and do at this moment. `origin` is where
-    /// they come from.
-    pub async fn authenticate(&self, secret: &str, origin: Origin) -> Result<Actor, AuthError> {
-        if !is_well_formed(PREFIX, secret) {
-            return Err(AuthError::Unknown);
-        }
-        let hash = sha256_hex(secret.as_bytes());
-        self.holder(Some(origin), move |cx| Ok(store::tokens::find_by_secret(cx.conn, &hash)?)).await
-    }
-
-    /// The same caller as of now: for what goes on for a while, since a token may have been revoked
-    /// or a grant taken away meanwhile. The desk itself stays what it is.
-    pub async fn renew(&self, actor: &Actor) -> Result<Actor, AuthError> {
-        let Some(id) = actor.token_id.clone() else { return Ok(actor.clone()) };
-        let holder =
-            self.holder(Some(actor.origin.clone()), move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await?;
-        match &actor.on_behalf_of {
-            Some(behalf) => self.on_behalf(&holder, behalf.clone()).await.map_err(|error| match error {
-                Error::Forbidden(_) | Error::MissingScope(_) => AuthError::Unknown,
-                other => AuthError::Store(other),
-            }),
-            None => Ok(holder),
-        }
-    }
-
-    /// Who holds a token, as of now: for work that goes on in its name when its request is long answered.
-    pub async fn bearer_of(&self, id: TokenId) -> Result<Actor, AuthError> {
-        self.holder(None, move |cx| Ok(store::tokens::find(cx.conn, &id)?)).await
-    }
-
-    /// `origin` is where the token came from just now; nowhere, where what it once asked for goes on.
-    async fn holder(
-        &self,
-        origin: Option<Origin>,
-        find: impl Fn(&mut Cx<'_>) -> Result<Option<Token>, Error> + Send + 'static,
-    ) -> Result<Actor, AuthError> {
-        let found = self
-            .read(&Actor::system(), move |cx| {
-                let Some(token) = find(cx)? else { return Ok(None) };
-                let Some(id) = token.agent_id else { return Ok(Some(Holder { token, agent: None })) };
-                let agent = agent_with_rights(cx, id)?;
-                Ok(agent.map(|agent| Holder { token, agent: Some(agent) }))
-            })
-            .await
-            .map_err(AuthError::Store)?;
-        // From elsewhere a token is like one that is not there.
-        let found = found.filter(|holder| {
-            let Some(origin) = &origin else { return true };
-            holder.token.allowed_networks.as_ref().is_none_or(|networks| networks.allow(origin.address))
-        });
-        let Some(Holder { token, agent }) = found else { return Err(AuthError::Unknown) };
-        let now = self.now();
-        if token.expires_at.is_some_and(|end| end <= now) {
-            return Err(AuthError::Expired);
-        }
-        let idle_since = now.minus(self.settings().sign_in.idle);
-        if token.kind == TokenKind::Session && token.last_used_at.unwrap_or(token.created_at) <= idle_since {
-            return Err(AuthError::Expired);
-        }
-        if token.last_used_at.is_none_or(|used| used.plus(Duration::from_secs(60)) <= now) {
-            let id = token.id.clone();
-            let touched =
-                self.write(&Actor::system(), move |cx| Ok(store::tokens::touch(cx.conn, &id, cx.now)?)).await;
-            // Who only reads is let in where nothing can be written: a full disk, another process' lock.
-            if let Err(error) = touched {
-                tracing::warn!(error = ?error, "when a token was last used could not be written down");
-            }
-        }
-        Ok(Actor { origin: origin.unwrap_or_default(), ..actor(token, agent) })
-    }
-
-    /// The caller in somebody else's name, for one request: what may be done is what both may do.
-    ///
-    /// Fails where the caller may not act for others, or not for this one; it is not told why, so that nobody
-    /// learns who is there.
-    pub async fn on_behalf(&self, caller: &Actor, behalf: Behalf) -> Result<Actor, Error> {
-        const REFUSED: Error = Error::Forbidden("you can't act in the name of this agent");
-        caller.access.require(Scope::Impersonate)?;
-        let id = match &behalf {
-            Behalf::Agent(id) => *id,
-            Behalf::Customer(_) => return Ok(as_customer(caller, behalf)),
-        };
-        let found = self.read(&Actor::system(), move |cx| agent_with_rights(cx, id)).await?;
-        let (agent, rights, grants) = found.ok_or(REFUSED)?;
-        // An owner is acted for by whoever may do as much, and by no token that was narrowed.
-        let is_owner = rights.scopes.contains(&Scope::Impersonate);
-        if is_owner && rights.scopes.iter().any(|scope| !caller.access.has(*scope)) {
-            return Err(REFUSED);
-        }
-        let mut scopes = narrowed(caller.access.scopes(), &rights.scopes);
-        scopes.retain(|scope| *scope != Scope::Impersonate);
-        let own = (!rights.sees_all).then_some(grants);
-        let sight = match (caller.access.sight(), own) {
-            (Sight::All, None) => Sight::All,
-            (Sight::All, Some(grants)) => Sight::Only(grants),
-            (Sight::Only(theirs), None) => Sight::Only(theirs.clone()),
-            (Sight::Only(theirs), Some(grants)) => Sight::Only(both(theirs, &grants)),
-        };
-        Ok(Actor {
-            kind: ActorType::Agent,
-            agent_id: Some(agent.id),
-            name: agent.name,
-            email: Some(agent.email),
-            access: Access::new(Some(agent.id), scopes, sight),
-            on_behalf_of: Some(behalf),
-            ..caller.clone()
-        })
-    }
-}
-
-/// A customer sees nothing; what they file goes where the caller may file it.
-fn as_customer(caller: &Actor, behalf: Behalf) -> Actor {
-    let scopes = narrowed(caller.access.scopes(), &[Scope::ConversationsWrite]);
-    let name = match &behalf {
-        Behalf::Customer(address) => address.clone(),
-        Behalf::Agent(_) => caller.name.clone(),
-    };
-    Actor {
-        kind: ActorType::Token,
-        agent_id: None,
-        email: None,
-        name,
-        access: Access::new(None, scopes, caller.access.sight().clone()),
-        on_behalf_of: Some(behalf),
-        ..caller.clone()
-    }
-}
-
-/// An agent with what their role and their grants allow; `None` where there is none, or one who has stopped.
-fn agent_with_rights(cx: &mut Cx<'_>, id: AgentId) -> Result<Option<(Agent, Rights, Vec<Grant>)>, Error> {
-    let Some(agent) = store::people::find_agent(cx.conn, id)?.filter(|agent| agent.disabled_at.is_none())
-    else {
-        return Ok(None);
-    };
-    let rights = roles::of_agent(cx, &agent)?;
-    let grants =
-        if rights.sees_all { Vec::new() } else { store::people::effective_grants(cx.conn, agent.id)? };
-    Ok(Some((agent, rights, grants)))
-}
-
-/// What two lists of grants both open: the narrower of each pair in one mailbox. What is only somebody's own
-/// conversations in one of them is only the agent's here.
-fn both(theirs: &[Grant], own: &[Grant]) -> Vec<Grant> {
-    let mut found = Vec::new();
-    for grant in own {
-        for other in theirs.iter().filter(|other| other.mailbox_id == grant.mailbox_id) {
-            let category_id = match (grant.category_id, other.category_id) {
-                (Some(one), Some(two)) if one != two => continue,
-                (one, two) => one.or(two),
-            };
-            let narrow = Grant {
-                mailbox_id: grant.mailbox_id,
-                category_id,
-                assigned_only: grant.assigned_only || other.assigned_only,
-                level: grant.level.min(other.level),
-            };
-            if !found.contains(&narrow) {
-                found.push(narrow);
-            }
-        }
-    }
-    found
-}
-
-/// The token's own limits and its agent's rights, whichever is narrower.
-fn actor(token: Token, agent: Option<(Agent, Rights, Vec<Grant>)>) -> Actor {
-    let own = token.mailbox_ids.map(|ids| ids.into_iter().map(whole).collect::<Vec<_>>());
-    let (agent, scopes, grants) = match agent {
-        Some((agent, rights, grants)) => {
-            let scopes = narrowed(&token.scopes, &rights.scopes);
-            (Some(agent), scopes, (!rights.sees_all).then_some(grants))
-        }
-        None => (None, token.scopes, None),
-    };
-    let sight = match (own, grants) {
-        (None, None) => Sight::All,
-        (Some(one), None) | (None, Some(one)) => Sight::Only(one),
-        (Some(own), Some(grants)) => Sight::Only(both(&own, &grants)),
-    };
-    Actor {
-        kind: if agent.is_some() { ActorType::Agent } else { ActorType::Token },
-        agent_id: agent.as_ref().map(|agent| agent.id),
-        token_id: Some(token.id),
-        access: Access::new(agent.as_ref().map(|agent| agent.id), scopes, sight),
-        name: agent.as_ref().map_or(token.name, |agent| agent.name.clone()),
-        email: agent.map(|agent| agent.email),
-        origin: Origin::default(),
-        networks: token.allowed_networks,
-        on_behalf_of: None,
-    }
-}
-
-fn whole(mailbox_id: MailboxId) -> Grant {
-    Grant { mailbox_id, category_id: None, assigned_only: false, level: Level::Manage }
-}
-
 /// Makes a token. Its secret is in the answer and nowhere else, ever.
 ///
 /// A caller can't make a token that may do more than they may themselves.
 pub fn create(cx: &mut Cx<'_>, new: &NewToken) -> Result<(Token, String), Error> {
     cx.access().require(Scope::AdminWrite)?;
+    let networks = check(cx, new, None)?;
+    let token = Token {
+        id: TokenId::fresh(),
+        kind: TokenKind::Token,
+        name: new.name.trim().to_owned(),
+        agent_id: new.agent_id,
+        scopes: each(&new.scopes),
+        mailbox_ids: new.mailbox_ids.clone(),
+        allowed_networks: networks,
+        expires_at: new.expires_at,
+        last_used_at: None,
+        previous_until: None,
+        version: 1,
+        created_at: cx.now,
+    };
+    let secret = fresh(PREFIX);
+    store::tokens::insert(cx.conn, &token, &sha256_hex(secret.as_bytes()))?;
+    cx.tell(about(&token, EventType::TokenCreated));
+    Ok((token, secret))
+}
+
+/// Each scope once, in order.
+fn each(scopes: &[Scope]) -> Vec<Scope> {
+    let mut scopes = scopes.to_vec();
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes
+}
+
+fn about(token: &Token, kind: EventType) -> NewEvent {
+    NewEvent::new(kind, About::default())
+        .with("token_id", token.id.0.clone())
+        .with("name", token.name.clone())
+}
+
+/// What a token is to be, held against what the caller may give: its networks come back. `was` is when it ended so
+/// far, where it is there already.
+fn check(cx: &mut Cx<'_>, new: &NewToken, was: Option<&Token>) -> Result<Option<Networks>, Error> {
     let mut faults = Faults::default();
     faults.line("/name", &new.name, 200);
     if new.scopes.is_empty() {
@@ -306,7 +91,8 @@ pub fn create(cx: &mut Cx<'_>, new: &NewToken) -> Result<(Token, String), Error>
             faults.add(format!("/scopes/{index}"), "not_held", format!("you do not hold {scope} yourself"));
         }
     }
-    if new.expires_at.is_some_and(|end| end <= cx.now) {
+    let is_new_end = was.is_none_or(|was| was.expires_at != new.expires_at);
+    if is_new_end && new.expires_at.is_some_and(|end| end <= cx.now) {
         faults.add("/expires_at", "in_the_past", "must be in the future");
     }
     match &new.mailbox_ids {
@@ -332,29 +118,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewToken) -> Result<(Token, String), Error>
     let networks = check_networks(cx, new, &mut faults);
     check_agent(cx, new, &mut faults)?;
     faults.check()?;
-
-    let mut scopes = new.scopes.clone();
-    scopes.sort_unstable();
-    scopes.dedup();
-    let token = Token {
-        id: TokenId::fresh(),
-        kind: TokenKind::Token,
-        name: new.name.trim().to_owned(),
-        agent_id: new.agent_id,
-        scopes,
-        mailbox_ids: new.mailbox_ids.clone(),
-        allowed_networks: networks,
-        expires_at: new.expires_at,
-        last_used_at: None,
-        created_at: cx.now,
-    };
-    let secret = fresh(PREFIX);
-    store::tokens::insert(cx.conn, &token, &sha256_hex(secret.as_bytes()))?;
-    let event = NewEvent::new(EventType::TokenCreated, About::default())
-        .with("token_id", token.id.0.clone())
-        .with("name", token.name.clone());
-    cx.tell(event);
-    Ok((token, secret))
+    Ok(networks)
 }
 
 /// The networks of a new token; a caller who is bound to some gives none besides.
@@ -395,19 +159,18 @@ pub(super) fn make_session(
     agent: &Agent,
     scopes: &[Scope],
 ) -> Result<(Token, String), Error> {
-    let mut scopes = scopes.to_vec();
-    scopes.sort_unstable();
-    scopes.dedup();
     let token = Token {
         id: TokenId::fresh(),
         kind: TokenKind::Session,
         name: "session".to_owned(),
         agent_id: Some(agent.id),
-        scopes,
+        scopes: each(scopes),
         mailbox_ids: None,
         allowed_networks: None,
         expires_at: Some(cx.now.plus(cx.settings.sign_in.longest)),
         last_used_at: None,
+        previous_until: None,
+        version: 1,
         created_at: cx.now,
     };
     let secret = fresh(PREFIX);
@@ -432,16 +195,18 @@ pub fn list(cx: &mut Cx<'_>) -> Result<Vec<Token>, Error> {
     Ok(tokens)
 }
 
+/// One of them.
+pub fn find(cx: &mut Cx<'_>, id: &TokenId) -> Result<Token, Error> {
+    list(cx)?.into_iter().find(|token| token.id == *id).ok_or(Error::NotFound("token"))
+}
+
 /// Ends a token at once.
 pub fn revoke(cx: &mut Cx<'_>, id: &TokenId) -> Result<(), Error> {
     cx.access().require(Scope::AdminWrite)?;
     require_whole_sight(cx)?;
-    let token = store::tokens::find(cx.conn, id)?.ok_or(Error::NotFound("token"))?;
+    let token = of_desk(cx, id)?;
     if store::tokens::revoke(cx.conn, id, cx.now)? {
-        let event = NewEvent::new(EventType::TokenRevoked, About::default())
-            .with("token_id", token.id.0)
-            .with("name", token.name);
-        cx.tell(event);
+        cx.tell(about(&token, EventType::TokenRevoked));
     }
     Ok(())
 }
@@ -452,23 +217,5 @@ pub(super) fn require_whole_sight(cx: &Cx<'_>) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::Forbidden("this belongs to the whole desk, and your access is narrowed to some mailboxes"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_carries_its_check() {
-        let secret = fresh(PREFIX);
-        assert_eq!(secret.len(), PREFIX.len() + SECRET_CHARS + CHECK_CHARS);
-        assert!(is_well_formed(PREFIX, &secret));
-        assert_ne!(secret, fresh(PREFIX));
-        let mistyped = format!("{}x", &secret[..secret.len() - 1]);
-        assert!(!is_well_formed(PREFIX, &mistyped) || mistyped == secret);
-        for not_one in ["", " ", "pr_pat_", "pr_pat_ä", &secret[1..]] {
-            assert!(!is_well_formed(PREFIX, not_one), "{not_one:?}");
-        }
     }
 }

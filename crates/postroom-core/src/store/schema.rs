@@ -285,6 +285,8 @@ diesel::table! {
         kind -> Text,
         name -> Text,
         secret_hash -> Text,
+        previous_hash -> Nullable<Text>,
+        previous_until -> Nullable<BigInt>,
         agent_id -> Nullable<BigInt>,
         scopes -> Text,
         mailbox_ids -> Nullable<Text>,
@@ -294,6 +296,7 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
         signed_in_from -> Nullable<Text>,
         signed_in_with -> Nullable<Text>,
+        version -> BigInt,
         created_at -> BigInt,
     }
 }

@@ -2,7 +2,7 @@
 //! conversation of its own (threading R6), and what waits to leave out of it is a draft again when its time
 //! comes.
 
-use super::{ConversationCard, about, card, require_reply, visible};
+use super::{ConversationCard, about, card, require_movable, visible};
 use crate::access::Scope;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
@@ -46,10 +46,7 @@ pub fn restore(
 fn movable(cx: &mut Cx<'_>, id: ConversationId, expected: Option<&str>) -> Result<Conversation, Error> {
     cx.access().require(Scope::ConversationsWrite)?;
     let conversation = visible(cx, id)?;
-    require_reply(cx, &conversation)?;
-    if let Some(target) = conversation.merged_into {
-        return Err(Error::StateConflict(format!("this conversation was merged into {target}")));
-    }
+    require_movable(cx, &conversation)?;
     require_version("conversation", expected, conversation.etag())?;
     Ok(conversation)
 }

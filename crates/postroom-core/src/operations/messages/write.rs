@@ -45,11 +45,7 @@ pub fn add(
     new: &NewMessage,
 ) -> Result<MessageCard, Error> {
     cx.access().require(scope(new.kind, new.when))?;
-    if cx.actor.customer().is_some() && new.kind != MessageKind::Inbound {
-        return Err(Error::Forbidden(
-            "in a customer's name what they say themselves is filed, and nothing else",
-        ));
-    }
+    require_speaks(cx, new.kind)?;
     let conversation = changeable(cx, id)?;
     require_theirs(cx, &conversation)?;
     require_version("conversation", expected, conversation.etag())?;
@@ -82,8 +78,18 @@ pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<
     reply::preview(cx, &conversation, &mailbox, new)
 }
 
+/// Fails where somebody acts in a customer's name and would write what is an agent's.
+pub(in crate::operations) fn require_speaks(cx: &Cx<'_>, kind: MessageKind) -> Result<(), Error> {
+    if cx.actor.customer().is_some() && kind != MessageKind::Inbound {
+        return Err(Error::Forbidden(
+            "in a customer's name what they say themselves is filed, and nothing else",
+        ));
+    }
+    Ok(())
+}
+
 /// What it takes to write such a message.
-pub(super) fn scope(kind: MessageKind, when: When) -> Scope {
+pub(in crate::operations) fn scope(kind: MessageKind, when: When) -> Scope {
     match kind {
         MessageKind::Reply | MessageKind::Forward | MessageKind::AutoReply if when != When::Never => {
             Scope::MessagesSend
