@@ -80,6 +80,27 @@ def test_the_python_client_tells_the_story():
             run("python", "-W", "error", HERE / "story.py", work, daemon.url, daemon.token, timeout=300)
 
 
+def test_other_generators_take_the_documents():
+    """openapi-generator finds nothing to say of either, and makes a Python client that compiles; in the long run orval
+    makes one in TypeScript."""
+    import openapi_generator_cli
+
+    program = ["java", "-jar", Path(openapi_generator_cli.__file__).parent / "openapi-generator.jar"]
+    work = PLACE / "others"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    for name in ["openapi.json", "openapi-3.0.json"]:
+        said = run(*program, "validate", "--input-spec", ROOT / "openapi" / name)
+        assert "No validation issues detected" in said, said
+    document = ROOT / "openapi/openapi-3.0.json"
+    run(*program, "generate", "--generator-name", "python", "--input-spec", document, "--output", work / "python")
+    run("python", "-W", "error", "-m", "compileall", "-q", "-f", work / "python/openapi_client")
+    if os.environ.get("POSTROOM_TEST_LONG") == "1":
+        made = work / "orval.ts"
+        run("npx", "orval", "--input", ROOT / "openapi/openapi.json", "--output", made, cwd=PLACE / "orval")
+        assert "listConversations" in made.read_text()
+
+
 def test_whatever_schemathesis_sends():
     """No fault of ours, and no answer that the document does not tell of: 13,000 requests from every corner of each
     schema. The long run lets it invent and combine requests on both databases, as an agent too."""
