@@ -1,24 +1,13 @@
 //! The audit log: what is in it, who may read it, and what shows that it was touched.
 
-use crate::mailing::{count, database};
+use crate::mailing::{count, sql};
 use crate::problems::problem;
-use diesel::connection::SimpleConnection;
 use postroom_core::access::Scope;
 use postroom_core::actor::Actor;
 use postroom_core::operations::audit;
-use postroom_core::store::conn::Conn;
 use serde_json::{Value, json};
 use support::desk::TestDesk;
 use tokio::task::JoinSet;
-
-/// What somebody with the database in hand could do.
-fn execute(desk: &TestDesk, statement: &str) {
-    let done = match &mut database(desk.config()) {
-        Conn::Postgres(conn) => conn.batch_execute(statement),
-        Conn::Sqlite(conn) => conn.batch_execute(statement),
-    };
-    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
-}
 
 async fn log(desk: &TestDesk, query: &str) -> Vec<Value> {
     let list = desk.http.get(&format!("/api/v1/audit-log?limit=100{query}")).await.expect(200).json();
@@ -106,7 +95,7 @@ async fn whatever_is_done_to_a_row_shows() {
     let whole = verified(&desk).await;
     assert_eq!((whole.rows, whole.redacted, whole.fault.clone()), (7, 0, None));
     assert!(whole.head.is_some());
-    execute(&desk, "CREATE TABLE kept AS SELECT * FROM audit_log");
+    sql(desk.config(), "CREATE TABLE kept AS SELECT * FROM audit_log");
     let touches = [
         ("UPDATE audit_log SET kind = 'team.deleted' WHERE id = 3", 3),
         ("UPDATE audit_log SET actor_id = '1' WHERE id = 3", 3),
@@ -121,19 +110,19 @@ async fn whatever_is_done_to_a_row_shows() {
         ("UPDATE settings SET value = value || 'x' WHERE key = 'audit_head'", 7),
     ];
     for (touch, at) in touches {
-        execute(&desk, touch);
+        sql(desk.config(), touch);
         let seen = verified(&desk).await;
         assert_eq!(seen.fault.map(|fault| fault.id), Some(at), "{touch}");
-        execute(&desk, "DELETE FROM audit_log");
-        execute(&desk, "INSERT INTO audit_log SELECT * FROM kept");
+        sql(desk.config(), "DELETE FROM audit_log");
+        sql(desk.config(), "INSERT INTO audit_log SELECT * FROM kept");
     }
-    execute(
-        &desk,
+    sql(
+        desk.config(),
         "UPDATE settings SET value = substr(value, 1, length(value) - 1) WHERE key = 'audit_head'",
     );
     assert_eq!(verified(&desk).await, whole, "and put back it is whole");
     // What names a person may be taken out.
-    execute(&desk, "UPDATE audit_log SET details = NULL, salt = NULL WHERE id = 3");
+    sql(desk.config(), "UPDATE audit_log SET details = NULL, salt = NULL WHERE id = 3");
     let seen = verified(&desk).await;
     assert_eq!((seen.redacted, seen.fault, seen.head), (1, None, whole.head));
     let row = &log(&desk, "").await[4];

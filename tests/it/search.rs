@@ -1,7 +1,9 @@
 //! Words are found wherever they stand and in any language, by nobody who may not see them, and in the moment
 //! they are written; what is gone is found no more. The same on both databases.
 
+use crate::mailing::sql;
 use crate::problems::problem;
+use crate::program::Shell;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use support::desk::TestDesk;
@@ -260,5 +262,28 @@ async fn a_query_that_is_not_understood_is_refused_with_its_place() {
         let answer = http.get(&refused(q)).await;
         assert!(matches!(answer.status, 200 | 400), "{q}: {}", answer.text());
     }
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_was_lost_is_made_anew() {
+    let desk = TestDesk::start().await;
+    let mailbox = desk.mailbox("Support", "support@example.org").await;
+    // More than are put in by one transaction.
+    for n in 0..201 {
+        let subject = format!("Order {n}");
+        let text = if n % 100 == 0 { "where is my porcupine" } else { "late" };
+        begin(&desk.http, mailbox, "ada@example.net", &subject, text).await;
+    }
+    let before = found(&desk.http, "porcupine").await;
+    assert_eq!(before.len(), 3);
+    sql(desk.config(), "DELETE FROM search_chunks");
+    assert_eq!(found(&desk.http, "porcupine").await, [] as [i64; 0], "there is no index");
+    let told = Shell::of(desk.config()).run(&["doctor", "--reindex", "-o", "json"]).well();
+    let said: Value = serde_json::from_str(&told.out).expect("JSON");
+    assert_eq!((&said["reindexed"], &said["well"]), (&json!(201), &json!(true)), "{said}");
+    assert_eq!(found(&desk.http, "porcupine").await, before);
+    let told = Shell::of(desk.config()).run(&["doctor"]).well();
+    assert!(!told.out.contains("index was made anew"), "{}", told.out);
     desk.stop().await;
 }

@@ -61,7 +61,8 @@ pub fn catch_up(cx: &mut Cx<'_>) -> Result<usize, Error> {
     Ok(stale.len())
 }
 
-/// Has the whole index made anew, by the house-keeper. Says of how many conversations.
+/// Has the whole index made anew by [`catch_up`], whoever calls it: until then what is in it is found as before.
+/// Says of how many conversations.
 pub fn renew(cx: &mut Cx<'_>) -> Result<usize, Error> {
     Ok(store::search::note_all_stale(cx.conn)?)
 }

@@ -402,8 +402,9 @@ pub fn take_stale(conn: &mut Conn, limit: i64) -> Result<Vec<ConversationId>, St
         .limit(limit)
         .select(search_stale::conversation_id)
         .load(conn)?;
-    diesel::delete(search_stale::table.filter(search_stale::conversation_id.eq_any(&ids))).execute(conn)?;
-    Ok(ids)
+    // What somebody else took at the same moment is theirs: two would put the same chunks in.
+    let found = search_stale::table.filter(search_stale::conversation_id.eq_any(&ids));
+    Ok(diesel::delete(found).returning(search_stale::conversation_id).get_results(conn)?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `postroom doctor`: is everything whole that the desk remembers? It reads all of it, while the
-//! daemon runs or not, and changes nothing; it may be told to have lost mail fetched again.
+//! daemon runs or not, and changes nothing; it may be told to have lost mail fetched again, and to make the
+//! full-text index anew.
 
 use super::{Output, failed, progress::Progress, table};
 use crate::config::Config;
 use anyhow::{Context, bail};
 use postroom_core::actor::Actor;
-use postroom_core::operations::doctor;
+use postroom_core::desk::Desk;
+use postroom_core::operations::{doctor, indexing};
 use postroom_core::store::conn::{self, DatabaseUrl};
 use postroom_core::store::doctor::Found;
 use postroom_core::store::migrate;
@@ -22,11 +24,33 @@ pub(super) struct Arguments {
     /// daemon does so with its next polls.
     #[arg(long)]
     refetch: bool,
+    /// Make the full-text index anew first, while the daemon runs or not: a hundred conversations at a time.
+    #[arg(long)]
+    reindex: bool,
+}
+
+/// Makes the full-text index anew. Says of how many conversations: a daemon that runs does some of them.
+fn reindex(desk: &Desk) -> anyhow::Result<usize> {
+    let system = Actor::system();
+    let all = desk.write_here(&system, indexing::renew).map_err(failed)?;
+    let mut progress = Progress::new("conversations");
+    let mut done = 0;
+    loop {
+        let some = desk.write_here(&system, indexing::catch_up).map_err(failed)?;
+        if some == 0 {
+            break;
+        }
+        done += some;
+        progress.at(done);
+    }
+    progress.end();
+    Ok(all)
 }
 
 pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     check_there(config)?;
     super::with_desk(config, |desk| {
+        let reindexed = if arguments.reindex { Some(reindex(desk)?) } else { None };
         let mut found = desk.read_here(&Actor::system(), doctor::examine).map_err(failed)?;
         let mut progress = Progress::new("blobs");
         let blobs = desk.examine_blobs_here(|read| progress.at(read)).map_err(failed)?;
@@ -46,6 +70,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                     "{}",
                     serde_json::json!({
                         "well": well, "checks": all, "blobs_read": read,
+                        "reindexed": reindexed,
                         "refetch": refetch.map(|(asked, left)| serde_json::json!({"asked": asked, "left": left})),
                         "unused": {"count": unused.count, "bytes": unused.bytes, "waiting": unused.waiting},
                     })
@@ -68,6 +93,9 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Exit
                      runs after which they are deleted",
                     unused.count, unused.bytes, unused.waiting
                 );
+                if let Some(all) = reindexed {
+                    println!("the full-text index was made anew, of {all} conversations");
+                }
                 if let Some((asked, left)) = refetch {
                     println!(
                         "{asked} of what was lost is fetched again by the next polls; for {left} no server can be asked"
