@@ -3,6 +3,8 @@
 
 use crate::problems::problem;
 use postroom_core::access::Scope;
+use postroom_core::id::AgentId;
+use postroom_core::operations::passwords;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::desk::TestDesk;
@@ -174,22 +176,147 @@ async fn a_daemon_that_stops_ends_its_streams_in_good_order() {
     }
 }
 
-/// Five streams a token; a seat is free as soon as its reader hangs up.
+/// Five streams a token; a sixth takes the place of the oldest, which is told.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_has_five_streams() {
+async fn the_newest_stream_takes_the_place_of_the_oldest() {
     let desk = TestDesk::start().await;
+    let another = desk.client(Scope::ALL, &[]).await;
+    let mut theirs = another.events(STREAM, &[]).await;
     let mut streams = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..6 {
         streams.push(desk.http.events(STREAM, &[]).await);
     }
-    let refused = desk.http.get(STREAM).await;
-    problem(&refused, 429, "rate_limited");
-    assert_eq!(refused.header("retry-after"), Some("30"));
-    let another = desk.client(Scope::ALL, &[]).await;
-    let _stream = another.events(STREAM, &[]).await;
-    drop(streams.pop());
-    desk.until(|| async { (desk.http.send("HEAD", STREAM, &[], b"").await.status == 200).then_some(()) })
-        .await;
+    let mut oldest = streams.remove(0);
+    let last = oldest.until(|event| event.name == "stream.closed").await.json();
+    assert_eq!((&last["status"], &last["code"]), (&json!(409), &json!("stream_replaced")), "{last}");
+    assert!(oldest.ends_well().await, "and that is all");
+    tag(&desk, "one").await;
+    for stream in &mut streams {
+        take(stream, 1).await;
+    }
+    theirs.until(|event| event.name == "tag.created").await;
+    let head = desk.http.send("HEAD", STREAM, &[], b"").await;
+    assert_eq!(head.status, 200, "who asks for the head takes nobody's place");
+    tag(&desk, "two").await;
+    take(&mut streams[0], 1).await;
+    desk.stop().await;
+}
+
+/// Connections that died can't give their places back: whoever comes anew is let in all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_connections_shut_nobody_out() {
+    let desk = TestDesk::start().await;
+    let mut dead = Vec::new();
+    for _ in 0..5 {
+        // Opened, and never read again.
+        dead.push(desk.http.events(STREAM, &[]).await);
+    }
+    let mut stream = desk.http.events(STREAM, &[]).await;
+    tag(&desk, "one").await;
+    take(&mut stream, 1).await;
+    drop(dead);
+    desk.stop().await;
+}
+
+async fn ticket(http: &Http, body: &Value) -> String {
+    let made = http.post("/api/v1/events/ticket", body).await.expect(200).json();
+    made["url"].as_str().expect("an address").to_owned()
+}
+
+/// What a browser does, which can send no token: an address that opens for a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_opens_one_stream_at_a_time() {
+    let desk = TestDesk::start().await;
+    let nobody = Http::new(desk.address());
+    let url = ticket(&desk.http, &json!({"types": ["tag.*"]})).await;
+    let mut first = nobody.events(&url, &[]).await;
+    desk.mailbox("Other", "other@example.org").await;
+    tag(&desk, "one").await;
+    let seen = take(&mut first, 1).await;
+    assert_eq!(seen[0]["type"], "tag.created", "what the ticket names, and nothing else");
+
+    // It comes again by itself, and says where it was.
+    let last = seen[0]["seq"].to_string();
+    tag(&desk, "two").await;
+    let mut second = nobody.events(&url, &[("Last-Event-ID", &last)]).await;
+    assert_eq!(take(&mut second, 1).await[0]["data"]["name"], "two");
+    let told = first.until(|event| event.name == "stream.closed").await.json();
+    assert_eq!(told["code"], "stream_replaced", "{told}");
+    problem(&nobody.get(&format!("{url}&types=message.*")).await, 400, "bad_parameter");
+
+    // A ticket for everything may be narrowed where it is shown.
+    let all = ticket(&desk.http, &json!({})).await;
+    let mut narrowed = nobody.events(&format!("{all}&types=tag.*&after=0"), &[]).await;
+    assert_eq!(take(&mut narrowed, 1).await[0]["type"], "tag.created");
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_no_token_and_ends_with_its_own() {
+    let desk = TestDesk::start().await;
+    let nobody = Http::new(desk.address());
+    let amy = desk.client(&[Scope::EventsRead, Scope::ConversationsRead], &[]).await;
+    let url = ticket(&amy, &json!({})).await;
+    let mut open = nobody.events(&url, &[]).await;
+
+    // It is no token: it opens nothing else, and bent it opens nothing.
+    let secret = url.split_once("ticket=").expect("it holds one").1;
+    problem(&nobody.get(&format!("/api/v1/events?ticket={secret}")).await, 401, "unauthorized");
+    problem(&nobody.with_token(secret).get("/api/v1/me").await, 401, "unauthorized");
+    for wrong in ["", "x", &secret[1..], &format!("{secret}A")] {
+        problem(&nobody.get(&format!("{STREAM}?ticket={wrong}")).await, 401, "unauthorized");
+    }
+    for body in [json!({"types": ["nothing"]}), json!({"more": 1}), json!({"types": vec!["tag.*"; 51]})] {
+        problem(&amy.post("/api/v1/events/ticket", &body).await, 422, "validation_failed");
+    }
+    let narrow = desk.client(&[Scope::ConversationsRead], &[]).await;
+    problem(&narrow.post("/api/v1/events/ticket", &json!({})).await, 403, "insufficient_scope");
+
+    let id = amy.get("/api/v1/me").await.expect(200).json()["token_id"].clone();
+    let id = id.as_str().expect("an id");
+    desk.http.delete(&format!("/api/v1/tokens/{id}")).await.expect(204);
+    let told = open.until(|event| event.name == "stream.closed").await.json();
+    assert_eq!(told["code"], "unauthorized", "{told}");
+    problem(&nobody.get(&url).await, 401, "unauthorized");
+    desk.stop().await;
+}
+
+/// A minute, whatever the stream that it opened does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_opens_for_a_minute() {
+    let desk = TestDesk::start_fixed().await;
+    let nobody = Http::new(desk.address());
+    let url = ticket(&desk.http, &json!({})).await;
+    desk.desk().advance_clock(Duration::from_secs(59));
+    let mut open = nobody.events(&url, &[]).await;
+    desk.desk().advance_clock(Duration::from_secs(1));
+    problem(&nobody.get(&url).await, 401, "unauthorized");
+    tag(&desk, "one").await;
+    take(&mut open, 1).await;
+    desk.stop().await;
+}
+
+/// V-33: a session that ends takes its streams with it, by whatever they were opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_cuts_its_streams() {
+    let desk = TestDesk::start().await;
+    let agent = json!({"name": "Amy", "email": "amy@example.org", "role": "admin"});
+    let agent =
+        desk.http.post("/api/v1/agents", &agent).await.expect(201).json()["id"].as_i64().expect("an id");
+    let secret = desk.write(move |cx| passwords::invite(cx, AgentId(agent))).await.secret;
+    let nobody = Http::new(desk.address());
+    let body = json!({"token": secret, "password": "a pier in the fog"});
+    let session = nobody.post("/api/v1/invitations/accept", &body).await.expect(201).json();
+    let amy = nobody.with_token(session["token"].as_str().expect("a token"));
+    let url = ticket(&amy, &json!({})).await;
+    let mut streams = [amy.events(STREAM, &[]).await, nobody.events(&url, &[]).await];
+    amy.delete("/api/v1/me/sessions").await.expect(204);
+    for stream in &mut streams {
+        let told = stream.until(|event| event.name == "stream.closed").await.json();
+        assert_eq!((&told["status"], &told["code"]), (&json!(401), &json!("unauthorized")), "{told}");
+        assert!(stream.ends_well().await, "and that is all");
+    }
+    problem(&nobody.get(&url).await, 401, "unauthorized");
     desk.stop().await;
 }
 

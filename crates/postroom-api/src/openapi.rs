@@ -5,7 +5,7 @@ use crate::behalf;
 use crate::openapi_params::tighten;
 use crate::problem::{self, Fault, ProblemDocument};
 use crate::routes;
-use crate::routing::{LINK_SCHEME, is_free, is_public};
+use crate::routing::{LINK_SCHEME, TICKET, TICKET_SCHEME, is_free, is_public};
 use crate::signed_link::SIGNATURE;
 use actix_web::App;
 use utoipa::openapi::content::{Content, ContentBuilder};
@@ -43,7 +43,7 @@ answer and can't know. For 24 hours the same request gets the same answer, with 
 one (method, path, query or body) under the same key gets 422 `idempotency_key_reused`, and one whose first is still \
 being worked on waits, or gets 409 `idempotency_in_progress`. What failed gives its key back. A key belongs to the token \
 that sent it, and opens no answer to one whose rights have changed since (403). What only looks (previews, \
-`/simulate/inbound`, signed links) has no use for keys and is done anew; GET, PUT, PATCH and DELETE, which may be sent \
+`/simulate/inbound`, signed links, tickets) has no use for keys and is done anew; GET, PUT, PATCH and DELETE, which may be sent \
 again as they are, pass the header over.
 
 **How often.** Each token may send so many requests a minute (600 unless the daemon is set up otherwise), as may each \
@@ -122,6 +122,10 @@ fn frame() -> OpenApi {
         "The signature of a link that opens one thing for ten minutes at most: \
          `POST /attachments/{id}/link`, `POST /messages/{id}/html/link`.",
     );
+    let ticket = ApiKeyValue::with_description(
+        TICKET,
+        "A ticket that opens the event stream for a browser, within 60 seconds: `POST /events/ticket`.",
+    );
     let documentation = ("documentation", "This document, and a page that shows it.");
     let tags = TAGS
         .iter()
@@ -133,6 +137,7 @@ fn frame() -> OpenApi {
             ComponentsBuilder::new()
                 .security_scheme("bearer", SecurityScheme::Http(bearer))
                 .security_scheme(LINK_SCHEME, SecurityScheme::ApiKey(ApiKey::Query(link)))
+                .security_scheme(TICKET_SCHEME, SecurityScheme::ApiKey(ApiKey::Query(ticket)))
                 .build(),
         ))
         .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]))

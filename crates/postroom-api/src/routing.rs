@@ -28,6 +28,10 @@ use utoipa::openapi::{OpenApi, RefOr};
 const TAKES_ANY: &str = "x-other-parameters";
 /// What the document calls the signature of a link.
 pub const LINK_SCHEME: &str = "signed_link";
+/// What the document calls a ticket for the event stream.
+pub const TICKET_SCHEME: &str = "event_ticket";
+/// The query parameter that holds such a ticket.
+pub const TICKET: &str = "ticket";
 
 /// One operation as the gate knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Operation {
     pub is_free: bool,
     /// Whether a signed link does in place of a token.
     pub takes_link: bool,
+    /// Whether a ticket does in place of a token.
+    pub takes_ticket: bool,
 }
 
 /// Every operation, by the pattern of its path.
@@ -77,10 +83,10 @@ pub fn is_free(operation: &Documented) -> bool {
     operation.tags.iter().flatten().any(|tag| tag == "health")
 }
 
-/// Whether an operation is documented as one that a signed link opens.
-fn takes_link(operation: &Documented) -> bool {
-    let link = utoipa::openapi::security::SecurityRequirement::new(LINK_SCHEME, Vec::<String>::new());
-    operation.security.as_ref().is_some_and(|all| all.contains(&link))
+/// Whether an operation is documented as one that something else than a token opens.
+fn takes(operation: &Documented, scheme: &str) -> bool {
+    let other = utoipa::openapi::security::SecurityRequirement::new(scheme, Vec::<String>::new());
+    operation.security.as_ref().is_some_and(|all| all.contains(&other))
 }
 
 impl Table {
@@ -94,7 +100,8 @@ impl Table {
                 is_public: is_public(operation),
                 takes_any: operation.extensions.as_ref().is_some_and(|all| all.contains_key(TAKES_ANY)),
                 is_free: is_free(operation),
-                takes_link: takes_link(operation),
+                takes_link: takes(operation, LINK_SCHEME),
+                takes_ticket: takes(operation, TICKET_SCHEME),
             });
             (path.clone(), known.collect())
         });
@@ -185,7 +192,7 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
             spend(api, req, address())?;
         }
     } else {
-        match authenticate(api, req).await {
+        match authenticate(api, operation, req).await {
             Ok(actor) => {
                 spend(api, req, actor.token_id.clone().map(Who::Token))?;
                 let actor = behalf::named(api, operation, actor, req.headers()).await?;
@@ -211,9 +218,35 @@ fn spend(api: &Api, req: &ServiceRequest, who: Option<Who>) -> Result<(), Proble
     spent.map(|_| ()).map_err(Standing::refusal)
 }
 
-async fn authenticate(api: &Api, req: &ServiceRequest) -> Result<Actor, Problem> {
+async fn authenticate(api: &Api, operation: &Operation, req: &ServiceRequest) -> Result<Actor, Problem> {
+    let origin = peer::origin(req.request(), &api.trusted_proxies);
+    let ticket = operation.takes_ticket.then(|| ticket(req.query_string())).flatten();
+    if let Some(ticket) = ticket {
+        let admitted = api.desk.admit(&ticket, origin).await.map_err(refused_ticket)?;
+        let actor = admitted.actor.clone();
+        req.extensions_mut().insert(admitted);
+        return Ok(actor);
+    }
     let secret = bearer(req.headers()).ok_or_else(unauthorized)?;
-    api.desk.authenticate(secret, peer::origin(req.request(), &api.trusted_proxies)).await.map_err(refused)
+    api.desk.authenticate(secret, origin).await.map_err(refused)
+}
+
+/// The ticket of a query. Two are none: that one is too many is said to whoever has a token.
+fn ticket(query: &str) -> Option<String> {
+    let mut given = query::pairs(query).into_iter().filter(|(name, _)| name == TICKET);
+    let (_, ticket) = given.next()?;
+    given.next().is_none().then_some(ticket)
+}
+
+/// Forged, too old, or its token is revoked: all one.
+fn refused_ticket(error: AuthError) -> Problem {
+    match error {
+        AuthError::Unknown | AuthError::Expired => {
+            let told = "this ticket does not hold, or not any more; ask for a new one";
+            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", told)
+        }
+        AuthError::Store(error) => Problem::from(error),
+    }
 }
 
 /// The caller with what they may see and do now.
@@ -301,6 +334,7 @@ mod tests {
             takes_any: false,
             is_free: false,
             takes_link: false,
+            takes_ticket: false,
         }
     }
 

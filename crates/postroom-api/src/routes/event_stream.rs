@@ -2,31 +2,35 @@
 
 use super::events::kinds;
 use crate::answer::Answer;
+use crate::body::Body;
 use crate::extract::Caller;
 use crate::follow::Follower;
 use crate::observe::RequestId;
 use crate::problem::{Problem, ProblemDocument, log_inside};
 use crate::query::Query;
 use crate::routing::AskedByHead;
-use crate::seats::{Full, Seat};
+use crate::seats::{Full, Lost, Seat};
 use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding, HeaderName, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, get};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, get, post};
 use bytes::Bytes;
+use postroom_core::operations::event_tickets::Admitted;
 use postroom_core::operations::events::{self, Feed};
-use serde::Deserialize;
+use postroom_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(stream_events);
+    config.service(stream_events).service(create_event_ticket);
 }
 
 /// Streams that are open at the same time. Each costs a look into the log at every change.
@@ -55,6 +59,28 @@ struct StreamQuery {
     types: Vec<String>,
 }
 
+/// What a ticket is to open.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewEventTicket)]
+struct NewTicketBody {
+    /// Events of these types alone; `conversation.*` is all that begin so. Left out, all.
+    #[serde(default)]
+    #[schema(max_items = 50)]
+    types: Vec<String>,
+}
+
+/// A ticket for the event stream.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventTicket)]
+struct EventTicketView {
+    /// The stream's address with the ticket in it, for `new EventSource(url)`; `&after=` may be added. Whoever
+    /// has it is let in.
+    url: String,
+    /// Until when it opens.
+    expires_at: Timestamp,
+}
+
 /// Follow what happens as it happens
 ///
 /// Server-sent events: of each, `id` is its `seq`, `event` its type, `data` the event as JSON in one line.
@@ -62,16 +88,19 @@ struct StreamQuery {
 /// once and in order; it weighs more than `after`. An `id` without data says how far the log was looked
 /// through. A caller sees the events of what they may see at that moment. When they may follow no longer
 /// (the token was revoked), the stream ends with the event `stream.closed`, whose data is the problem. A
-/// stream that ends without a word was cut: come again. Needs `events:read`.
-#[utoipa::path(tag = "events",
-    params(StreamQuery, ("Last-Event-ID" = Option<String>, Header, description = "The `id` that came last.")),
+/// stream that ends without a word was cut: come again. A token has five streams: a sixth takes the place of
+/// the oldest, which ends with `stream.closed` and `stream_replaced`. Browsers bring a ticket in place of a token
+/// (`POST /events/ticket`). Needs `events:read`.
+#[utoipa::path(tag = "events", security(("bearer" = []), ("event_ticket" = [])),
+    params(StreamQuery, ("Last-Event-ID" = Option<String>, Header, description = "The `id` that came last."),
+        ("ticket" = Option<String>, Query, description = "In place of a token, for browsers: what `POST /events/ticket` gave.")),
     responses(
         (status = OK, body = String, content_type = "text/event-stream", description = "The stream.",
          example = "id: 918273\nevent: conversation.status_changed\ndata: {\"seq\":918273,\"type\":\"conversation.status_changed\"}\n\n"),
         (status = GONE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`cursor_expired`: events up to `oldest_after` are no longer kept; go on from there, knowing that some were missed."),
         (status = TOO_MANY_REQUESTS, body = ProblemDocument, content_type = "application/problem+json",
-         description = "`rate_limited`: five streams of this token are open; close one, or come again after `Retry-After`."),
+         description = "`rate_limited`: too many of this token's streams that were closed are still there, for nobody reads them; close some, or come again after `Retry-After`."),
         (status = SERVICE_UNAVAILABLE, body = ProblemDocument, content_type = "application/problem+json",
          description = "`overloaded`: too many streams are open; come again after `Retry-After`.")))]
 #[get("/events/stream")]
@@ -81,34 +110,80 @@ async fn stream_events(
     query: Query<StreamQuery>,
     request: HttpRequest,
 ) -> Answer {
-    let kinds = kinds(query.0.types)?;
+    let admitted = request.extensions_mut().remove::<Admitted>();
+    let (ticket, types) = match admitted {
+        Some(admitted) if !admitted.types.is_empty() => {
+            if !query.0.types.is_empty() {
+                return Err(Problem::bad_parameter("types: this ticket says already which"));
+            }
+            (Some(admitted.ticket), admitted.types)
+        }
+        admitted => (admitted.map(|admitted| admitted.ticket), query.0.types),
+    };
+    let kinds = kinds(types)?;
     let begun = begin(&request, query.0.after)?;
-    let seat = api.streams.take(&caller).map_err(full)?;
+    let is_head = request.extensions().get::<AskedByHead>().is_some();
     let after = match begun {
         Some(after) => after,
         None => api.desk.read(&caller, events::last_seq).await?,
     };
-    let mut follower = Follower::new(&api, caller, kinds, Some(after));
+    let mut follower = Follower::new(&api, caller.clone(), kinds, Some(after));
     // What can be refused is refused before the stream begins.
     let first = follower.next(AT_ONCE, Instant::now()).await?;
+    // Who only looks takes nobody's seat.
+    let seat = if is_head { None } else { Some(api.streams.take(&caller, ticket.as_deref()).map_err(full)?) };
     let mut answer = HttpResponse::Ok();
     answer
         .content_type("text/event-stream")
         // Compressed, an event would wait for others.
         .insert_header(ContentEncoding::Identity)
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"));
-    if request.extensions().get::<AskedByHead>().is_some() {
-        return Ok(answer.finish());
-    }
+    let Some(seat) = seat else { return Ok(answer.finish()) };
     let mut opening = format!("retry: {RETRY}\nid: {after}\n\n");
     let said = first.next_after;
     write_events(&mut opening, first, after)?;
     let request_id = RequestId::of(&request.extensions());
-    let stream = Stream { follower, opening: Some(opening), said, is_over: false, request_id, _seat: seat };
+    let stream = Stream { follower, opening: Some(opening), said, is_over: false, request_id, seat };
     Ok(answer.streaming(futures_util::stream::unfold(stream, |mut stream| async {
         let piece = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(piece), stream))
     })))
+}
+
+/// Make a ticket for a browser's event stream
+///
+/// `EventSource` sends no `Authorization`: give it the `url` of the answer. It opens for 60 seconds, as often as the
+/// browser comes again by itself (with `Last-Event-ID`), and one stream at a time: one opened by the same ticket ends
+/// the one before it. A stream that is open goes on when the ticket's time is over; whoever comes too late is told 401,
+/// which is final for an `EventSource`: ask for a new ticket and add `&after=` and the last `id`. A ticket shows
+/// what its token may see at that moment, dies when the token does, and holds in the token's networks alone. Treat it
+/// like a token. Needs `events:read`.
+#[utoipa::path(tag = "events",
+    request_body(content = NewTicketBody, description = "What it is to open.",
+        example = json!({"types": ["conversation.*", "message.received"]})),
+    responses((status = OK, body = EventTicketView, description = "The ticket.")))]
+#[post("/events/ticket")]
+async fn create_event_ticket(api: Data<Api>, caller: Caller, body: Body<NewTicketBody>) -> Answer {
+    let types = body.0.types;
+    // What it names is checked now, and read again when it is shown.
+    if kinds(types.clone()).is_err() {
+        let told = "each must be the name of an event type, or how some begin: conversation.*";
+        return Err(Problem::invalid_member("/types", "unknown_type", told));
+    }
+    let ticket = api.desk.event_ticket(&caller, types)?;
+    let url = api.links.to(&format!("/api/v1/events/stream?ticket={}", ticket.secret));
+    Ok(HttpResponse::Ok().json(EventTicketView { url, expires_at: ticket.expires_at }))
+}
+
+/// What a stream is told that lost its seat.
+fn replaced(lost: Lost) -> Problem {
+    let told = match lost {
+        Lost::ToNewer => format!(
+            "this token has opened {STREAMS_EACH} newer streams, and that is all it may have: this one, the oldest, ends"
+        ),
+        Lost::ToSameTicket => "this ticket came again, and opens one stream at a time".to_owned(),
+    };
+    Problem::new(StatusCode::CONFLICT, "stream_replaced", told)
 }
 
 fn full(full: Full) -> Problem {
@@ -119,7 +194,7 @@ fn full(full: Full) -> Problem {
         }
         Full::Own => {
             let told =
-                format!("this token has {STREAMS_EACH} streams open, and that is all it may; close one");
+                "too many streams of this token were closed and are still there, for nobody reads them";
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", told)
         }
     };
@@ -156,7 +231,7 @@ struct Stream {
     said: i64,
     is_over: bool,
     request_id: String,
-    _seat: Seat,
+    seat: Seat,
 }
 
 impl Stream {
@@ -168,7 +243,18 @@ impl Stream {
         if self.is_over {
             return None;
         }
-        match self.follow().await {
+        let mut lost = self.seat.lost();
+        let followed = tokio::select! {
+            // First, so that a log that never rests keeps nobody from being told.
+            biased;
+            lost = lost.wait_for(Option::is_some) => match lost.as_deref() {
+                Ok(Some(lost)) => Err(replaced(*lost)),
+                // Its place is not gone before the seat is.
+                _ => Err(Problem::internal()),
+            },
+            followed = self.follow() => followed,
+        };
+        match followed {
             Ok(piece) => piece.map(Bytes::from),
             Err(problem) => {
                 self.is_over = true;

@@ -106,7 +106,7 @@ async fn there_are_so_many_streams_and_no_more() {
         token_id: Some(TokenId(format!("tok_{}", number / STREAMS_EACH))),
         ..Actor::system()
     };
-    let seat = |number| api.api.streams.take(&whose(number)).unwrap();
+    let seat = |number| api.api.streams.take(&whose(number), None).unwrap();
     let others: Vec<_> = (1..STREAMS).map(seat).collect();
     assert_eq!(api.get("/api/v1/events/stream").await.status, 200, "the last seat");
     let last = seat(0);

@@ -19,6 +19,7 @@ pub mod collecting;
 pub mod conversations;
 pub mod customers;
 pub mod doctor;
+pub mod event_tickets;
 pub mod events;
 pub mod fetching;
 pub mod idempotency;
