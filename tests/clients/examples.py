@@ -26,6 +26,7 @@ TOMORROW = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
 ELSEWHERE = {
     "complete_authorization": "a provider of tests/it/oauth.rs sends its callers there",
     "complete_password_reset": "its secret comes by mail: tests/it/sign_in.rs",
+    "cancel_job": "a job of one conversation may be through before: tests/it/bulk.rs",
     "stream_events": "it has no end: story.py, story.ts and tests/it/event_stream.rs",
     "get_round_trip": "a mail server is needed: tests/it/round_trips.rs",
     "get_mailbox_logo": "a picture is needed: tests/it/api",
