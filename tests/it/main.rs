@@ -29,6 +29,7 @@ mod empty_place;
 mod event_stream;
 mod events;
 mod explain;
+mod exports;
 mod external;
 mod following;
 mod forwards;

@@ -69,6 +69,7 @@ const TAGS: &[(&str, &str)] = &[
     ("sign-in", "Signing in by password and code, for frontends; sessions."),
     ("audit", "Who signed in, and who changed the set-up."),
     ("events", "What happened, for programs that follow."),
+    ("export", "Everything of a kind, and later what has changed: for warehouses."),
     ("webhooks", "Who is told of events by HTTP (Standard Webhooks), and what became of it."),
     ("health", "The daemon."),
 ];

@@ -294,6 +294,7 @@ impl From<Error> for Problem {
             }),
             Error::Expired { floor } => Self::new(StatusCode::GONE, "cursor_expired", detail)
                 .with(Extras { oldest_after: Some(floor), ..Extras::default() }),
+            Error::ExportExpired => Self::new(StatusCode::GONE, "cursor_expired", detail),
             Error::Stale { noun: _, etag } => Self::version_conflict(detail, Some(&etag)),
             Error::Unmet { detail: _, etag } => Self::version_conflict(detail, etag.as_deref()),
             Error::MovedOn { .. } => Self::new(StatusCode::CONFLICT, "conversation_moved_on", detail),

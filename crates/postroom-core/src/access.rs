@@ -31,6 +31,8 @@ words! {
         WebhooksManage = "webhooks:manage",
         /// Follow the event log.
         EventsRead = "events:read",
+        /// Take all of what the desk holds along (`/export/…`). It needs the scope of what is exported as well.
+        ExportRead = "export:read",
         /// Act for agents and customers (`X-On-Behalf-Of`). Only owners hold it, and tokens of the desk's own.
         Impersonate = "impersonate",
     }

@@ -50,6 +50,11 @@ pub enum Error {
         /// The last number that is gone.
         floor: i64,
     },
+    /// The log no longer tells all that changed since an export stood here.
+    #[error(
+        "what changed since is not kept any more, or the desk was restored; begin the export anew, without a cursor"
+    )]
+    ExportExpired,
     /// The caller saw an older version than there is now.
     #[error("the {noun} has changed since; read it again")]
     Stale {
@@ -187,6 +192,7 @@ impl Error {
             Self::TooLarge(_) => "too_large",
             Self::BadCursor
             | Self::Expired { .. }
+            | Self::ExportExpired
             | Self::KeyInProgress
             | Self::KeyReused
             | Self::Provider(_)

@@ -18,6 +18,7 @@ pub mod cx;
 pub mod desk;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod fulltext;
 pub mod id;
 pub mod intake;

@@ -7,6 +7,7 @@ use diesel::connection::{InstrumentationEvent, set_default_instrumentation};
 use postroom_core::access::Scope;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{ConversationFilter, ConversationInclude, ConversationSort};
+use postroom_core::id::AgentId;
 use postroom_core::operations::{conversations, including};
 use postroom_core::page::PageRequest;
 use postroom_core::query;
@@ -139,7 +140,9 @@ async fn a_longer_page_asks_the_database_no_more_often() {
     let mut asked = Vec::new();
     for limit in [2, 12] {
         let before = ASKED.get();
-        let page = desk.desk().read_here(&Actor::system(), |cx| {
+        // Agents alone have read marks.
+        let agent = Actor { agent_id: Some(AgentId(1)), ..Actor::system() };
+        let page = desk.desk().read_here(&agent, |cx| {
             let query = query::parse("late")?;
             let filter = ConversationFilter { query: query.clone(), ..ConversationFilter::default() };
             let page =

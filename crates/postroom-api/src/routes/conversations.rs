@@ -31,7 +31,7 @@ mod batch;
 mod bulk;
 mod external;
 mod filter;
-mod shape;
+pub mod shape;
 mod show;
 mod spam;
 mod trash;

@@ -15,6 +15,7 @@ mod customers;
 mod docs;
 mod event_stream;
 mod events;
+mod exports;
 mod health;
 mod included;
 mod jobs;
@@ -85,5 +86,6 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(jobs::routes)
         .configure(events::routes)
         .configure(event_stream::routes)
+        .configure(exports::routes)
         .configure(health::routes);
 }

@@ -94,6 +94,19 @@ pub fn list(
     }))
 }
 
+/// Conversations by number with their tags, whoever may see them; the caller has made sure of that.
+pub(super) fn cards_of(cx: &mut Cx<'_>, ids: &[ConversationId]) -> Result<Vec<ConversationCard>, Error> {
+    let mut found: Vec<Conversation> = store::conversations::find_many(cx.conn, ids)?.into_values().collect();
+    found.sort_unstable_by_key(|conversation| conversation.id);
+    let mut tags = store::tags::of_conversations(cx.conn, ids)?;
+    let card = |conversation: Conversation| ConversationCard {
+        tags: tags.remove(&conversation.id).unwrap_or_default(),
+        conversation,
+        links: Vec::new(),
+    };
+    Ok(found.into_iter().map(card).collect())
+}
+
 /// One conversation.
 pub fn find(cx: &mut Cx<'_>, id: ConversationId) -> Result<ConversationCard, Error> {
     cx.access().require(Scope::ConversationsRead)?;

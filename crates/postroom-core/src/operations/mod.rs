@@ -21,6 +21,7 @@ pub mod customers;
 pub mod doctor;
 pub mod event_tickets;
 pub mod events;
+pub mod exports;
 pub mod fetching;
 pub mod idempotency;
 pub mod including;

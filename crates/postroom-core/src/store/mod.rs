@@ -16,6 +16,7 @@ pub mod conversations;
 pub mod customers;
 pub mod doctor;
 pub mod events;
+pub mod exports;
 pub mod idempotency;
 pub mod jobs;
 pub mod leases;
