@@ -86,7 +86,8 @@ fn a_server_that_stalls_in_mid_mail_is_given_up_and_asked_again() {
     rig.set("POSTROOM_CHAOS_SILENCE_MS", SILENCE);
     let running = rig.start(&[]);
     settle(&running);
-    assert_eq!(proxy.stalled(), 3, "each of the first connections stood still");
+    // What comes before a stall is kept: a later connection may have less left to bring than it takes to stand still.
+    assert!((1..=3).contains(&proxy.stalled()), "some of the first connections stood still");
     running.kill();
     clean("F-14 stalls", &rig.judge(&plan));
 }

@@ -96,6 +96,9 @@ export_page!(
     ActivityExport of EventView
 );
 
+/// One of the core's exports.
+type Export<T> = fn(&mut Cx<'_>, Option<Place>, u16) -> Result<Exported<T>, Error>;
+
 /// What a request asks for.
 struct Asked {
     path: String,
@@ -125,7 +128,7 @@ impl Asked {
         &self,
         api: &Api,
         caller: &Caller,
-        export: fn(&mut Cx<'_>, Option<Place>, u16) -> Result<Exported<T>, Error>,
+        export: Export<T>,
     ) -> Result<Exported<T>, Problem> {
         let (place, limit) = (self.place, self.limit);
         let op = move |cx: &mut Cx<'_>| export(cx, place, limit);

@@ -21,6 +21,11 @@ use std::collections::{BTreeSet, HashSet};
 /// The most rows of a page, and the most events that one looks at.
 pub const MOST: u16 = 500;
 
+/// Numbers of rows that may have changed; `None` is any of them.
+type Named = Option<BTreeSet<i64>>;
+/// Rows, each with its number.
+type Numbered<T> = Vec<(i64, T)>;
+
 /// What is exported, and how it is read.
 struct Noun<T> {
     name: &'static str,
@@ -28,9 +33,9 @@ struct Noun<T> {
     /// Up to so many numbers behind one, in order.
     behind: fn(&mut Cx<'_>, i64, i64) -> Result<Vec<i64>, Error>,
     /// Which of them events name; `None`: more may have changed than they name.
-    named: fn(&mut Cx<'_>, &[Event]) -> Result<Option<BTreeSet<i64>>, Error>,
+    named: fn(&mut Cx<'_>, &[Event]) -> Result<Named, Error>,
     /// Those that are there, each with its number.
-    read: fn(&mut Cx<'_>, &[i64]) -> Result<Vec<(i64, T)>, Error>,
+    read: fn(&mut Cx<'_>, &[i64]) -> Result<Numbered<T>, Error>,
 }
 
 /// Conversations, those in the trash and those that were merged among them. `place` is where the last page ended;
