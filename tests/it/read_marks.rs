@@ -85,6 +85,16 @@ async fn what_came_since_is_unread_to_each_agent_for_themselves() {
     ben.post(&messages, &json!({"kind": "note", "text": "Fine."})).await.expect(201);
     assert_eq!(unread(&ben).await, [first.conversation, bob]);
     assert_eq!(unread(&amy).await, [first.conversation, bob]);
+    // What leaves later than it was written is no news to whoever wrote it either.
+    read(&amy, first.conversation).await;
+    let held = json!({"kind": "reply", "text": "It left.", "undo_seconds": 20});
+    let held = amy.post(&messages, &held).await.expect(201).json();
+    assert_eq!(unread(&amy).await, [bob]);
+    pass(&desk, Duration::from_secs(20)).await;
+    delivered(&desk, &held, "sent").await;
+    assert_eq!(newest(&amy, first.conversation).await, held["id"]);
+    assert_eq!(unread(&amy).await, [bob]);
+    assert_eq!(unread(&ben).await, [first.conversation, bob]);
     // An answer of the customer is news.
     read(&amy, first.conversation).await;
     assert_eq!(unread(&amy).await, [bob]);

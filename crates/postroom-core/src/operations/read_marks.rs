@@ -46,16 +46,24 @@ pub(super) fn of(cx: &mut Cx<'_>, of: &[&Conversation]) -> Result<Vec<ReadMark>,
     Ok(ids.into_iter().map(mark).collect())
 }
 
-/// Whether the caller is an agent who has read all of a conversation: what they write into it then is no news to
-/// themselves.
-pub(super) fn is_up_to_date(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<bool, Error> {
-    let Some(agent) = cx.actor.agent_id else { return Ok(false) };
-    Ok(store::read_marks::unread_of(cx.conn, agent, &[conversation.id])?.is_empty())
+/// This agent, if they have read all of a conversation.
+pub(super) fn up_to_date(
+    cx: &mut Cx<'_>,
+    agent: Option<AgentId>,
+    conversation: &Conversation,
+) -> Result<Option<AgentId>, Error> {
+    let Some(agent) = agent else { return Ok(None) };
+    let unread = store::read_marks::unread_of(cx.conn, agent, &[conversation.id])?;
+    Ok(unread.is_empty().then_some(agent))
 }
 
-/// Moves the caller's mark to what they wrote.
-pub(super) fn follow(cx: &mut Cx<'_>, id: ConversationId, written: MessageId) -> Result<(), Error> {
-    let Some(agent) = cx.actor.agent_id else { return Ok(()) };
+/// Moves an agent's mark to what they wrote.
+pub(super) fn follow(
+    cx: &mut Cx<'_>,
+    agent: AgentId,
+    id: ConversationId,
+    written: MessageId,
+) -> Result<(), Error> {
     Ok(store::read_marks::put(cx.conn, agent, id, written, cx.now)?)
 }
 

@@ -26,6 +26,6 @@ pub(in crate::operations) fn add(
         return unsent::hold(cx, conversation, mailbox, &new, why);
     }
     let id = reply::write(cx, conversation, mailbox, &new)?;
-    left(cx, conversation, id, kind)?;
+    left(cx, conversation, id, kind, None)?;
     Ok(id)
 }

@@ -64,7 +64,12 @@ pub(super) fn leave(
     }
     store::messages::set_sent_at(cx.conn, id, cx.now)?;
     reply::freeze(cx, conversation, mailbox, id, &unsent.writing, prepared, freight)?;
-    left(cx, conversation, id, message.kind).map(drop)
+    left(cx, conversation, id, message.kind, agent_of(message)).map(drop)
+}
+
+/// The agent who wrote a message, if one did.
+fn agent_of(message: &Message) -> Option<AgentId> {
+    message.author_id.filter(|_| message.author_type == AuthorType::Agent).map(AgentId)
 }
 
 /// Lets a message leave whose time has come. `false`: it has other files by now than were read, or
@@ -95,11 +100,8 @@ fn leave_due(cx: &mut Cx<'_>, id: MessageId, freight: Freight<'_>) -> Result<boo
 /// Nothing leaves by itself in the name of somebody who was disabled since: whoever lets the draft go says it
 /// in their own.
 fn require_author(cx: &mut Cx<'_>, message: &Message) -> Result<(), Error> {
-    if message.author_type != AuthorType::Agent {
-        return Ok(());
-    }
-    let Some(id) = message.author_id else { return Ok(()) };
-    let agent = store::people::find_agent(cx.conn, AgentId(id))?;
+    let Some(id) = agent_of(message) else { return Ok(()) };
+    let agent = store::people::find_agent(cx.conn, id)?;
     if agent.is_some_and(|agent| agent.disabled_at.is_none()) {
         return Ok(());
     }

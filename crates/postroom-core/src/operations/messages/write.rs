@@ -8,7 +8,7 @@ use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, EventType, NewEvent};
-use crate::id::{ConversationId, MessageId};
+use crate::id::{AgentId, ConversationId, MessageId};
 use crate::mail::Address;
 use crate::mailbox::Mailbox;
 use crate::message::{AuthorType, Message, MessageKind};
@@ -311,26 +311,12 @@ pub(in crate::operations) fn append(
     mailbox: &Mailbox,
     new: &NewMessage,
 ) -> Result<(Conversation, MessageId), Error> {
-    let had_read = read_marks::is_up_to_date(cx, &before)?;
-    let (written, id) = put(cx, before, mailbox, new)?;
-    if had_read && written.last_message_id == Some(id) {
-        read_marks::follow(cx, written.id, id)?;
-    }
-    Ok((written, id))
-}
-
-fn put(
-    cx: &mut Cx<'_>,
-    before: Conversation,
-    mailbox: &Mailbox,
-    new: &NewMessage,
-) -> Result<(Conversation, MessageId), Error> {
     let mut after = before.clone();
     let (id, event) = match new.kind {
         MessageKind::Reply | MessageKind::Forward => {
             let Some(waits) = unsent::waits(cx, mailbox, new.when) else {
                 let id = reply::write(cx, &before, mailbox, new)?;
-                let written = left(cx, &before, id, new.kind)?;
+                let written = left(cx, &before, id, new.kind, cx.actor.agent_id)?;
                 return Ok((written, id));
             };
             let id = unsent::keep(cx, &before, mailbox, new, waits)?;
@@ -354,20 +340,18 @@ fn put(
         _ => (write_note(cx, &before, new)?, EventType::MessageNoteAdded),
     };
     attach(cx, id, &new.files)?;
-    after.message_count += 1;
-    after.last_message_id = Some(id);
-    after.last_message_at = cx.now;
-    let written = save(cx, &before, &after, true)?;
+    let written = grow(cx, &before, after, id, cx.actor.agent_id)?;
     tell(cx, &written, id, event, new.kind);
     Ok((written, id))
 }
 
-/// What becomes of a conversation out of which a message leaves.
+/// What becomes of a conversation out of which a message leaves; `author` is the agent who wrote it, if one did.
 pub(super) fn left(
     cx: &mut Cx<'_>,
     before: &Conversation,
     id: MessageId,
     kind: MessageKind,
+    author: Option<AgentId>,
 ) -> Result<Conversation, Error> {
     let mut after = before.clone();
     let waits_on = match kind {
@@ -379,12 +363,28 @@ pub(super) fn left(
         after.waiting_on = waits_on;
         after.waiting_since = Some(cx.now);
     }
+    let written = grow(cx, before, after, id, author)?;
+    tell(cx, &written, id, EventType::MessageQueued, kind);
+    Ok(written)
+}
+
+/// Writes a conversation that has one message more. It is no news to the agent who wrote that and had read the rest.
+fn grow(
+    cx: &mut Cx<'_>,
+    before: &Conversation,
+    mut after: Conversation,
+    id: MessageId,
+    author: Option<AgentId>,
+) -> Result<Conversation, Error> {
+    let reader = read_marks::up_to_date(cx, author, before)?;
     after.message_count += 1;
     // What was written long ago and leaves now has a lower number than what came meanwhile.
     after.last_message_id = after.last_message_id.max(Some(id));
     after.last_message_at = cx.now;
     let written = save(cx, before, &after, true)?;
-    tell(cx, &written, id, EventType::MessageQueued, kind);
+    if let Some(reader) = reader.filter(|_| written.last_message_id == Some(id)) {
+        read_marks::follow(cx, reader, written.id, id)?;
+    }
     Ok(written)
 }
 
