@@ -31,7 +31,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// Rows of a page where the caller does not say.
-const DEFAULT_LIMIT: u16 = 100;
+const DEFAULT_LIMIT: u16 = exports::MOST;
 const NDJSON: &str = "application/x-ndjson";
 /// Stands in a cursor where a number would for an export that follows the log.
 const FOLLOWS: i64 = -1;
@@ -43,7 +43,7 @@ struct ExportQuery {
     /// Where to go on: `page.cursor` of the page before. Left out, the export begins.
     cursor: Option<String>,
     /// Rows at the most.
-    #[param(minimum = 1, maximum = 500, default = 100)]
+    #[param(minimum = 1, maximum = 100, default = 100)]
     limit: Option<u16>,
 }
 
@@ -111,7 +111,7 @@ impl Asked {
     fn read(api: &Api, request: &HttpRequest, query: ExportQuery) -> Result<Self, Problem> {
         let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=exports::MOST).contains(&limit) {
-            return Err(Problem::bad_parameter("limit: must be 1 to 500"));
+            return Err(Problem::bad_parameter("limit: must be 1 to 100"));
         }
         let path = request.path().to_owned();
         let place = match &query.cursor {

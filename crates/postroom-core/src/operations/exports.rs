@@ -19,10 +19,15 @@ use crate::{Error, store};
 use std::collections::{BTreeSet, HashSet};
 
 /// The most rows of a page, and the most events that one looks at.
-pub const MOST: u16 = 500;
+pub const MOST: u16 = 100;
 
-/// Numbers of rows that may have changed; `None` is any of them.
-type Named = Option<BTreeSet<i64>>;
+/// What events tell of rows.
+struct Named {
+    /// Numbers of those that may have changed, or be gone.
+    ids: BTreeSet<i64>,
+    /// Others may have changed as well: all are to be gone through once more.
+    is_all: bool,
+}
 /// Rows, each with its number.
 type Numbered<T> = Vec<(i64, T)>;
 
@@ -32,7 +37,7 @@ struct Noun<T> {
     scope: Scope,
     /// Up to so many numbers behind one, in order.
     behind: fn(&mut Cx<'_>, i64, i64) -> Result<Vec<i64>, Error>,
-    /// Which of them events name; `None`: more may have changed than they name.
+    /// Which of them events name.
     named: fn(&mut Cx<'_>, &[Event]) -> Result<Named, Error>,
     /// Those that are there, each with its number.
     read: fn(&mut Cx<'_>, &[i64]) -> Result<Numbered<T>, Error>,
@@ -41,7 +46,7 @@ struct Noun<T> {
 /// Conversations, those in the trash and those that were merged among them. `place` is where the last page ended;
 /// `None` begins, which is noted in the audit log. `limit` is at most [`MOST`].
 ///
-/// Fails with [`Error::Expired`] where the log no longer reaches back to `place`, or the desk was restored since.
+/// Fails with [`Error::ExportExpired`] where the log no longer reaches back to `place`, or the desk was restored since.
 pub fn conversations(
     cx: &mut Cx<'_>,
     place: Option<Place>,
@@ -54,10 +59,9 @@ pub fn conversations(
         named: |_, events| {
             // Names of tags and the team that is no more stand in conversations that their events don't name.
             let elsewhere = [EventType::TagUpdated, EventType::TagDeleted, EventType::TeamDeleted];
-            if events.iter().any(|event| elsewhere.iter().any(|kind| kind.as_str() == event.kind)) {
-                return Ok(None);
-            }
-            Ok(Some(events.iter().filter_map(|event| event.conversation_id).map(|id| id.0).collect()))
+            let is_all = events.iter().any(|event| is_one_of(event, &elsewhere));
+            let ids = events.iter().filter_map(|event| event.conversation_id).map(|id| id.0).collect();
+            Ok(Named { ids, is_all })
         },
         read: |cx, ids| {
             let ids: Vec<ConversationId> = ids.iter().copied().map(ConversationId).collect();
@@ -68,8 +72,8 @@ pub fn conversations(
     noun.page(cx, place, limit)
 }
 
-/// Messages, notes and drafts of all conversations. As [`conversations`]; a page may hold more than `limit`
-/// where a conversation was merged, for all of its messages have moved then.
+/// Messages, notes and drafts of all conversations. As [`conversations`]; a page may hold up to twice [`MOST`]
+/// where conversations were merged, for all of their messages have moved then.
 pub fn messages(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Exported<MessageCard>, Error> {
     let noun = Noun {
         name: "messages",
@@ -81,13 +85,20 @@ pub fn messages(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Exp
             let whole = [EventType::ConversationMerged, EventType::ConversationSeparated];
             let moved: HashSet<ConversationId> = events
                 .iter()
-                .filter(|event| whole.iter().any(|kind| kind.as_str() == event.kind))
+                .filter(|event| is_one_of(event, &whole))
                 .filter_map(|event| event.conversation_id)
                 .collect();
+            // A conversation may have any number of messages, and a page may not.
+            let mut room = i64::from(MOST);
             for conversation in moved {
-                ids.extend(store::exports::messages_of(cx.conn, conversation)?);
+                let theirs = store::exports::messages_of(cx.conn, conversation, room + 1)?;
+                room -= theirs.len() as i64;
+                if room < 0 {
+                    return Ok(Named { ids, is_all: true });
+                }
+                ids.extend(theirs);
             }
-            Ok(Some(ids))
+            Ok(Named { ids, is_all: false })
         },
         read: |cx, ids| {
             let ids: Vec<MessageId> = ids.iter().copied().map(MessageId).collect();
@@ -105,7 +116,8 @@ pub fn customers(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Ex
         scope: Scope::CustomersRead,
         behind: |cx, after, limit| Ok(store::exports::customers(cx.conn, after, limit)?),
         named: |_, events| {
-            Ok(Some(events.iter().filter_map(|event| event.customer_id).map(|id| id.0).collect()))
+            let ids = events.iter().filter_map(|event| event.customer_id).map(|id| id.0).collect();
+            Ok(Named { ids, is_all: false })
         },
         read: |cx, ids| {
             let ids: Vec<CustomerId> = ids.iter().copied().map(CustomerId).collect();
@@ -116,7 +128,7 @@ pub fn customers(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Ex
 }
 
 /// The event log itself, from the oldest row that is kept: what belongs to a conversation is kept as long as that is, beyond
-/// what the feed still has. As [`conversations`], but that nothing of it changes or expires.
+/// what the feed still has. As [`conversations`], but that nothing of it changes.
 pub fn activity(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Exported<Event>, Error> {
     may_export(cx, Scope::EventsRead)?;
     let seq = match place {
@@ -124,7 +136,10 @@ pub fn activity(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Exp
             begin(cx, "activity");
             0
         }
-        Some(Place::Walk { start: seq, .. } | Place::Follow { seq }) => seq,
+        Some(Place::Walk { start: seq, .. } | Place::Follow { seq }) => {
+            require_known(cx, seq)?;
+            seq
+        }
     };
     let rows = store::exports::events(cx.conn, seq, i64::from(limit))?;
     let next = Place::Follow { seq: rows.last().map_or(seq, |event| event.seq) };
@@ -175,29 +190,37 @@ impl<T> Noun<T> {
     fn follow(&self, cx: &mut Cx<'_>, seq: i64, limit: u16) -> Result<Exported<T>, Error> {
         let events = store::exports::events(cx.conn, seq, i64::from(limit))?;
         let seen = events.last().map_or(seq, |event| event.seq);
-        let Some(ids) = (self.named)(cx, &events)? else {
-            let (rows, gone) = (Vec::new(), Vec::new());
-            return Ok(Exported { rows, gone, next: Place::Walk { start: seen, after: 0 }, is_end: false });
-        };
+        let Named { ids, is_all } = (self.named)(cx, &events)?;
         let ids: Vec<i64> = ids.into_iter().collect();
         let found = (self.read)(cx, &ids)?;
         let there: HashSet<i64> = found.iter().map(|(id, _)| *id).collect();
         Ok(Exported {
             rows: found.into_iter().map(|(_, row)| row).collect(),
             gone: ids.into_iter().filter(|id| !there.contains(id)).collect(),
-            next: Place::Follow { seq: seen },
-            is_end: events.len() < usize::from(limit),
+            next: if is_all { Place::Walk { start: seen, after: 0 } } else { Place::Follow { seq: seen } },
+            is_end: !is_all && events.len() < usize::from(limit),
         })
     }
 }
 
-/// Fails where the log doesn't tell all that changed since an event: it is kept no more, or the desk was restored since
-/// from a backup that didn't know it. Numbers are never given twice, so that such an event is missing.
+fn is_one_of(event: &Event, kinds: &[EventType]) -> bool {
+    kinds.iter().any(|kind| kind.as_str() == event.kind)
+}
+
+/// Fails where the log doesn't tell all that changed since an event.
 fn require_kept(cx: &mut Cx<'_>, seq: i64) -> Result<(), Error> {
-    let floor = events::floor(cx)?;
-    let is_lost = seq < floor
-        || (seq > 0
-            && store::exports::is_restored_since(cx.conn, seq)?
-            && !store::exports::is_event(cx.conn, seq)?);
-    if is_lost { Err(Error::ExportExpired) } else { Ok(()) }
+    if seq < events::floor(cx)? {
+        return Err(Error::ExportExpired);
+    }
+    require_known(cx, seq)
+}
+
+/// Fails where the desk was restored from a backup that didn't know an event. Numbers are never given twice, so that
+/// such an event is missing.
+fn require_known(cx: &mut Cx<'_>, seq: i64) -> Result<(), Error> {
+    let is_there = seq == 0 || store::exports::is_event(cx.conn, seq)?;
+    if !is_there && store::exports::is_restored_since(cx.conn, seq)? {
+        return Err(Error::ExportExpired);
+    }
+    Ok(())
 }

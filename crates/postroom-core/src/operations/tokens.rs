@@ -78,8 +78,8 @@ fn about(token: &Token, kind: EventType) -> NewEvent {
         .with("name", token.name.clone())
 }
 
-/// What a token is to be, held against what the caller may give: its networks come back. `was` is when it ended so
-/// far, where it is there already.
+/// What a token is to be, held against what the caller may give: its networks come back. `was` is the token so far,
+/// where it is there already.
 fn check(cx: &mut Cx<'_>, new: &NewToken, was: Option<&Token>) -> Result<Option<Networks>, Error> {
     let mut faults = Faults::default();
     faults.line("/name", &new.name, 200);

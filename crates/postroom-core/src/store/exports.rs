@@ -23,10 +23,15 @@ pub fn messages(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<i64>, Sto
     Ok(ids.into_iter().map(|id| id.0).collect())
 }
 
-/// The numbers of all messages of a conversation.
-pub fn messages_of(conn: &mut Conn, conversation: ConversationId) -> Result<Vec<i64>, StoreError> {
+/// The numbers of up to `limit` messages of a conversation.
+pub fn messages_of(
+    conn: &mut Conn,
+    conversation: ConversationId,
+    limit: i64,
+) -> Result<Vec<i64>, StoreError> {
     let theirs = messages::table.filter(messages::conversation_id.eq(conversation));
-    let ids: Vec<MessageId> = theirs.select(messages::id).load(conn)?;
+    let ids: Vec<MessageId> =
+        theirs.order(messages::id.asc()).limit(limit).select(messages::id).load(conn)?;
     Ok(ids.into_iter().map(|id| id.0).collect())
 }
 
