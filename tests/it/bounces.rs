@@ -170,9 +170,9 @@ async fn an_agent_gets_two_an_hour_and_a_conversation_gives_one() {
     );
     // The last that may leave says that it is.
     desk.until(|| async { (sink.mails().len() == 6).then_some(()) }).await;
-    let told: Vec<bool> =
-        sink.mails()[4..].iter().map(|mail| mail.text().contains("last such notice")).collect();
-    assert_eq!(told, [false, true]);
+    // Two that leave at once come in either order.
+    let told = sink.mails()[4..].iter().filter(|mail| mail.text().contains("last such notice")).count();
+    assert_eq!(told, 1);
     pass(&desk, Duration::from_mins(61)).await;
     back(2, "c").await;
     assert_eq!(notices(&desk), 3);
