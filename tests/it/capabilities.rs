@@ -52,6 +52,7 @@ async fn attempt(by: &Http, action: &str, id: i64, other: i64, message: i64) -> 
         "merge" => by.post(&format!("{at}/merge"), &json!({"into": other})).await,
         "split" => by.post(&format!("{at}/split"), &json!({"message_ids": [message]})).await,
         "trash" => by.delete(&at).await,
+        "purge" => by.delete(&format!("{at}?purge=true")).await,
         "restore" => by.post(&format!("{at}/restore"), &Value::Null).await,
         "read" => by.put(&format!("{at}/read-mark"), &json!({"message_id": null})).await,
         unknown => panic!("how is {unknown} tried?"),
@@ -118,7 +119,7 @@ async fn what_is_told_is_what_happens() {
     }
     // Both sides of every action came up, but of those that anybody may.
     let actions: std::collections::BTreeSet<&String> = seen.iter().map(|(action, _)| action).collect();
-    assert_eq!(actions.len(), 14);
+    assert_eq!(actions.len(), 15);
     for action in actions {
         let codes: Vec<&Option<String>> =
             seen.iter().filter(|(one, _)| one == action).map(|(_, code)| code).collect();

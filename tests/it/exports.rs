@@ -80,6 +80,7 @@ async fn work(desk: &TestDesk, mailbox: i64, round: usize) {
     reply_with(desk, one.conversation, json!({"kind": "note", "text": "She called."})).await;
     let draft = json!({"kind": "reply", "text": "It left", "draft": true});
     let draft = reply_with(desk, one.conversation, draft).await;
+    let customer = desk.http.get(&at).await.expect(200).json()["customer_id"].clone();
     match round % 4 {
         0 => {
             desk.http.delete(&format!("/api/v1/messages/{}", draft["id"])).await.expect(204);
@@ -89,13 +90,15 @@ async fn work(desk: &TestDesk, mailbox: i64, round: usize) {
         }
         2 => {
             desk.http.delete(&at).await.expect(204);
+            if round % 8 == 6 {
+                desk.http.delete(&format!("{at}?purge=true")).await.expect(204);
+            }
         }
         _ => {
             let body = json!({"message_ids": [one.message]});
             desk.http.post(&format!("{at}/split"), &body).await.expect(201);
         }
     }
-    let customer = desk.http.get(&at).await.expect(200).json()["customer_id"].clone();
     let name = json!({"name": format!("Ada {round}")});
     desk.http.patch(&format!("/api/v1/customers/{customer}"), &name).await.expect(200);
 }

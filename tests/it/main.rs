@@ -53,6 +53,7 @@ mod postfix;
 mod presences;
 mod problems;
 mod program;
+mod purge;
 mod read_marks;
 mod readers;
 mod reconcile;

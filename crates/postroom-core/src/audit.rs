@@ -45,8 +45,8 @@ words! {
         RecoveryCodeUsed = "totp.recovery_code_used",
         /// What the desk holds is being exported.
         ExportBegun = "export.begun",
-        /// Conversations were deleted for good.
-        ConversationsPurged = "conversation.purged",
+        /// A conversation was deleted for good.
+        ConversationPurged = "conversation.purged",
     }
 }
 

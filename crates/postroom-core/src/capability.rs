@@ -32,6 +32,8 @@ words! {
         Trash = "trash",
         /// Take it out of the trash.
         Restore = "restore",
+        /// Delete it for good (`DELETE /conversations/{id}?purge=true`).
+        Purge = "purge",
         /// Say how far one has read, or that one is there.
         Read = "read",
     }

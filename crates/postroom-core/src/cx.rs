@@ -63,7 +63,7 @@ impl Cx<'_> {
         keep: bool,
         part: impl FnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<(Result<T, Error>, Vec<NewEvent>), Error> {
-        let (told, wakes) = (self.events.len(), self.wakes);
+        let (told, noted, wakes) = (self.events.len(), self.notes.len(), self.wakes);
         conn::begin_part(self.conn)?;
         let result = part(self);
         if let Err(error) = &result
@@ -79,6 +79,7 @@ impl Cx<'_> {
             return Ok((result, Vec::new()));
         }
         self.wakes = wakes;
+        self.notes.truncate(noted);
         Ok((result, self.events.split_off(told)))
     }
 

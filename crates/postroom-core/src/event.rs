@@ -30,6 +30,9 @@ words! {
         ConversationDeleted = "conversation.deleted",
         /// It came back out of the trash.
         ConversationRestored = "conversation.restored",
+        /// It was deleted for good, out of the trash: it and its messages (`message_ids`) are gone, and so is what the
+        /// log told of it. `assignee_id`, `category_id` and `tag_ids` say what they were.
+        ConversationPurged = "conversation.purged",
         /// A message went from one conversation to another, or came back.
         MessageMoved = "message.moved",
         /// A mail came in, or what came by another way was filed.
@@ -250,4 +253,17 @@ pub struct Event {
     pub data: Json<Map<String, Value>>,
     /// When it happened.
     pub created_at: Timestamp,
+}
+
+impl Event {
+    /// A number of its data.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.data.get(name)?.as_i64()
+    }
+
+    /// A list of numbers of its data; none where there is no such list.
+    pub fn numbers(&self, name: &str) -> Vec<i64> {
+        let list = self.data.get(name).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_i64).collect()
+    }
 }

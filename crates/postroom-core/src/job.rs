@@ -76,6 +76,8 @@ pub struct BulkPatch {
     pub remove_tags: Vec<String>,
     /// Into the trash, or out of it.
     pub trash: Option<bool>,
+    /// Deleted for good; nothing else then.
+    pub purge: bool,
 }
 
 /// What a job has to do.

@@ -20,6 +20,7 @@ pub struct Keys {
     secrets: [u8; 32],
     links: [u8; 32],
     audit: [u8; 32],
+    purged: [u8; 32],
     signer: Signer,
     check: String,
 }
@@ -57,6 +58,7 @@ impl Keys {
             secrets: derive("secrets"),
             links: derive("link"),
             audit: derive("audit"),
+            purged: derive("purged"),
             signer: Signer::new(derive("message-id")),
             check: URL_SAFE_NO_PAD.encode(&check[..12]),
         }
@@ -131,6 +133,13 @@ impl Keys {
     /// What tells that a row was once the audit log's last: an HMAC over its number and hash.
     pub fn audit_seal(&self, id: i64, hash: &str) -> String {
         URL_SAFE_NO_PAD.encode(hmac(&self.audit, &[&id.to_be_bytes(), hash.as_bytes()]))
+    }
+
+    /// What tells a mail that was deleted for good when it comes again, and says nothing about it to whoever has
+    /// the database alone: an HMAC over what it is known by, `kind` of its parts.
+    pub(crate) fn purged(&self, kind: &str, parts: &[&[u8]]) -> String {
+        let all: Vec<&[u8]> = std::iter::once(kind.as_bytes()).chain(parts.iter().copied()).collect();
+        URL_SAFE_NO_PAD.encode(hmac(&self.purged, &all))
     }
 
     /// A cursor for one list, as `binding` (its filter and order) names it.

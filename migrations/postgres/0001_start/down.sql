@@ -3,6 +3,7 @@ DROP TABLE search_words;
 DROP TABLE search_chunks;
 DROP TABLE idempotency_keys;
 DROP TABLE bursts;
+DROP TABLE purged_mails;
 DROP TABLE job_items;
 DROP TABLE jobs;
 DROP TABLE webhook_attempts;

@@ -432,6 +432,7 @@ CREATE INDEX conversations_priority ON conversations (priority, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX conversations_merged ON conversations (merged_into) WHERE merged_into IS NOT NULL;
 CREATE UNIQUE INDEX conversations_external ON conversations (external_source, external_id) WHERE external_id IS NOT NULL;
 
 -- Conversations that have to do with each other.
@@ -504,6 +505,7 @@ CREATE TABLE rfc_ids (
   PRIMARY KEY (share_group, rfc_id, conversation_id)
 );
 CREATE INDEX rfc_ids_conversation ON rfc_ids (conversation_id);
+CREATE INDEX rfc_ids_message ON rfc_ids (message_id) WHERE message_id IS NOT NULL;
 
 -- Messages that went from one conversation to another, with what it takes to bring them back.
 CREATE TABLE transfers (
@@ -763,6 +765,7 @@ CREATE INDEX webhook_deliveries_list ON webhook_deliveries (webhook_id, number);
 CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, next_at) WHERE state = 'queued';
 CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook_id, conversation_id, seq) WHERE state IN ('queued', 'sending');
 CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_at);
+CREATE INDEX webhook_deliveries_conversation ON webhook_deliveries (conversation_id) WHERE conversation_id IS NOT NULL;
 
 -- Each time that a delivery was tried, the last fifty.
 CREATE TABLE webhook_attempts (
@@ -816,6 +819,15 @@ CREATE TABLE job_items (
 );
 CREATE INDEX job_items_job ON job_items (job_id, id);
 CREATE INDEX job_items_state ON job_items (job_id, state, id);
+
+-- Mail whose conversation was deleted for good, by keyed digests of what it would be known by: it doesn't come
+-- in again.
+CREATE TABLE purged_mails (
+  mailbox_id BIGINT NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+  digest TEXT NOT NULL,
+  created_at BIGINT NOT NULL,
+  PRIMARY KEY (mailbox_id, digest)
+);
 
 -- How many mails of one sender came since when. Forgotten soon.
 CREATE TABLE bursts (

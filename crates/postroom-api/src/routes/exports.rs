@@ -281,7 +281,8 @@ async fn export_customers(
 ///
 /// Begin without a cursor, and go on with `page.cursor` of each page until `end_of_stream`: then all of it was told. Keep
 /// the last cursor: with it, later, comes what has changed since. What belongs to a
-/// conversation is kept as long as that is, longer than by `/events`.
+/// conversation is kept as long as that is, longer than by `/events`: with `conversation.purged` drop what you have of
+/// that conversation.
 /// A row that comes again is as it is then; it takes the place of the one before. Needs `export:read` and
 /// `events:read`, and the sight of the whole desk. That an export begins is in the audit log.
 #[utoipa::path(tag = "export", params(ExportQuery),

@@ -1,7 +1,7 @@
 //! What a caller may do to a conversation just now: the very checks that operations begin with, asked without doing
 //! anything.
 
-use super::conversations::{require_changeable, require_movable};
+use super::conversations::{require_changeable, require_movable, require_purge_scopes, require_purgeable};
 use super::messages::{require_speaks, scope};
 use super::read_marks;
 use crate::Error;
@@ -56,6 +56,10 @@ fn gate(cx: &Cx<'_>, action: Action, conversation: &Conversation) -> Result<(), 
         Action::Trash | Action::Restore => {
             cx.access().require(Scope::ConversationsWrite)?;
             require_movable(cx, conversation)
+        }
+        Action::Purge => {
+            require_purge_scopes(cx)?;
+            require_purgeable(cx, conversation)
         }
         Action::Read => read_marks::agent(cx).map(drop),
     }

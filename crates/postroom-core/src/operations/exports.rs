@@ -25,6 +25,8 @@ pub const MOST: u16 = 100;
 struct Named {
     /// Numbers of those that may have changed, or be gone.
     ids: BTreeSet<i64>,
+    /// Numbers of those that are gone for good, however many.
+    gone: Vec<i64>,
     /// Others may have changed as well: all are to be gone through once more.
     is_all: bool,
 }
@@ -61,7 +63,7 @@ pub fn conversations(
             let elsewhere = [EventType::TagUpdated, EventType::TagDeleted, EventType::TeamDeleted];
             let is_all = events.iter().any(|event| is_one_of(event, &elsewhere));
             let ids = events.iter().filter_map(|event| event.conversation_id).map(|id| id.0).collect();
-            Ok(Named { ids, is_all })
+            Ok(Named { ids, gone: Vec::new(), is_all })
         },
         read: |cx, ids| {
             let ids: Vec<ConversationId> = ids.iter().copied().map(ConversationId).collect();
@@ -82,6 +84,8 @@ pub fn messages(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Exp
         named: |cx, events| {
             let mut ids: BTreeSet<i64> =
                 events.iter().filter_map(|event| event.message_id).map(|id| id.0).collect();
+            let purged = events.iter().filter(|event| is_one_of(event, &[EventType::ConversationPurged]));
+            let gone: Vec<i64> = purged.flat_map(|event| event.numbers("message_ids")).collect();
             let whole = [EventType::ConversationMerged, EventType::ConversationSeparated];
             let moved: HashSet<ConversationId> = events
                 .iter()
@@ -94,11 +98,11 @@ pub fn messages(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Exp
                 let theirs = store::exports::messages_of(cx.conn, conversation, room + 1)?;
                 room -= theirs.len() as i64;
                 if room < 0 {
-                    return Ok(Named { ids, is_all: true });
+                    return Ok(Named { ids, gone, is_all: true });
                 }
                 ids.extend(theirs);
             }
-            Ok(Named { ids, is_all: false })
+            Ok(Named { ids, gone, is_all: false })
         },
         read: |cx, ids| {
             let ids: Vec<MessageId> = ids.iter().copied().map(MessageId).collect();
@@ -117,7 +121,7 @@ pub fn customers(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Ex
         behind: |cx, after, limit| Ok(store::exports::customers(cx.conn, after, limit)?),
         named: |_, events| {
             let ids = events.iter().filter_map(|event| event.customer_id).map(|id| id.0).collect();
-            Ok(Named { ids, is_all: false })
+            Ok(Named { ids, gone: Vec::new(), is_all: false })
         },
         read: |cx, ids| {
             let ids: Vec<CustomerId> = ids.iter().copied().map(CustomerId).collect();
@@ -190,13 +194,16 @@ impl<T> Noun<T> {
     fn follow(&self, cx: &mut Cx<'_>, seq: i64, limit: u16) -> Result<Exported<T>, Error> {
         let events = store::exports::events(cx.conn, seq, i64::from(limit))?;
         let seen = events.last().map_or(seq, |event| event.seq);
-        let Named { ids, is_all } = (self.named)(cx, &events)?;
+        let Named { ids, mut gone, is_all } = (self.named)(cx, &events)?;
         let ids: Vec<i64> = ids.into_iter().collect();
         let found = (self.read)(cx, &ids)?;
         let there: HashSet<i64> = found.iter().map(|(id, _)| *id).collect();
+        gone.extend(ids.into_iter().filter(|id| !there.contains(id)));
+        gone.sort_unstable();
+        gone.dedup();
         Ok(Exported {
             rows: found.into_iter().map(|(_, row)| row).collect(),
-            gone: ids.into_iter().filter(|id| !there.contains(id)).collect(),
+            gone,
             next: if is_all { Place::Walk { start: seen, after: 0 } } else { Place::Follow { seq: seen } },
             is_end: !is_all && events.len() < usize::from(limit),
         })

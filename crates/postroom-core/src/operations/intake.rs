@@ -25,6 +25,7 @@ mod bursts;
 mod circles;
 mod complete;
 mod desk;
+pub(super) mod digests;
 mod effects;
 mod imported;
 mod junk;
@@ -40,6 +41,7 @@ pub mod simulate;
 use bursts::Bursts;
 pub use bursts::expire;
 pub(super) use desk::{because, is_stores};
+use digests::Purged;
 use known::Known;
 use ledger::Ledger;
 use reports::Report;
@@ -104,6 +106,7 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
         .collect();
     let again = store::ledger::retried(cx.conn, batch.mailbox_id, &batch.folder, &locations)?;
     let mut known = Known::load(cx, &here, &fresh)?;
+    let purged = Purged::load(cx, &here, &fresh)?;
     let mut bursts = Bursts::load(cx, &here, &fresh)?;
     let mut ledger = Ledger::new(batch, cx.now);
     for mail in &fresh {
@@ -112,6 +115,11 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
             Some(message) => complete::complete(cx, &mut known, &mut ledger, mail, message)?,
             None => false,
         };
+        // One that is here besides is the same mail and not the one that went.
+        if !completed && purged.has(cx, mail) && known.same(cx, &here, mail)?.is_none() {
+            ledger.ignore(mail.arrival, "its conversation was deleted for good");
+            continue;
+        }
         if !completed {
             let is_flood = bursts.count(cx, &here, mail);
             take_in(cx, &here, &mut known, &mut ledger, mail, is_flood)?;

@@ -262,6 +262,15 @@ pub fn lock_group(conn: &mut Conn, group: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Has SQLite overwrite what is deleted from here on with zeros, or no longer: it leaves the bytes in the file otherwise
+/// until something else needs their place. PostgreSQL has its VACUUM.
+pub fn overwrite_deleted(conn: &mut Conn, on: bool) -> Result<(), StoreError> {
+    if let Conn::Sqlite(conn) = conn {
+        conn.batch_execute(if on { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = OFF" })?;
+    }
+    Ok(())
+}
+
 /// Takes the lock under which what another system calls conversations is given out, until the transaction
 /// ends: of two that bring the same name at once, the second finds the conversation of the first. SQLite has
 /// one writer.

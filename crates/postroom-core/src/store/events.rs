@@ -2,8 +2,8 @@
 
 use crate::access::Access;
 use crate::actor::{Actor, ActorType};
-use crate::event::{Event, NewEvent};
-use crate::id::ConversationId;
+use crate::event::{Event, EventType, NewEvent};
+use crate::id::{AgentId, CategoryId, ConversationId, MailboxId};
 use crate::store::conn::{self, Conn, MultiBackend, each_backend};
 use crate::store::schema::events;
 use crate::store::types::Json;
@@ -25,7 +25,7 @@ struct NewRow<'a> {
     actor_type: ActorType,
     actor_id: Option<String>,
     actor_name: Option<&'a str>,
-    mailbox_id: Option<crate::id::MailboxId>,
+    mailbox_id: Option<MailboxId>,
     conversation_id: Option<ConversationId>,
     message_id: Option<crate::id::MessageId>,
     customer_id: Option<crate::id::CustomerId>,
@@ -102,6 +102,9 @@ pub fn list_after(
         let ids: HashSet<ConversationId> = found.iter().filter_map(|event| event.conversation_id).collect();
         let open = conversations::visible_of(conn, access, &ids)?;
         found.retain(|event| match (event.conversation_id, event.mailbox_id) {
+            (Some(_), Some(mailbox)) if event.kind == EventType::ConversationPurged.as_str() => {
+                might_see(access, mailbox, event)
+            }
             (Some(id), _) => open.contains(&id),
             (None, Some(mailbox)) => access.sees_mailbox(mailbox),
             (None, None) => false,
@@ -112,6 +115,12 @@ pub fn list_after(
         }
     }
     Ok(Found { events: found, seen_up_to })
+}
+
+/// Whether a caller might see a conversation that is gone, as far as its last event says.
+fn might_see(access: &Access, mailbox: MailboxId, event: &Event) -> bool {
+    let (category, assignee) = (event.number("category_id"), event.number("assignee_id"));
+    access.level(mailbox, category.map(CategoryId), assignee.map(AgentId)).is_some()
 }
 
 /// The rows behind `after` as a query; a test asks EXPLAIN about it.

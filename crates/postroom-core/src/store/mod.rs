@@ -29,6 +29,7 @@ pub mod outbox;
 pub mod pending;
 pub mod people;
 pub mod presences;
+pub mod purged;
 pub mod read_marks;
 pub mod roles;
 pub mod round_trips;
@@ -88,7 +89,8 @@ impl From<diesel::result::Error> for StoreError {
             Error::DatabaseError(Kind::UniqueViolation, _) => Self::Taken,
             Error::DatabaseError(_, info) => {
                 let text = info.message();
-                if text.contains("deadlock detected") {
+                // SQLite has one writer; on PostgreSQL what a row names may go while the row is being written.
+                if text.contains("deadlock detected") || text.contains("violates foreign key constraint") {
                     Self::Again
                 } else if text.contains("database or disk is full")
                     || text.contains("No space left on device")

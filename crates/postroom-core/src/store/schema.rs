@@ -651,6 +651,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    purged_mails (mailbox_id, digest) {
+        mailbox_id -> BigInt,
+        digest -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     bursts (email_folded) {
         email_folded -> Text,
         since -> BigInt,
@@ -869,6 +877,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     webhook_attempts,
     jobs,
     job_items,
+    purged_mails,
     bursts,
     idempotency_keys,
     search_chunks,

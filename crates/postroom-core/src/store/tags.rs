@@ -84,6 +84,15 @@ pub fn of_conversations(
     Ok(found)
 }
 
+/// The numbers of a conversation's tags.
+pub fn ids_of_conversation(conn: &mut Conn, of: ConversationId) -> Result<Vec<TagId>, StoreError> {
+    Ok(conversation_tags::table
+        .filter(conversation_tags::conversation_id.eq(of))
+        .order(conversation_tags::tag_id.asc())
+        .select(conversation_tags::tag_id)
+        .load(conn)?)
+}
+
 /// Puts tags on a conversation; those that are there stay.
 pub fn attach(conn: &mut Conn, id: ConversationId, new: &[TagId]) -> Result<(), StoreError> {
     if new.is_empty() {

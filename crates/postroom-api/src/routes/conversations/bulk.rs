@@ -84,6 +84,10 @@ struct BulkPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     trash: Option<bool>,
+    /// `true`: for good. Only what is in the trash, with nothing else in the change; needs `admin:write` as well.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    purge: Option<bool>,
 }
 
 impl BulkBody {
@@ -109,6 +113,7 @@ impl BulkBody {
             add_tags,
             remove_tags,
             trash: self.patch.trash,
+            purge: self.patch.purge.unwrap_or(false),
         };
         Ok(Bulk { select, patch, dry_run: self.dry_run })
     }

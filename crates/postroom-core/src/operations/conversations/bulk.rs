@@ -1,6 +1,8 @@
 //! The same change of many conversations: what is asked of it, and how it is done to one.
 
-use super::{ConversationChange, TAGS, check_people, restore, tag, trash, update};
+use super::{
+    ConversationChange, TAGS, check_people, purge, require_purge_scopes, restore, tag, trash, update,
+};
 use crate::Error;
 use crate::conversation::Status;
 use crate::cx::Cx;
@@ -17,6 +19,12 @@ pub(in crate::operations) fn check_bulk(
 ) -> Result<(), Error> {
     if *patch == BulkPatch::default() {
         faults.add("/patch", "required", "says at least one thing that is to change");
+    }
+    if patch.purge {
+        require_purge_scopes(cx)?;
+        if *patch != (BulkPatch { purge: true, ..BulkPatch::default() }) {
+            faults.add("/patch/purge", "ambiguous", "what is deleted for good can't be changed besides");
+        }
     }
     if patch.status == Some(Status::Snoozed) {
         faults.add("/patch/status", "not_settable", "must be open, pending, closed or spam");
@@ -47,6 +55,9 @@ pub(in crate::operations) fn apply(
     id: ConversationId,
     patch: &BulkPatch,
 ) -> Result<(), Error> {
+    if patch.purge {
+        return purge(cx, id, None);
+    }
     if patch.trash == Some(false) {
         restore(cx, id, None)?;
     }

@@ -4,8 +4,8 @@
 
 use super::overtaken;
 use crate::cx::Cx;
-use crate::event::Event;
-use crate::id::{ConversationId, WebhookId};
+use crate::event::{Event, EventType};
+use crate::id::{ConversationId, TagId, WebhookId};
 use crate::operations::events::floor;
 use crate::store::webhook_deliveries::NewWebhookDelivery;
 use crate::webhook::{Webhook, payload};
@@ -65,7 +65,14 @@ fn told<'a>(cx: &mut Cx<'_>, webhook: &Webhook, events: &'a [Event]) -> Result<V
         let ids: HashSet<ConversationId> = told.iter().filter_map(|event| event.conversation_id).collect();
         let ids: Vec<ConversationId> = ids.into_iter().collect();
         let tagged = store::webhooks::tagged(cx.conn, &ids, tags)?;
-        told.retain(|event| event.conversation_id.is_some_and(|id| tagged.contains(&id)));
+        // Of what is deleted for good nothing but its last event says how it was tagged.
+        let was_tagged = |event: &Event| {
+            event.kind == EventType::ConversationPurged.as_str()
+                && event.numbers("tag_ids").into_iter().any(|id| tags.contains(&TagId(id)))
+        };
+        told.retain(|event| {
+            event.conversation_id.is_some_and(|id| tagged.contains(&id)) || was_tagged(event)
+        });
     }
     Ok(told)
 }
