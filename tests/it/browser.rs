@@ -16,7 +16,7 @@ use support::workdir::WorkDir;
 const COLOUR: [u8; 3] = [255, 0, 128];
 
 /// `None`, with a word, where this is not the run for it.
-fn browser() -> Option<PathBuf> {
+pub fn browser() -> Option<PathBuf> {
     if !database::is_long_run() {
         eprintln!("skipped: tests/run --long tries the browser");
         return None;

@@ -48,6 +48,7 @@ mod nets;
 mod oauth;
 mod once;
 mod oracle;
+mod other_origins;
 mod poison;
 mod postfix;
 mod presences;

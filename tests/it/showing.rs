@@ -141,9 +141,45 @@ async fn images_of_other_sites_come_over_https_where_they_are_asked_for() {
         "{policy}"
     );
     assert_eq!(page.header("X-Dropped-Images"), Some("1"));
+    assert_eq!(page.header("Cross-Origin-Resource-Policy"), Some("cross-origin"));
     let text = page.text();
     assert!(text.contains("src=\"https://x.example/1\"") && !text.contains("x.example/2"), "{text}");
     assert!(text.contains("src=\"https://desk.example.org/help/api/v1/attachments/att_"), "{text}");
+    desk.stop().await;
+}
+
+/// Whoever framed a link sees in the frame why it does not open; what is asked with a token is for no frame.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_seen_where_the_link_was_to_be_shown() {
+    let desk = TestDesk::start_with(postroom_core::time::Clock::System, |config| {
+        config.server.cors_origins = vec!["https://app.example.org".to_owned()];
+    })
+    .await;
+    let mailbox = pushed(&desk, json!({})).await;
+    let landed =
+        arrive(&desk, mailbox, &mail().html("<p>Hello</p>").attachment("a", "text/plain", b"a")).await;
+    let file = message(&desk, landed.message).await["attachments"][0]["id"].clone();
+    let page = format!("/api/v1/messages/{}/html", landed.message);
+    let file = format!("/api/v1/attachments/{}/content", file.as_str().expect("an id"));
+    let listed = "default-src 'none'; frame-ancestors 'self' https://app.example.org";
+    let by_nobody = "default-src 'none'; frame-ancestors 'none'";
+    for (path, status, ancestors, resource_policy) in [
+        (format!("{page}?expires=1&signature=AAAA"), 401, listed, "cross-origin"),
+        (format!("{page}?expires=1&signature=AAAA&other=1"), 400, listed, "cross-origin"),
+        (format!("{file}?purpose=download&expires=1&signature=AAAA"), 401, listed, "cross-origin"),
+        (format!("{page}?expires=1"), 401, by_nobody, "same-origin"),
+        ("/api/v1/me?signature=AAAA".to_owned(), 401, by_nobody, "same-origin"),
+        ("/api/v1/version?signature=AAAA".to_owned(), 400, by_nobody, "same-origin"),
+    ] {
+        let answer = Http::new(desk.address()).get(&path).await.expect(status);
+        assert_eq!(answer.header("Content-Security-Policy"), Some(ancestors), "{path}");
+        assert_eq!(answer.header("Cross-Origin-Resource-Policy"), Some(resource_policy), "{path}");
+    }
+    let with_token = desk.http.get(&file).await.expect(200);
+    assert_eq!(with_token.header("Cross-Origin-Resource-Policy"), Some("same-origin"));
+    let link = desk.http.post(&file.replace("/content", "/link"), &json!({})).await.expect(200).json();
+    let by_link = Http::new(desk.address()).get(&local(&link["url"])).await.expect(200);
+    assert_eq!(by_link.header("Cross-Origin-Resource-Policy"), Some("cross-origin"));
     desk.stop().await;
 }
 
@@ -210,5 +246,13 @@ async fn a_link_to_a_file_is_made_by_whoever_may_see_it() {
     problem(&nobody.get(&url.replace("purpose=download", "purpose=other")).await, 400, "bad_parameter");
     desk.desk().advance_clock(Duration::from_secs(300));
     problem(&nobody.get(&url).await, 401, "unauthorized");
+    // What waits to be sent is seen by whoever uploaded it, and by their link.
+    let uploaded = desk.http.send("POST", "/api/v1/attachments?filename=a.png", &[], PNG).await.expect(201);
+    let path = format!("/api/v1/attachments/{}", uploaded.json()["id"].as_str().expect("an id"));
+    let link = desk.http.post(&format!("{path}/link"), &json!({})).await.expect(200).json();
+    assert!(nobody.get(&local(&link["url"])).await.expect(200).body == PNG);
+    let other = desk.client(Scope::ALL, &[]).await;
+    problem(&other.get(&path).await, 404, "not_found");
+    problem(&other.post(&format!("{path}/link"), &json!({})).await, 404, "not_found");
     desk.stop().await;
 }

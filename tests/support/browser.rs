@@ -91,18 +91,27 @@ impl Drop for Pages {
 /// Runs the browser on `http://frame.example/`, which `page` serves; every other host under
 /// `.example` is `others`. Returns what it prints.
 pub fn run(chromium: &Path, page: &Pages, others: &Pages, dir: &WorkDir, arguments: &[&str]) -> String {
+    visit(chromium, "frame.example", page, others, dir, arguments)
+}
+
+/// [`run`] on another host under `.example`.
+pub fn visit(
+    chromium: &Path,
+    host: &str,
+    page: &Pages,
+    others: &Pages,
+    dir: &WorkDir,
+    arguments: &[&str],
+) -> String {
     let profile = dir.join("profile");
     let output = Command::new(chromium)
         .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .args(["--disable-dev-shm-usage", "--hide-scrollbars", "--no-proxy-server"])
         .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!(
-            "--host-resolver-rules=MAP frame.example {}, MAP *.example {}",
-            page.address, others.address
-        ))
+        .arg(format!("--host-resolver-rules=MAP {host} {}, MAP *.example {}", page.address, others.address))
         .args(arguments)
-        .arg("http://frame.example/")
+        .arg(format!("http://{host}/"))
         .output()
         .expect("the browser starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

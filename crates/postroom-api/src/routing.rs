@@ -138,6 +138,10 @@ pub fn pattern(req: &HttpRequest) -> Option<String> {
     req.resource_map().match_pattern(req.match_info().as_str())
 }
 
+/// The request came with a signed link to something that takes one; whether it holds is not said.
+#[derive(Debug, Clone, Copy)]
+pub struct AskedByLink;
+
 /// The request was HEAD: of an answer that never ends, the head is all there is.
 #[derive(Debug, Clone, Copy)]
 pub struct AskedByHead;
@@ -186,6 +190,9 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
     let by_link =
         operation.takes_link && query::pairs(req.query_string()).iter().any(|(name, _)| name == SIGNATURE);
     let address = || peer::client(req.request(), &api.trusted_proxies).map(Who::at);
+    if by_link {
+        req.extensions_mut().insert(AskedByLink);
+    }
     if operation.is_public || by_link {
         // Who watches over the daemon must not take it for dead because others ask much.
         if !operation.is_free {

@@ -62,7 +62,8 @@ pub struct Server {
     pub behind_proxy: bool,
     /// Networks of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
-    /// Origins of other sites whose scripts may call the API.
+    /// Origins of other sites: their scripts may call the API, their pages show what signed links
+    /// open, in frames and as images. 100 at most.
     pub cors_origins: Vec<String>,
     /// Threads that answer requests.
     pub workers: usize,
@@ -464,14 +465,8 @@ impl Config {
             range(name, value as usize, 0, 10_000)?;
         }
         range("database.connections", self.database.connections as usize, 0, 100)?;
-        for origin in &server.cors_origins {
-            let is_origin = url::Url::parse(origin).is_ok_and(|url| {
-                matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin
-            });
-            if !is_origin {
-                bail!("server.cors_origins: {origin:?} is not an origin such as https://desk.example.org");
-            }
-        }
+        range("server.cors_origins", server.cors_origins.len(), 0, 100)?;
+        mistakes::check_origins(&server.cors_origins)?;
         if let Some(url) = &server.public_url
             && !matches!(url.scheme(), "http" | "https")
         {

@@ -66,7 +66,10 @@ async fn other_origins_may_ask_where_they_are_configured() {
         let headers = [
             ("Origin", origin),
             ("Access-Control-Request-Method", "PATCH"),
-            ("Access-Control-Request-Headers", "authorization, content-type, if-match"),
+            (
+                "Access-Control-Request-Headers",
+                "authorization, content-type, if-match, last-event-id, if-range",
+            ),
         ];
         let preflight =
             Http::new(desk.address()).send("OPTIONS", "/api/v1/conversations/1", &headers, b"").await;

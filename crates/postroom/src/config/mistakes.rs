@@ -36,6 +36,26 @@ pub(super) fn in_words(error: &ConfigError) -> String {
     }
 }
 
+/// Whether every one is an origin alone, as a browser says it. They are written into policies, in
+/// which `*`, `;` and `,` mean something.
+pub(super) fn check_origins(origins: &[String]) -> anyhow::Result<()> {
+    for origin in origins {
+        let is_origin = url::Url::parse(origin).is_ok_and(|url| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+            matches!(url.scheme(), "http" | "https")
+                && url.origin().ascii_serialization() == *origin
+                && url.host_str().is_some_and(|host| host.chars().all(is_plain))
+        });
+        if !is_origin {
+            bail!(
+                "server.cors_origins: {origin:?} is not an origin such as https://desk.example.org: http or \
+                 https, a host in lower case, and its port if it isn't the usual one; no path and no *"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The loader's paths lack a dot behind an index: `mailboxes[0]source`.
 fn dotted(text: &str) -> String {
     let mut whole = String::with_capacity(text.len() + 1);
