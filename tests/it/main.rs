@@ -22,6 +22,7 @@ mod configuration;
 mod contract;
 mod corpus;
 mod dates;
+mod deadline;
 mod deliver;
 mod effects;
 mod emptied;

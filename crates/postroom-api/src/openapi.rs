@@ -245,7 +245,11 @@ fn complete(operation: &mut Operation) {
         add(operation, "429", "`rate_limited`: too many requests; try again after `Retry-After` seconds.");
     }
     add(operation, "500", "`internal`: something failed inside; the log says what.");
-    add(operation, "503", "`overloaded`: try again after `Retry-After` seconds.");
+    add(
+        operation,
+        "503",
+        "`overloaded`: try again after `Retry-After` seconds. `query_too_slow`: it asks for more than is found in time.",
+    );
     if if_none_match {
         let same = ResponseBuilder::new().description("It is still what the caller holds.").build();
         operation.responses.responses.entry("304".to_owned()).or_insert(same.into());

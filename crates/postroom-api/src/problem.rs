@@ -323,6 +323,7 @@ impl From<Error> for Problem {
                 "everything is busy; try again in a second",
             )
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            Error::TooSlow => Self::new(StatusCode::SERVICE_UNAVAILABLE, "query_too_slow", detail),
             Error::StorageFull(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail),
             Error::Store { .. } | Error::Unsynced | Error::Blob(_) | Error::Lost(_) | Error::Compose(_) => {
                 log_inside(&error);

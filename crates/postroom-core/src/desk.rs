@@ -10,6 +10,7 @@ use crate::operations::breaker::Limits;
 use crate::password::Passwords;
 use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
+use crate::store::deadline::Deadline;
 use crate::store::{self, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::webhook::reach::Reach;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub webhooks: Reach,
     /// How long what was told to webhooks, or could not be, is kept.
     pub keep_deliveries: Duration,
+    /// How long somebody's question may keep the database busy.
+    pub query_time: Duration,
     /// How people sign in.
     pub sign_in: crate::sign_in::Settings,
 }
@@ -74,6 +77,7 @@ impl Default for Settings {
             notices_mailbox: None,
             automatic: Limits::default(),
             webhooks: Reach::default(),
+            query_time: Duration::from_secs(5),
             keep_deliveries: Duration::from_secs(30 * DAY),
             sign_in: crate::sign_in::Settings::default(),
         }
@@ -191,7 +195,8 @@ impl Desk {
         if fits { Ok(desk) } else { Err(OpenError::WrongKey) }
     }
 
-    /// Runs a read in one snapshot, on a thread that may block.
+    /// Runs a read in one snapshot, on a thread that may block. Who is not the desk itself has `Settings::query_time`
+    /// for it: then it fails with [`Error::TooSlow`].
     pub async fn read<T: Send + 'static>(
         &self,
         actor: &Actor,
@@ -219,6 +224,8 @@ impl Desk {
         op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
+        let is_bounded = actor.kind != ActorType::System;
+        let _deadline = is_bounded.then(|| Deadline::begin(self.0.settings.query_time));
         conn::transaction(&mut conn, Mode::Read, |conn| op(&mut self.cx(conn, actor)))
     }
 

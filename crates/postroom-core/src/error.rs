@@ -124,6 +124,12 @@ pub enum Error {
     /// Everything is busy just now; the caller may try again.
     #[error("the database is busy")]
     Busy,
+    /// It asks for more than can be found in the time that one query has.
+    #[error(
+        "this took too long and was broken off; ask for less: one mailbox or state, a shorter time, no count, or \
+         words to look for"
+    )]
+    TooSlow,
     /// There is no room to write. Nothing was changed, and reading goes on.
     #[error("{0}")]
     StorageFull(&'static str),
@@ -198,6 +204,7 @@ impl Error {
             | Self::Provider(_)
             | Self::LeaseLost
             | Self::Busy
+            | Self::TooSlow
             | Self::SignInFailed
             | Self::CodeRequired
             | Self::Throttled { .. }
@@ -255,6 +262,7 @@ impl From<StoreError> for Error {
     fn from(source: StoreError) -> Self {
         match source {
             StoreError::Busy => Self::Busy,
+            StoreError::TooSlow => Self::TooSlow,
             StoreError::Full => Self::StorageFull(FULL),
             StoreError::ReadOnly => Self::StorageFull(READ_ONLY),
             StoreError::Unsynced => Self::Unsynced,

@@ -248,6 +248,8 @@ pub struct Limits {
     pub requests_per_minute: u32,
     /// How often a mail is tried before it is put aside.
     pub ingest_tries: i32,
+    /// Seconds that a question to the API may keep the database busy.
+    pub query_seconds: u64,
 }
 
 /// How mail comes in.
@@ -317,7 +319,7 @@ impl Default for Log {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { mail_mib: 64, upload_mib: 25, requests_per_minute: 600, ingest_tries: 5 }
+        Self { mail_mib: 64, upload_mib: 25, requests_per_minute: 600, ingest_tries: 5, query_seconds: 5 }
     }
 }
 
@@ -440,6 +442,7 @@ impl Config {
         range("limits.mail_mib", self.limits.mail_mib, 1, 256)?;
         range("limits.upload_mib", self.limits.upload_mib, 1, 256)?;
         range("limits.requests_per_minute", self.limits.requests_per_minute as usize, 0, 1_000_000)?;
+        range("limits.query_seconds", self.limits.query_seconds as usize, 1, 300)?;
         range("limits.ingest_tries", usize::try_from(self.limits.ingest_tries).unwrap_or(0), 1, 100)?;
         let sign_in = &self.sign_in;
         range("sign_in.idle_hours", sign_in.idle_hours as usize, 1, 8_760)?;

@@ -136,6 +136,7 @@ fn settings(config: &Config) -> Settings {
         keep_events: hours(config.keep.events_days * 24),
         keep_uploads: hours(config.keep.uploads_hours),
         upload_bytes: config.limits.upload_mib * 1024 * 1024,
+        query_time: Duration::from_secs(config.limits.query_seconds),
         mail_bytes: config.limits.mail_mib * 1024 * 1024,
         ingest_tries: config.limits.ingest_tries,
         send_for: hours(config.keep.send_hours),

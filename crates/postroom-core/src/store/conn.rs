@@ -1,6 +1,6 @@
 //! The connection to either database, how it is opened, and how a transaction begins.
 
-use crate::store::StoreError;
+use crate::store::{StoreError, deadline};
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -91,6 +91,7 @@ pub fn open(url: &DatabaseUrl) -> Result<Conn, ConnectionError> {
                  PRAGMA wal_autocheckpoint = 4000",
             )
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            deadline::register(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
             Ok(Conn::Sqlite(conn))
         }
     }
@@ -170,7 +171,7 @@ where
     let begun = match (&mut *conn, mode) {
         (Conn::Postgres(conn), Mode::Read) => AnsiTransactionManager::begin_transaction_sql(
             conn,
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            &format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{}", deadline::words_for_postgres()),
         ),
         (Conn::Postgres(conn), Mode::Write) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),
         (Conn::Sqlite(conn), Mode::Read) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),

@@ -6,7 +6,7 @@ use crate::page::{Page, PageRequest, Position};
 use crate::people::{Customer, CustomerAddress, CustomerPhone};
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{customer_addresses, customer_phones, customers};
-use crate::store::{StoreError, conversations, returning};
+use crate::store::{StoreError, conversations, deadline, returning};
 use crate::text::{escape_like, fold};
 use crate::time::Timestamp;
 use crate::word::words;
@@ -288,6 +288,7 @@ pub fn list(
     let mut after = page.after;
     let wanted = usize::from(page.limit) + 1;
     loop {
+        deadline::check()?;
         let most = page.fetch().max(100);
         let mut rows: Vec<Customer> =
             page_of(filter, after, most).select(Customer::as_select()).load(conn)?;

@@ -14,6 +14,7 @@ pub mod collecting;
 pub mod conn;
 pub mod conversations;
 pub mod customers;
+pub mod deadline;
 pub mod doctor;
 pub mod events;
 pub mod exports;
@@ -63,6 +64,9 @@ pub enum StoreError {
     /// A row with this name or address is there already: another transaction was first.
     #[error("there is such a row already")]
     Taken,
+    /// It took longer than whoever asked may.
+    #[error("the query took too long")]
+    TooSlow,
     /// There is no room left for what was to be written (SQLite's SQLITE_FULL, PostgreSQL's 53100).
     #[error("the database's disk is full")]
     Full,
@@ -96,6 +100,8 @@ impl From<diesel::result::Error> for StoreError {
                     || text.contains("No space left on device")
                 {
                     Self::Full
+                } else if text.contains("due to statement timeout") || text.contains(deadline::TOO_LATE) {
+                    Self::TooSlow
                 } else if text.contains("attempt to write a readonly database") {
                     Self::ReadOnly
                 } else if text.contains("database is locked") || text.contains("database table is locked") {

@@ -5,11 +5,11 @@ use crate::conversation::{Assignees, ConversationFilter};
 use crate::fulltext::Phrase;
 use crate::id::AgentId;
 use crate::query::{Assignee, Condition, Has, Moment, Query, Span, Term, TimeField};
-use crate::store::read_marks;
 use crate::store::schema::{
     attachments, conversation_tags, conversations, customer_addresses, messages, tags,
 };
 use crate::store::search::{self, Database, Wanted};
+use crate::store::{deadline, read_marks};
 use crate::text::{escape_like, fold, fold_address};
 use crate::time::Timestamp;
 use diesel::dsl::{exists, not};
@@ -38,7 +38,12 @@ macro_rules! holds_any {
 /// What the filter asks for but for words that are looked for, which [`wanted`] has. Merged conversations are
 /// left out, and what is in the trash, unless that is asked for.
 pub fn of_filter(filter: &ConversationFilter, me: Option<AgentId>, database: Database) -> Vec<Predicate> {
-    let mut all: Vec<Predicate> = vec![Box::new(conversations::merged_into.is_null())];
+    let mut all: Vec<Predicate> = Vec::new();
+    if database == Database::Sqlite {
+        // The first, so that it is asked for the rows, too, that another condition leaves out.
+        all.push(Box::new(deadline::in_time()));
+    }
+    all.push(Box::new(conversations::merged_into.is_null()));
     if filter.trashed || filter.query.asks_for_trash() {
         all.push(Box::new(conversations::deleted_at.is_not_null()));
     } else {

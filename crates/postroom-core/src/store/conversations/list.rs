@@ -6,10 +6,10 @@ use crate::access::{Access, Grant, Sight};
 use crate::conversation::{Conversation, ConversationFilter, ConversationSort, Priority, Status};
 use crate::id::ConversationId;
 use crate::page::{Page, PageRequest, Position};
-use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend};
 use crate::store::schema::conversations;
 use crate::store::search::{self, Database, Wanted};
+use crate::store::{StoreError, deadline};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::cmp::Reverse;
@@ -62,6 +62,7 @@ fn merged(
 ) -> Result<Page<Conversation>, StoreError> {
     let mut rows: Vec<Conversation> = Vec::new();
     for query in pages(search::database(conn), access, filter, sort, page) {
+        deadline::check()?;
         rows.extend(query.select(Conversation::as_select()).load(conn)?);
     }
     let position = |row: &Conversation| Position { key: key(row, sort), id: row.id.0 };
@@ -285,6 +286,7 @@ impl Search<'_> {
         let mut found = Vec::new();
         let (mut size, most) = CANDIDATES;
         loop {
+            deadline::check()?;
             let all = search::candidates(conn, self.wanted, self.newest_first, self.after, size)?;
             if let Some(last) = all.ids.last() {
                 self.after = Some(*last);
