@@ -1,4 +1,4 @@
-//! Four readers that take bytes from strangers, fed with the corpus that is kept in `tests/fuzz` and
+//! Five readers that take bytes from strangers, fed with the corpus that is kept in `tests/fuzz` and
 //! with mutations of it: a few hundred rounds each in every run, the same seed giving the same bytes. The
 //! long run lets libFuzzer search with the same assertions and words (`tests/run --long`); what made one of
 //! them fail goes into the corpus, so that it can't come back.
@@ -15,6 +15,8 @@ mod html;
 mod imap;
 #[path = "../fuzz/targets/parse.rs"]
 mod parse;
+#[path = "../fuzz/targets/query.rs"]
+mod query;
 
 /// Rounds of mutations of a target.
 const ROUNDS: u64 = 300;
@@ -137,4 +139,9 @@ fn threading_headers_are_read() {
 #[test]
 fn imap_answers_are_read() {
     fuzz("imap", Vec::new(), imap::check);
+}
+
+#[test]
+fn queries_are_read() {
+    fuzz("query", Vec::new(), query::check);
 }
