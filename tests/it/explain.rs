@@ -22,6 +22,8 @@ use support::database;
 use support::desk::TestDesk;
 use support::workdir::WorkDir;
 
+mod search;
+
 /// `EXPLAIN` before a query, its values bound as the store binds them.
 struct Explain<Q>(Q, &'static str);
 
@@ -251,6 +253,8 @@ fn lists_of_conversations_walk_an_index_and_sort_nothing() {
         ("granted and closed, by beginning", &granted, status(&[Status::Closed]), &by_creation),
         ("open, as a query", &all, asked("is:open"), &by_id),
         ("not spam in a mailbox", &all, asked("mailbox:1 -is:spam"), &by_id),
+        ("the trash", &all, asked("is:trash"), &by_id),
+        ("the trash of a mailbox", &granted, asked("is:trash mailbox:1"), &by_id),
     ];
     for (name, access, filter, sorts) in cases {
         for sort in sorts {

@@ -224,29 +224,30 @@ pub fn chunks_among(
     let rows: Vec<Found> = match conn {
         Conn::Sqlite(conn) => {
             let numbers: Vec<String> = of.iter().map(|one| row(one).to_string()).collect();
-            diesel::sql_query(
-                "SELECT rowid AS id FROM search_words WHERE search_words MATCH ? \
-                 AND rowid IN (SELECT value FROM json_each(?))",
-            )
-            .bind::<Text, _>(wanted.fts5())
-            .bind::<Text, _>(format!("[{}]", numbers.join(",")))
-            .load(conn)?
+            diesel::sql_query(SQLITE_CHUNKS_AMONG)
+                .bind::<Text, _>(wanted.fts5())
+                .bind::<Text, _>(format!("[{}]", numbers.join(",")))
+                .load(conn)?
         }
         Conn::Postgres(conn) => {
             let mut ids: Vec<i64> = of.iter().map(|(id, _)| id.0).collect();
             ids.dedup();
-            diesel::sql_query(
-                "SELECT conversation_id * 65536 + chunk AS id FROM search_words \
-                 WHERE words @@ CAST($1 AS tsquery) AND conversation_id = ANY($2)",
-            )
-            .bind::<Text, _>(wanted.tsquery())
-            .bind::<Array<BigInt>, _>(ids)
-            .load(conn)?
+            diesel::sql_query(POSTGRES_CHUNKS_AMONG)
+                .bind::<Text, _>(wanted.tsquery())
+                .bind::<Array<BigInt>, _>(ids)
+                .load(conn)?
         }
     };
     let found: HashSet<i64> = rows.into_iter().map(|row| row.id).collect();
     Ok(of.iter().filter(|one| found.contains(&row(one))).copied().collect())
 }
+
+/// The queries behind [`chunks_among`]; a test asks EXPLAIN about them.
+pub const SQLITE_CHUNKS_AMONG: &str = "SELECT rowid AS id FROM search_words WHERE search_words MATCH ? \
+                                       AND rowid IN (SELECT value FROM json_each(?))";
+/// See [`SQLITE_CHUNKS_AMONG`].
+pub const POSTGRES_CHUNKS_AMONG: &str = "SELECT conversation_id * 65536 + chunk AS id FROM search_words \
+                                         WHERE words @@ CAST($1 AS tsquery) AND conversation_id = ANY($2)";
 
 /// A stretch of a conversation, as it is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
