@@ -98,7 +98,8 @@ async fn look(browser: &Path, desk: &TestDesk, host: &str) -> Seen {
         ("file", json!(picture(desk, COLOURS[1]).await)),
         ("stream", json!(format!("{here}{}&after=0", ticket["url"].as_str().expect("an address")))),
     ];
-    let values: String = values.iter().map(|(name, value)| format!("const {name} = {value};\n")).collect();
+    let values: Vec<String> = values.iter().map(|(name, value)| format!("const {name} = {value};")).collect();
+    let values = values.join("\n");
     let attribute = |url: String| url.replace('&', "&amp;");
     let page = format!(
         "<!doctype html><iframe width=200 height=200 src=\"{}\"></iframe><img src=\"{}\">\

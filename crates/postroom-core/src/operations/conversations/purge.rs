@@ -54,7 +54,9 @@ pub fn purge(cx: &mut Cx<'_>, id: ConversationId, expected: Option<&str>) -> Res
     if !store::purged::delete(cx.conn, &whole, &merged, &numbers)? {
         return Err(overtaken());
     }
-    told.into_iter().for_each(|event| cx.tell(event));
+    for event in told {
+        cx.tell(event);
+    }
     let note = NewNote::new(AuditKind::ConversationPurged)
         .with("conversation_id", id.0)
         .with("mailbox_id", mailbox_id.0)
