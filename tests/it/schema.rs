@@ -253,3 +253,57 @@ fn a_database_of_a_newer_postroom_is_refused_in_words() {
         assert_eq!(told.out, "");
     }
 }
+
+/// What a desk has many of and deletes: whatever refers to one of these is found by an index when it goes.
+const MANY: [&str; 5] = ["conversations", "messages", "outbox", "webhook_deliveries", "search_chunks"];
+
+#[derive(QueryableByName)]
+struct Reference {
+    #[diesel(sql_type = Text)]
+    child: String,
+    #[diesel(sql_type = Text)]
+    child_column: String,
+}
+
+/// Columns that refer to rows of [`MANY`] and begin no index: to delete such a row would read all of the table.
+#[test]
+fn whatever_refers_to_what_is_deleted_has_an_index() {
+    let dir = WorkDir::new("schema");
+    let mut conn = open(&dir);
+    migrate::up(&mut conn).expect("the migrations run");
+    let parents = MANY.map(|name| format!("'{name}'")).join(", ");
+    let (all, bare): (Vec<Reference>, Vec<Reference>) = match &mut conn {
+        Conn::Sqlite(conn) => {
+            let of = format!(
+                "SELECT DISTINCT t.name AS child, f.\"from\" AS child_column FROM sqlite_master AS t, \
+                 pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table' AND f.\"table\" IN ({parents})"
+            );
+            let bare = format!(
+                "{of} AND f.seq = 0 AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name) AS i, \
+                 pragma_index_info(i.name) AS c WHERE c.seqno = 0 AND c.name = f.\"from\") \
+                 AND NOT EXISTS (SELECT 1 FROM pragma_table_info(t.name) AS c \
+                 WHERE c.pk = 1 AND c.type = 'INTEGER' AND c.name = f.\"from\")"
+            );
+            (
+                sql_query(of).load(conn).expect("SQLite knows"),
+                sql_query(bare).load(conn).expect("SQLite knows"),
+            )
+        }
+        Conn::Postgres(conn) => {
+            let of = format!(
+                "SELECT DISTINCT CAST(k.conrelid AS regclass)::text AS child, a.attname::text AS child_column \
+                 FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] \
+                 WHERE k.contype = 'f' AND CAST(k.confrelid AS regclass)::text IN ({parents})"
+            );
+            let bare = format!(
+                "{of} AND NOT EXISTS (SELECT 1 FROM pg_index AS i WHERE i.indrelid = k.conrelid \
+                 AND i.indkey[0] = k.conkey[1])"
+            );
+            (sql_query(of).load(conn).expect("it knows"), sql_query(bare).load(conn).expect("it knows"))
+        }
+    };
+    assert!(all.len() >= 20, "{} columns refer to them", all.len());
+    let bare: Vec<String> =
+        bare.into_iter().map(|one| format!("{}.{}", one.child, one.child_column)).collect();
+    assert_eq!(bare, Vec::<String>::new());
+}

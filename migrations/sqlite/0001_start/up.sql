@@ -682,6 +682,7 @@ CREATE TABLE round_trips (
   failure TEXT
 ) STRICT;
 CREATE INDEX round_trips_mailbox ON round_trips (mailbox_id, id);
+CREATE INDEX round_trips_outbox ON round_trips (outbox_id) WHERE outbox_id IS NOT NULL;
 
 -- The event log: what happened, in the order it became true. Rows of a conversation stay as
 -- long as it does; what the feed serves begins behind the setting `events_floor`.
