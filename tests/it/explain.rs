@@ -8,13 +8,15 @@ use diesel::{QueryResult, RunQueryDsl};
 use postroom_core::access::{Access, Grant, Level, Scope, Sight};
 use postroom_core::conversation::{Assignees, ConversationFilter, ConversationSort, Status};
 use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
-use postroom_core::page::{PageRequest, Position};
+use postroom_core::listing::{NameSort, Words};
+use postroom_core::page::{PageRequest, Place, Position, TextPosition};
 use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::{CustomerFilter, CustomerSort};
 use postroom_core::store::search::Database;
+use postroom_core::store::tags::TagFilter;
 use postroom_core::store::{
-    collecting, conversations, customers, events, messages, migrate, pending, presences,
+    collecting, conversations, customers, events, messages, migrate, pending, presences, tags,
 };
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
@@ -134,6 +136,10 @@ fn filled(dir: &WorkDir) -> Conn {
             "{} INSERT INTO agents (id, name, email, email_folded, role, bounce_notices, version, created_at, updated_at) \
              SELECT n, 'a' || n, 'a' || n || '@x', 'a' || n || '@x', 'agent', {no}, 1, 1, 1 FROM s",
             series("s", 5)
+        ),
+        format!(
+            "{} INSERT INTO tags (id, name, name_folded, created_at) SELECT n, 'Tag ' || n, 'tag ' || n, 1 FROM s",
+            series("s", 2_000)
         ),
         format!(
             "{} INSERT INTO customers (id, name, name_folded, version, created_at, updated_at) \
@@ -316,11 +322,7 @@ fn messages_events_and_customers_are_found_by_an_index() {
         let plan = plan(&mut conn, events::page_of(10_000, &kinds, 25));
         walks_an_index("events behind a number", &plan, false);
     }
-    let email = CustomerFilter {
-        email: Some("C77@Example.org".to_owned()),
-        words: None,
-        ..CustomerFilter::default()
-    };
+    let email = CustomerFilter { email: Some("C77@Example.org".to_owned()), ..CustomerFilter::default() };
     let found = plan(&mut conn, customers::page_of(&email, None, 26));
     // One address is one customer at the most: to sort one row is no work.
     let whole = found.join("\n");
@@ -334,6 +336,16 @@ fn messages_events_and_customers_are_found_by_an_index() {
     walks_an_index("customers, second page", &second, false);
     let changed = CustomerFilter { sort: CustomerSort::UpdatedDescending, ..CustomerFilter::default() };
     walks_an_index("customers as changed", &plan(&mut conn, customers::page_of(&changed, None, 26)), true);
+    let behind = Place::Text(TextPosition { text: "tag 77".to_owned(), id: 77 });
+    for sort in [NameSort::Name, NameSort::NameDescending] {
+        let by_name = TagFilter { words: Words::default(), sort };
+        walks_an_index("tags", &plan(&mut conn, tags::page_of(&by_name, None, 26)), true);
+        walks_an_index(
+            "tags, second page",
+            &plan(&mut conn, tags::page_of(&by_name, Some(&behind), 26)),
+            false,
+        );
+    }
 }
 
 /// Anybody may ask how the mailboxes are doing, however much waits in one.

@@ -41,6 +41,7 @@ mod import;
 mod intake;
 mod leases;
 mod ledger;
+mod listing;
 mod looks;
 mod lost;
 mod maildir;

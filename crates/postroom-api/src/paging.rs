@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
-use postroom_core::page::{Page, PageRequest, Position};
+use postroom_core::page::{Page, PageRequest, Place, Position};
 use serde::{Deserialize, Serialize};
 use std::future::{Ready, ready};
 use utoipa::{IntoParams, ToSchema};
@@ -55,6 +55,8 @@ pub struct PageInfo {
 pub struct Paging {
     /// As the core takes it.
     pub request: PageRequest,
+    /// Behind this one, in whatever order; `request.after` where that is by numbers.
+    pub after: Option<Place>,
     /// What a cursor of this list is bound to: path, filter and order.
     binding: String,
     path: String,
@@ -94,9 +96,10 @@ fn read(api: &Api, path: &str, query: &str) -> Result<Paging, Problem> {
     Ok(Paging {
         request: PageRequest {
             limit: asked.limit.unwrap_or(DEFAULT_LIMIT),
-            after,
+            after: after.as_ref().and_then(Place::number),
             count: asked.count.unwrap_or_default(),
         },
+        after,
         binding,
         path: path.to_owned(),
         others,
@@ -120,7 +123,7 @@ impl Paging {
     /// The `page` member for a page.
     fn info<T>(&self, api: &Api, page: &Page<T>) -> PageInfo {
         PageInfo {
-            next_cursor: page.next.map(|at| api.desk.keys().cursor(&self.binding, at)),
+            next_cursor: page.next.as_ref().map(|at| api.desk.keys().cursor(&self.binding, at)),
             has_more: page.next.is_some(),
             total: page.total,
             total_exact: page.total.map(|_| true),
@@ -155,21 +158,26 @@ impl Paging {
 
     /// One page of a list that is short enough to be read whole: in the order of `position`,
     /// which is another for every row.
-    pub fn cut<T>(&self, mut rows: Vec<T>, position: impl Fn(&T) -> Position) -> Page<T> {
-        let key = |row: &T| {
-            let at = position(row);
-            (at.key, at.id)
-        };
+    pub fn cut<T>(&self, rows: Vec<T>, position: impl Fn(&T) -> Position) -> Page<T> {
+        self.cut_by(rows, false, |row| position(row).into())
+    }
+
+    /// [`Paging::cut`] in any order.
+    pub fn cut_by<T>(&self, rows: Vec<T>, is_descending: bool, place: impl Fn(&T) -> Place) -> Page<T> {
         let total = self.request.count.then(|| i64::try_from(rows.len()).unwrap_or(i64::MAX));
-        rows.sort_by_key(&key);
-        if let Some(after) = self.request.after {
-            rows.retain(|row| key(row) > (after.key, after.id));
+        let mut rows: Vec<(Place, T)> = rows.into_iter().map(|row| (place(&row), row)).collect();
+        let compared = |one: &Place, other: &Place| {
+            if is_descending { other.cmp(one) } else { one.cmp(other) }
+        };
+        rows.sort_by(|(one, _), (other, _)| compared(one, other));
+        if let Some(after) = &self.after {
+            rows.retain(|(place, _)| compared(place, after).is_gt());
         }
         let limit = usize::from(self.request.limit);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = if more { rows.last().map(&position) } else { None };
-        Page { items: rows, next, total }
+        let next = if more { rows.last().map(|(place, _)| place.clone()) } else { None };
+        Page { items: rows.into_iter().map(|(_, row)| row).collect(), next, total }
     }
 }
 

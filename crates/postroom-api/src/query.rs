@@ -4,6 +4,7 @@
 use crate::problem::Problem;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use postroom_core::listing::Words;
 use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -27,6 +28,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
 /// The decoded names and values of a query, in order.
 pub fn pairs(query: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+/// The words of a `q` that looks for names; none where there is no `q`.
+pub fn words(q: Option<&str>) -> Result<Words, Problem> {
+    let q = q.unwrap_or_default();
+    if q.chars().count() > 200 || q.split_whitespace().count() > Words::MOST {
+        let told = format!("q: has at most 200 characters and {} words", Words::MOST);
+        return Err(Problem::bad_parameter(told));
+    }
+    Ok(Words::of(q))
 }
 
 /// Reads parameters into a type; others are passed over.

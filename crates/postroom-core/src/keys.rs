@@ -2,7 +2,7 @@
 //! passwords that lie in the database as cipher text.
 
 use crate::own_id::Signer;
-use crate::page::Position;
+use crate::page::{Place, Position, TextPosition};
 use crate::signed_link::{LONGEST_TTL, LinkPurpose};
 use crate::time::Timestamp;
 use base64::Engine;
@@ -35,6 +35,10 @@ impl std::fmt::Debug for Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the stored secret can't be opened with this key file")]
 pub struct WrongKey;
+
+/// The kinds of cursors, which have a seal of their own each.
+const BY_NUMBER: &[u8] = b"number";
+const BY_TEXT: &[u8] = b"text";
 
 /// What a sealed secret begins with: the way it was sealed.
 const SEALED_BY: u8 = 1;
@@ -142,30 +146,36 @@ impl Keys {
         URL_SAFE_NO_PAD.encode(hmac(&self.purged, &all))
     }
 
-    /// A cursor for one list, as `binding` (its filter and order) names it.
-    pub fn cursor(&self, binding: &str, at: Position) -> String {
-        let mut bytes = Vec::with_capacity(28);
-        bytes.extend_from_slice(&at.key.to_be_bytes());
-        bytes.extend_from_slice(&at.id.to_be_bytes());
-        let seal = hmac(&self.cursor, &[binding.as_bytes(), &bytes]);
+    /// A cursor for one list, as `binding` (its filter and order) names it. What a list is ordered by
+    /// can be read out of it.
+    pub fn cursor(&self, binding: &str, at: &Place) -> String {
+        let (mut bytes, kind) = match at {
+            Place::Number(at) => ([at.key.to_be_bytes(), at.id.to_be_bytes()].concat(), BY_NUMBER),
+            Place::Text(at) => ([&at.id.to_be_bytes(), at.text.as_bytes()].concat(), BY_TEXT),
+        };
+        let seal = hmac(&self.cursor, &[binding.as_bytes(), kind, &bytes]);
         bytes.extend_from_slice(&seal[..12]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Reads a cursor; `None` where it is not ours or belongs to another list.
-    pub fn read_cursor(&self, binding: &str, cursor: &str) -> Option<Position> {
+    pub fn read_cursor(&self, binding: &str, cursor: &str) -> Option<Place> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        if bytes.len() != 28 {
-            return None;
+        let (body, seal) = bytes.split_at_checked(bytes.len().checked_sub(12)?)?;
+        let is_kind = |kind: &[u8]| {
+            let expected = hmac(&self.cursor, &[binding.as_bytes(), kind, body]);
+            bool::from(expected[..12].ct_eq(seal))
+        };
+        let (first, rest) = body.split_first_chunk()?;
+        let first = i64::from_be_bytes(*first);
+        if is_kind(BY_NUMBER) {
+            return Some(Place::Number(Position {
+                key: first,
+                id: i64::from_be_bytes(rest.try_into().ok()?),
+            }));
         }
-        let (body, seal) = bytes.split_at(16);
-        let expected = hmac(&self.cursor, &[binding.as_bytes(), body]);
-        if !bool::from(expected[..12].ct_eq(seal)) {
-            return None;
-        }
-        let key = i64::from_be_bytes(body[..8].try_into().ok()?);
-        let id = i64::from_be_bytes(body[8..].try_into().ok()?);
-        Some(Position { key, id })
+        let text = String::from_utf8(rest.to_vec()).ok()?;
+        is_kind(BY_TEXT).then_some(Place::Text(TextPosition { text, id: first }))
     }
 }
 
@@ -219,10 +229,16 @@ mod tests {
     #[test]
     fn a_cursor_belongs_to_its_list() {
         let keys = Keys::new(&[1; 32]);
-        let at = Position { key: -5, id: 77 };
-        let cursor = keys.cursor("status=open", at);
-        assert_eq!(keys.read_cursor("status=open", &cursor), Some(at));
-        assert_eq!(keys.read_cursor("status=closed", &cursor), None);
+        // The text is as long as a number.
+        let by_text = TextPosition { text: "eightlet".to_owned(), id: 77 };
+        for at in [Place::Number(Position { key: -5, id: 77 }), Place::Text(by_text)] {
+            let cursor = keys.cursor("status=open", &at);
+            assert_eq!(keys.read_cursor("status=open", &cursor), Some(at));
+            assert_eq!(keys.read_cursor("status=closed", &cursor), None);
+        }
+        for bad in ["", "A", "AAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(keys.read_cursor("status=open", bad), None);
+        }
         assert_eq!(keys.read_cursor("status=open", "AAAA"), None);
     }
 }

@@ -25,6 +25,7 @@ pub mod intake;
 pub mod job;
 pub mod keys;
 pub mod lease;
+pub mod listing;
 pub mod mail;
 pub mod mailbox;
 pub mod mailbox_outgoing;

@@ -2,6 +2,7 @@
 
 use crate::authorization::LoginRefusal;
 use crate::id::MailboxId;
+use crate::listing::Words;
 use crate::store::schema::folders;
 use crate::time::Timestamp;
 use crate::word::words;
@@ -357,6 +358,13 @@ impl Source {
 }
 
 impl Mailbox {
+    /// Whether each of these words stands in its name or in one of its addresses.
+    pub fn is_found_by(&self, words: &Words) -> bool {
+        let mut texts = vec![self.name.as_str(), self.address.as_str()];
+        texts.extend(self.aliases.iter().map(String::as_str));
+        words.stand_in(&texts)
+    }
+
     /// Every address that is this mailbox, folded.
     pub fn own_addresses(&self) -> impl Iterator<Item = String> + '_ {
         std::iter::once(&self.address).chain(&self.aliases).map(|a| crate::text::fold_address(a))

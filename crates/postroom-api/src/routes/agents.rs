@@ -6,8 +6,9 @@ use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::links::Links;
-use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::patch::{Patch, given};
+use crate::query::{Query, words};
 use crate::shapes::grant::{GrantShape, grants, shapes};
 use crate::shapes::role::choice;
 use crate::state::Api;
@@ -16,6 +17,7 @@ use actix_web::{get, patch, post};
 use postroom_core::access::Role;
 use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, RoleId};
+use postroom_core::listing::ListSort;
 use postroom_core::operations::agents::{self, AgentChange, NewAgent};
 use postroom_core::outgoing::Written;
 use postroom_core::people::AgentCard;
@@ -149,15 +151,33 @@ impl From<AgentCard> for AgentView {
     }
 }
 
+/// Which agents.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AgentQuery {
+    /// With each of these words, or pieces of one, in the name or in the address: at most ten.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    /// The order; a minus is: the highest first. Left out, `id`.
+    #[param(inline)]
+    sort: Option<ListSort>,
+}
+
 /// List agents
 ///
-/// Oldest first. Needs `conversations:read`.
-#[utoipa::path(tag = "agents", params(PageQuery),
+/// Oldest first unless `sort` says otherwise. Needs `conversations:read`.
+#[utoipa::path(tag = "agents", params(AgentQuery, PageQuery),
     responses((status = OK, body = AgentPage, description = "A page of agents.")))]
 #[get("/agents")]
-async fn list_agents(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
-    let found = api.desk.read(&caller, agents::list).await?;
-    let page = paging.cut(found, |card| by_id(card.agent.id.0)).map(AgentView::from);
+async fn list_agents(api: Data<Api>, caller: Caller, query: Query<AgentQuery>, paging: Paging) -> Answer {
+    let AgentQuery { q, sort } = query.0;
+    let (words, sort) = (words(q.as_deref())?, sort.unwrap_or(ListSort::Id));
+    let found = api.desk.read(&caller, move |cx| agents::list(cx, &words)).await?;
+    let place = |card: &AgentCard| {
+        let agent = &card.agent;
+        sort.place(agent.id.0, &agent.name, agent.updated_at)
+    };
+    let page = paging.cut_by(found, sort.is_descending(), place).map(AgentView::from);
     Ok(paging.answer(&api, page, |data, page: PageInfo| AgentPage { data, page }))
 }
 

@@ -248,7 +248,7 @@ async fn list_activity(api: Data<Api>, caller: Caller, id: Id<ConversationId>, p
         .await?;
     let more = events.len() > usize::from(limit);
     events.truncate(usize::from(limit));
-    let next = if more { events.last().map(|event| by_id(event.seq)) } else { None };
+    let next = if more { events.last().map(|event| by_id(event.seq).into()) } else { None };
     let page = Page { items: events, next, total }.map(EventView::from);
     Ok(paging.answer(&api, page, |data, page: PageInfo| ActivityPage { data, page }))
 }

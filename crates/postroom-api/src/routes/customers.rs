@@ -8,8 +8,7 @@ use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::patch::{Patch, given};
-use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, words};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
@@ -17,7 +16,7 @@ use postroom_core::cx::Cx;
 use postroom_core::id::CustomerId;
 use postroom_core::operations::customers::{self, CustomerChange, GivenAddress, NewCustomer};
 use postroom_core::people::CustomerCard;
-use postroom_core::store::customers::{CustomerFilter, CustomerSort, WORDS};
+use postroom_core::store::customers::{CustomerFilter, CustomerSort};
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -170,10 +169,8 @@ async fn list_customers(
     paging: Paging,
 ) -> Answer {
     let CustomerQuery { email, q, sort } = query.0;
-    if q.as_ref().is_some_and(|q| q.chars().count() > 200 || q.split_whitespace().count() > WORDS) {
-        return Err(Problem::bad_parameter("q: has at most 200 characters and 10 words"));
-    }
-    let filter = CustomerFilter { email, words: q, sort: sort.unwrap_or(CustomerSort::IdDescending) };
+    let words = words(q.as_deref())?;
+    let filter = CustomerFilter { email, words, sort: sort.unwrap_or(CustomerSort::IdDescending) };
     let request = paging.request;
     let found = api.desk.read(&caller, move |cx| customers::list(cx, &filter, request)).await?;
     let page = found.map(CustomerView::from);

@@ -16,7 +16,7 @@ use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::export::{Exported, Place};
 use postroom_core::operations::exports;
-use postroom_core::page::Position;
+use postroom_core::page::{self, Position};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -149,7 +149,7 @@ impl Asked {
             Place::Walk { start, after } => Position { key: start, id: after },
             Place::Follow { seq } => Position { key: seq, id: FOLLOWS },
         };
-        let cursor = api.desk.keys().cursor(&self.path, at);
+        let cursor = api.desk.keys().cursor(&self.path, &at.into());
         let page = ExportInfo { cursor, end_of_stream: found.is_end };
         let rows: Vec<V> = found.rows.into_iter().map(view).collect();
         let mut answer = HttpResponse::Ok();
@@ -182,7 +182,9 @@ fn add_line(lines: &mut String, row: &impl Serialize) -> Result<(), Problem> {
 fn read_cursor(api: &Api, path: &str, cursor: &str) -> Result<Place, Problem> {
     let told = "the cursor does not belong to this export; begin anew, without one";
     let at = api.desk.keys().read_cursor(path, cursor);
-    let at = at.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "bad_cursor", told))?;
+    let Some(page::Place::Number(at)) = at else {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_cursor", told));
+    };
     Ok(match at.id {
         FOLLOWS => Place::Follow { seq: at.key },
         after => Place::Walk { start: at.key, after },

@@ -6,8 +6,9 @@ use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
 use crate::idempotency::{self, IdempotencyKey, Keyed, Once};
 use crate::links::Links;
-use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::problem::{Problem, ProblemDocument};
+use crate::query::{Query, words};
 use crate::state::Api;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data};
@@ -16,9 +17,10 @@ use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MailboxId, MessageId};
 use postroom_core::intake::Verdict;
+use postroom_core::listing::ListSort;
 use postroom_core::mailbox::{Mailbox, MailboxStatus};
 use postroom_core::operations::mailboxes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -65,22 +67,44 @@ fn viewed(cx: &mut Cx<'_>, mailbox: Mailbox) -> Result<MailboxView, Error> {
     Ok(MailboxView::new(mailbox, has))
 }
 
+/// Which mailboxes.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct MailboxQuery {
+    /// With each of these words, or pieces of one, in the name, the address or an alias: at most ten.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    /// The order; a minus is: the highest first. Left out, `id`.
+    #[param(inline)]
+    sort: Option<ListSort>,
+}
+
 /// List mailboxes
 ///
-/// Those that the caller may see, oldest first, without their passwords. Needs
-/// `conversations:read`.
-#[utoipa::path(tag = "mailboxes", params(PageQuery),
+/// Those that the caller may see, oldest first unless `sort` says otherwise, without their passwords.
+/// Needs `conversations:read`.
+#[utoipa::path(tag = "mailboxes", params(MailboxQuery, PageQuery),
     responses((status = OK, body = MailboxPage, description = "A page of mailboxes.")))]
 #[get("/mailboxes")]
-async fn list_mailboxes(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
+async fn list_mailboxes(
+    api: Data<Api>,
+    caller: Caller,
+    query: Query<MailboxQuery>,
+    paging: Paging,
+) -> Answer {
+    let MailboxQuery { q, sort } = query.0;
+    let (words, sort) = (words(q.as_deref())?, sort.unwrap_or(ListSort::Id));
     let asked = paging.clone();
     let page = api
         .desk
         .read(&caller, move |cx| {
-            let page = asked.cut(mailboxes::list(cx)?, |mailbox| by_id(mailbox.id.0));
-            let (next, total) = (page.next, page.total);
+            let mut found = mailboxes::list(cx)?;
+            found.retain(|mailbox| mailbox.is_found_by(&words));
+            let page = asked.cut_by(found, sort.is_descending(), |mailbox| {
+                sort.place(mailbox.id.0, &mailbox.name, mailbox.updated_at)
+            });
             let items = mailboxes::with_passwords(cx, page.items)?;
-            Ok(postroom_core::page::Page { items, next, total })
+            Ok(postroom_core::page::Page { items, next: page.next, total: page.total })
         })
         .await?
         .map(|(mailbox, has)| MailboxView::new(mailbox, has));

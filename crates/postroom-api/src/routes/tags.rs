@@ -5,14 +5,16 @@ use crate::body::Body;
 use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::links::Links;
-use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
+use crate::paging::{PageInfo, PageQuery, Paging, page_of};
+use crate::query::{Query, words};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use postroom_core::cx::Cx;
 use postroom_core::id::TagId;
+use postroom_core::listing::NameSort;
 use postroom_core::operations::tags;
-use postroom_core::store::tags::Tag;
+use postroom_core::store::tags::{Tag, TagFilter};
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,6 +42,18 @@ page_of!(
     TagPage of TagView
 );
 
+/// Which tags.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TagQuery {
+    /// With each of these words, or pieces of one, in the name: at most ten.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    /// The order; a minus is: the highest first. Left out, `id`.
+    #[param(inline)]
+    sort: Option<NameSort>,
+}
+
 /// A tag's name.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,13 +71,16 @@ impl From<Tag> for TagView {
 
 /// List tags
 ///
-/// Oldest first. Needs `conversations:read`.
-#[utoipa::path(tag = "tags", params(PageQuery),
+/// Oldest first unless `sort` says otherwise. Needs `conversations:read`.
+#[utoipa::path(tag = "tags", params(TagQuery, PageQuery),
     responses((status = OK, body = TagPage, description = "A page of tags.")))]
 #[get("/tags")]
-async fn list_tags(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
-    let found = api.desk.read(&caller, tags::list).await?;
-    let page = paging.cut(found, |tag| by_id(tag.id.0)).map(TagView::from);
+async fn list_tags(api: Data<Api>, caller: Caller, query: Query<TagQuery>, paging: Paging) -> Answer {
+    let TagQuery { q, sort } = query.0;
+    let filter = TagFilter { words: words(q.as_deref())?, sort: sort.unwrap_or(NameSort::Id) };
+    let (after, request) = (paging.after.clone(), paging.request);
+    let found = api.desk.read(&caller, move |cx| tags::list(cx, &filter, after.as_ref(), request)).await?;
+    let page = found.map(TagView::from);
     Ok(paging.answer(&api, page, |data, page: PageInfo| TagPage { data, page }))
 }
 

@@ -8,6 +8,7 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::{AgentId, RoleId};
+use crate::listing::Words;
 use crate::outgoing::Written;
 use crate::people::{Agent, AgentCard};
 use crate::role::RoleChoice;
@@ -49,10 +50,11 @@ pub struct AgentChange {
     pub grants: Option<Vec<Grant>>,
 }
 
-/// Every agent. Any caller who reads conversations may know who is who.
-pub fn list(cx: &mut Cx<'_>) -> Result<Vec<AgentCard>, Error> {
+/// Every agent with these words in the name or the address. Any caller who reads conversations may know who is who.
+pub fn list(cx: &mut Cx<'_>, words: &Words) -> Result<Vec<AgentCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
-    let agents = store::people::agents(cx.conn)?;
+    let mut agents = store::people::agents(cx.conn)?;
+    agents.retain(|agent| words.stand_in(&[&agent.name, &agent.email]));
     cards(cx, agents)
 }
 

@@ -6,16 +6,22 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, EventType, NewEvent};
 use crate::id::TagId;
-use crate::store::tags::Tag;
+use crate::page::{Page, PageRequest, Place};
+use crate::store::tags::{Tag, TagFilter};
 use crate::{Error, store};
 
 /// The longest name, in characters.
 pub const NAME_CHARS: usize = 64;
 
-/// Every tag, by name.
-pub fn list(cx: &mut Cx<'_>) -> Result<Vec<Tag>, Error> {
+/// One page of tags: those behind `after`, whatever `page` says of it.
+pub fn list(
+    cx: &mut Cx<'_>,
+    filter: &TagFilter,
+    after: Option<&Place>,
+    page: PageRequest,
+) -> Result<Page<Tag>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
-    Ok(store::tags::list(cx.conn)?)
+    Ok(store::tags::list(cx.conn, filter, after, page)?)
 }
 
 /// Makes a tag before it is used.

@@ -2,12 +2,13 @@
 
 use crate::access::Access;
 use crate::id::{CustomerAddressId, CustomerId};
+use crate::listing::Words;
 use crate::page::{Page, PageRequest, Position};
 use crate::people::{Customer, CustomerAddress, CustomerPhone};
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{customer_addresses, customer_phones, customers};
 use crate::store::{StoreError, conversations, deadline, returning};
-use crate::text::{escape_like, fold};
+use crate::text::fold;
 use crate::time::Timestamp;
 use crate::word::words;
 use diesel::prelude::*;
@@ -223,16 +224,13 @@ pub fn confirmed_addresses(
         .load(conn)?)
 }
 
-/// So many words are looked for; the others are passed over by the store, and refused by the API.
-pub const WORDS: usize = 10;
-
 /// Which customers a list is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerFilter {
     /// With exactly this address.
     pub email: Option<String>,
     /// With each of these words in the name or in an address.
-    pub words: Option<String>,
+    pub words: Words,
     /// In which order.
     pub sort: CustomerSort,
 }
@@ -240,15 +238,7 @@ pub struct CustomerFilter {
 impl Default for CustomerFilter {
     /// All of them, newest first.
     fn default() -> Self {
-        Self { email: None, words: None, sort: CustomerSort::IdDescending }
-    }
-}
-
-impl CustomerFilter {
-    /// What name or address must be like.
-    fn patterns(&self) -> impl Iterator<Item = String> + '_ {
-        let each = self.words.iter().flat_map(|words| words.split_whitespace()).take(WORDS);
-        each.map(|word| format!("%{}%", escape_like(&fold(word))))
+        Self { email: None, words: Words::default(), sort: CustomerSort::IdDescending }
     }
 }
 
@@ -325,7 +315,7 @@ fn count(conn: &mut Conn, access: &Access, filter: &CustomerFilter) -> Result<i6
             .select(customer_addresses::customer_id);
         query = query.filter(table::customer_id.eq_any(with));
     }
-    for pattern in filter.patterns() {
+    for pattern in filter.words.patterns() {
         let with = customer_addresses::table
             .filter(customer_addresses::email_folded.like(pattern.clone()).escape('\\'))
             .select(customer_addresses::customer_id);
@@ -407,7 +397,7 @@ fn matching(filter: &CustomerFilter) -> customers::BoxedQuery<'static, MultiBack
             .select(customer_addresses::customer_id);
         query = query.filter(customers::id.eq_any(with));
     }
-    for pattern in filter.patterns() {
+    for pattern in filter.words.patterns() {
         let with = customer_addresses::table
             .filter(customer_addresses::email_folded.like(pattern.clone()).escape('\\'))
             .select(customer_addresses::customer_id);

@@ -1,8 +1,10 @@
 //! Tags, and which conversations carry them.
 
 use crate::id::{ConversationId, TagId};
+use crate::listing::{NameSort, Words};
+use crate::page::{Page, PageRequest, Place, Position, TextPosition};
 use crate::store::StoreError;
-use crate::store::conn::{Conn, each_backend};
+use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{conversation_tags, tags};
 use crate::text::fold;
 use crate::time::Timestamp;
@@ -21,9 +23,70 @@ pub struct Tag {
     pub created_at: Timestamp,
 }
 
-/// Every tag, by name.
-pub fn list(conn: &mut Conn) -> Result<Vec<Tag>, StoreError> {
-    Ok(tags::table.order(tags::name_folded.asc()).select(Tag::as_select()).load(conn)?)
+/// Which tags a list is of, and in which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagFilter {
+    /// With each of these words in the name.
+    pub words: Words,
+    /// In which order.
+    pub sort: NameSort,
+}
+
+impl TagFilter {
+    fn place(&self, tag: &Tag) -> Place {
+        let id = tag.id.0;
+        match self.sort {
+            NameSort::Id | NameSort::IdDescending => Place::Number(Position { key: id, id }),
+            NameSort::Name | NameSort::NameDescending => {
+                Place::Text(TextPosition { text: fold(&tag.name), id })
+            }
+        }
+    }
+}
+
+/// One page of tags: those behind `after`, whatever `page` says of it.
+pub fn list(
+    conn: &mut Conn,
+    filter: &TagFilter,
+    after: Option<&Place>,
+    page: PageRequest,
+) -> Result<Page<Tag>, StoreError> {
+    let rows = page_of(filter, after, page.fetch()).select(Tag::as_select()).load(conn)?;
+    let total = if page.count { Some(matching(filter).count().get_result(conn)?) } else { None };
+    Ok(Page { total, ..Page::cut(rows, page, |tag| filter.place(tag)) })
+}
+
+/// The tags behind `after` as a query; a test asks EXPLAIN about it.
+pub fn page_of(
+    filter: &TagFilter,
+    after: Option<&Place>,
+    rows: i64,
+) -> tags::BoxedQuery<'static, MultiBackend> {
+    let query = matching(filter).limit(rows);
+    let query = match filter.sort {
+        NameSort::Id => query.order(tags::id.asc()),
+        NameSort::IdDescending => query.order(tags::id.desc()),
+        // No two tags share one.
+        NameSort::Name => query.order(tags::name_folded.asc()),
+        NameSort::NameDescending => query.order(tags::name_folded.desc()),
+    };
+    match (after, filter.sort) {
+        (Some(Place::Text(at)), NameSort::NameDescending) => {
+            query.filter(tags::name_folded.lt(at.text.clone()))
+        }
+        (Some(Place::Text(at)), _) => query.filter(tags::name_folded.gt(at.text.clone())),
+        (Some(Place::Number(at)), NameSort::IdDescending) => query.filter(tags::id.lt(TagId(at.id))),
+        (Some(Place::Number(at)), _) => query.filter(tags::id.gt(TagId(at.id))),
+        (None, _) => query,
+    }
+}
+
+fn matching(filter: &TagFilter) -> tags::BoxedQuery<'static, MultiBackend> {
+    let mut query = tags::table.into_boxed();
+    for pattern in filter.words.patterns() {
+        query = query.filter(tags::name_folded.like(pattern).escape('\\'));
+    }
+    query
 }
 
 /// One tag.

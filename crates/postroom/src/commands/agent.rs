@@ -5,6 +5,7 @@ use crate::config::Config;
 use postroom_core::access::{Grant, Level, Role};
 use postroom_core::actor::Actor;
 use postroom_core::id::{AgentId, MailboxId, RoleId};
+use postroom_core::listing::Words;
 use postroom_core::operations::agents::{self, NewAgent};
 use postroom_core::operations::passwords;
 use postroom_core::people::AgentCard;
@@ -82,7 +83,8 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
                 }
             }
             Command::List { output } => {
-                let all = desk.read_here(&system, agents::list).map_err(failed)?;
+                let all =
+                    desk.read_here(&system, |cx| agents::list(cx, &Words::default())).map_err(failed)?;
                 match output {
                     Output::Json => println!("{}", serde_json::Value::Array(all.iter().map(json).collect())),
                     Output::Table => print!(

@@ -58,7 +58,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<ExitCode>
                 let request = PageRequest { limit: left.min(PageRequest::MAX), after, count: false };
                 let page = desk.read_here(&system, |cx| audit::list(cx, &filter, request)).map_err(failed)?;
                 rows.extend(page.items);
-                after = page.next;
+                after = page.next.and_then(|at| at.number());
                 if after.is_none() {
                     break;
                 }

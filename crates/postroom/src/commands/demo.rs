@@ -225,7 +225,7 @@ fn rows(cx: &mut postroom_core::cx::Cx<'_>) -> Result<(Vec<Vec<String>>, i64), p
             ]);
         }
         match found.next {
-            Some(next) => page.after = Some(next),
+            Some(next) => page.after = next.number(),
             None => return Ok((rows, answered.unwrap_or(1))),
         }
     }
