@@ -73,6 +73,7 @@ mod set_up;
 mod showing;
 mod sides;
 mod sign_in;
+mod sign_in_mails;
 mod simulate;
 mod story;
 mod threading;
