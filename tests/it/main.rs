@@ -46,6 +46,7 @@ mod looks;
 mod lost;
 mod maildir;
 mod mailing;
+mod me;
 mod nets;
 mod oauth;
 mod once;

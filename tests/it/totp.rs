@@ -13,7 +13,8 @@ use totp_rs::{Builder, Secret, Totp};
 
 const PASSWORD: &str = "a pier in the fog";
 
-async fn amy(desk: &TestDesk) -> (i64, Http) {
+/// An agent with a password, and the session that accepting the invitation began.
+pub async fn amy(desk: &TestDesk) -> (i64, Http) {
     let body = json!({"name": "Amy", "email": "amy@example.org"});
     let id =
         desk.http.post("/api/v1/agents", &body).await.expect(201).json()["id"].as_i64().expect("a number");
@@ -43,12 +44,14 @@ fn program(begun: &Value) -> Totp {
         .expect("a program")
 }
 
-fn code(program: &Totp, desk: &TestDesk, steps: i64) -> String {
+/// The code that a program shows so many steps of 30 seconds from now.
+pub fn code(program: &Totp, desk: &TestDesk, steps: i64) -> String {
     let at = desk.desk().now().as_seconds() + 30 * steps;
     program.generate(u64::try_from(at).expect("after 1970")).to_string()
 }
 
-async fn with_codes(desk: &TestDesk, http: &Http) -> (Totp, Vec<String>) {
+/// Turns codes on.
+pub async fn with_codes(desk: &TestDesk, http: &Http) -> (Totp, Vec<String>) {
     let begun = http.post("/api/v1/me/totp", &json!({"password": PASSWORD})).await.expect(201).json();
     let program = program(&begun);
     let first = json!({"code": code(&program, desk, 0)});

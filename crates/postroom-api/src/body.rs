@@ -16,6 +16,15 @@ use serde_path_to_error::{Path, Segment};
 /// Bytes of a JSON body at the most.
 pub const JSON_BYTES: usize = 1024 * 1024;
 
+/// Bytes are reckoned over; whoever sends more than anybody would type has them refused before.
+pub fn bounded(pointer: &str, text: &str, max: usize) -> Result<(), Problem> {
+    if text.chars().count() > max {
+        let told = format!("has at most {max} characters");
+        return Err(Problem::invalid_member(pointer, "too_long", told));
+    }
+    Ok(())
+}
+
 /// A JSON body.
 #[derive(Debug)]
 pub struct Body<T>(pub T);

@@ -2,18 +2,19 @@
 
 use super::agents::AgentView;
 use crate::answer::{self, Answer};
-use crate::body::Body;
+use crate::body::{Body, bounded};
 use crate::etag::IfMatch;
 use crate::extract::Caller;
 use crate::patch::{Patch, given};
+use crate::problem::ProblemDocument;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, patch};
 use postroom_core::access::{Access, Level, Scope, Sight};
 use postroom_core::actor::ActorType;
 use postroom_core::id::{AgentId, MailboxId, TokenId};
-use postroom_core::operations::agents::{self, OwnChange};
 use postroom_core::operations::mailboxes;
+use postroom_core::operations::me::OwnChange;
 use postroom_core::outgoing::Written;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -91,9 +92,26 @@ async fn get_me(api: Data<Api>, caller: Caller) -> Answer {
 }
 
 /// What an agent may change of themselves; what is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MePatch {
+    /// The name customers see.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 200, nullable = false)]
+    name: Option<String>,
+    /// What you sign in with and where the desk reaches you. Another one needs `current_password`, and is nobody
+    /// else's and no mailbox's.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 320, nullable = false)]
+    email: Option<String>,
+    /// Your password, for another address.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 1024, nullable = false)]
+    current_password: Option<String>,
+    /// A code, for another address, where you sign in with one; a recovery code will do.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 64, nullable = false)]
+    code: Option<String>,
     /// What stands below what you write, where the mailbox has no signature or names `{{agent.signature}}`: a
     /// template; `null`: nothing.
     #[serde(default)]
@@ -105,18 +123,27 @@ struct MePatch {
     bounce_notices: Option<bool>,
 }
 
-/// Change your signature and your notices
+/// Change yourself
 ///
-/// Of the agent that the token speaks for; `If-Match` takes the agent's `ETag`. Needs `messages:send`.
+/// Your name, your address, your signature and your notices: of the agent that the token speaks for; `If-Match` takes
+/// the agent's `ETag`. Another address takes your password, and a code where you sign in with codes; wrong tries
+/// count as tries to sign in. A mail to the address before tells of it, and links for a new password that were
+/// sent there open nothing. Needs `messages:send`; for name and address `notes:write` will do.
 #[utoipa::path(tag = "me", params(IfMatch),
     request_body(content = MePatch, description = "What is to change.",
         example = json!({"signature": {"text": "{{agent.name}}\nSupport", "format": "text"}})),
-    responses((status = OK, body = AgentView, description = "The agent as it is now.")))]
+    responses(
+        (status = OK, body = AgentView, description = "The agent as it is now."),
+        (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
+         description = "`already_exists`: another agent has this address; `state_conflict`: there is no password \
+                        yet to prove yourself with.")))]
 #[patch("/me")]
 async fn update_me(api: Data<Api>, caller: Caller, seen: IfMatch, body: Body<MePatch>) -> Answer {
-    let body = body.0;
-    let change = OwnChange { signature: body.signature.change(), bounce_notices: body.bounce_notices };
-    let card = api.desk.write(&caller, move |cx| agents::update_own(cx, seen.expected(), &change)).await?;
+    let MePatch { name, email, current_password, code, signature, bounce_notices } = body.0;
+    bounded("/current_password", current_password.as_deref().unwrap_or_default(), 1_024)?;
+    let change = OwnChange { name, email, signature: signature.change(), bounce_notices };
+    let expected = seen.expected().map(str::to_owned);
+    let card = api.desk.update_own(&caller, expected, change, current_password, code).await?;
     let etag = card.agent.etag();
     Ok(answer::changed(&AgentView::from(card), &etag))
 }

@@ -1,7 +1,7 @@
 //! Signing in by password, for frontends: a session is a token like any other. Nothing here sets a cookie.
 
 use crate::answer::{self, Answer};
-use crate::body::Body;
+use crate::body::{Body, bounded};
 use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::links::Links;
@@ -63,15 +63,6 @@ struct SessionStarted {
     scopes: Vec<Scope>,
     /// When it ends at the latest; before, if it is not used for a while (12 hours unless set up otherwise).
     expires_at: Option<Timestamp>,
-}
-
-/// Bytes are reckoned over; whoever sends more than anybody would type has them refused before.
-fn bounded(pointer: &str, text: &str, max: usize) -> Result<(), crate::problem::Problem> {
-    if text.chars().count() > max {
-        let told = format!("has at most {max} characters");
-        return Err(crate::problem::Problem::invalid_member(pointer, "too_long", told));
-    }
-    Ok(())
 }
 
 fn started(signed_in: SignedIn) -> HttpResponse {

@@ -15,6 +15,7 @@ use crate::role::RoleChoice;
 use crate::store::people::Holder;
 use crate::store::types::Json;
 use crate::template::Placeholder;
+use crate::text::fold_address;
 use crate::{Error, store};
 use std::collections::HashMap;
 
@@ -89,7 +90,7 @@ fn shows_grants(cx: &Cx<'_>) -> bool {
     cx.access().has(Scope::AdminRead) && cx.access().sees_all()
 }
 
-fn card(cx: &mut Cx<'_>, agent: Agent) -> Result<AgentCard, Error> {
+pub(super) fn card(cx: &mut Cx<'_>, agent: Agent) -> Result<AgentCard, Error> {
     cards(cx, vec![agent])?.pop().ok_or(Error::NotFound("agent"))
 }
 
@@ -115,8 +116,8 @@ pub fn create(cx: &mut Cx<'_>, new: &NewAgent) -> Result<AgentCard, Error> {
     Ok(AgentCard { agent, grants: new.grants.clone() })
 }
 
-fn taken(cx: &mut Cx<'_>, email: &str) -> Result<Error, Error> {
-    let other = store::people::find_agent_by_email(cx.conn, &crate::text::fold_address(email))?;
+pub(super) fn taken(cx: &mut Cx<'_>, email: &str) -> Result<Error, Error> {
+    let other = store::people::find_agent_by_email(cx.conn, &fold_address(email))?;
     Ok(Error::AlreadyExists {
         detail: "another agent has this address".to_owned(),
         existing_id: other.map(|agent| agent.id.0),
@@ -157,7 +158,7 @@ pub fn update(
         after.name = crate::text::one_line(name, 200);
     }
     if let Some(email) = &change.email {
-        let folded = crate::text::fold_address(email);
+        let folded = fold_address(email);
         let other = store::people::find_agent_by_email(cx.conn, &folded)?;
         if other.is_some_and(|other| other.id != id) {
             return Err(taken(cx, email)?);
@@ -198,6 +199,10 @@ pub fn update(
         super::sessions::end_all(cx, id, None, "the agent was disabled")?;
         store::sign_in::delete_one_time(cx.conn, id, None)?;
     }
+    if fold_address(&before.email) != fold_address(&after.email) {
+        // Nor does one that lies in a mailbox which is not theirs any more, or never was.
+        store::sign_in::delete_one_time(cx.conn, id, None)?;
+    }
     let event = NewEvent::new(EventType::AgentUpdated, About::default())
         .with("agent_id", id.0)
         .with("grants_changed", held != grants)
@@ -222,45 +227,7 @@ fn require_an_owner(cx: &mut Cx<'_>, before: &Agent, after: &Agent) -> Result<()
     Ok(())
 }
 
-/// What an agent may change of themselves; `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnChange {
-    /// What stands below what they write; `Some(None)`: nothing.
-    pub signature: Option<Option<Written>>,
-    /// Whether they are told by mail what came back in their conversations.
-    pub bounce_notices: Option<bool>,
-}
-
-/// Changes the agent that the caller speaks for, in what is their own business.
-pub fn update_own(cx: &mut Cx<'_>, expected: Option<&str>, change: &OwnChange) -> Result<AgentCard, Error> {
-    cx.access().require(Scope::MessagesSend)?;
-    let none = Error::Forbidden("only a token that speaks for an agent has a signature and notices");
-    let id = cx.actor.agent_id.ok_or(none)?;
-    let before = store::people::find_agent(cx.conn, id)?.ok_or(Error::NotFound("agent"))?;
-    require_version("agent", expected, before.etag())?;
-    let mut faults = Faults::default();
-    check_signature(cx, change.signature.as_ref(), &mut faults);
-    faults.check()?;
-    let mut after = before.clone();
-    if let Some(signature) = &change.signature {
-        after.signature = signature.clone().map(Json::new);
-    }
-    after.bounce_notices = change.bounce_notices.unwrap_or(after.bounce_notices);
-    if after == before {
-        return card(cx, before);
-    }
-    let mut changes = Changes::default();
-    changes.note("bounce_notices", &before.bounce_notices, &after.bounce_notices);
-    let written = store::people::update_agent(cx.conn, &before, &after, cx.now)?.ok_or_else(overtaken)?;
-    let event = NewEvent::new(EventType::AgentUpdated, About::default())
-        .with("agent_id", id.0)
-        .with("signature_changed", after.signature != before.signature)
-        .changing(changes);
-    cx.tell(event);
-    card(cx, written)
-}
-
-fn check_signature(cx: &Cx<'_>, signature: Option<&Option<Written>>, faults: &mut Faults) {
+pub(super) fn check_signature(cx: &Cx<'_>, signature: Option<&Option<Written>>, faults: &mut Faults) {
     if let Some(Some(signature)) = signature {
         let allowed = |known: Placeholder| known.stands_anywhere();
         check_template(cx, "/signature", signature, allowed, faults);

@@ -32,6 +32,7 @@ pub mod leases;
 pub mod ledger;
 pub mod mailbox_outgoing;
 pub mod mailboxes;
+pub mod me;
 pub mod messages;
 mod notices;
 pub mod outbox;
