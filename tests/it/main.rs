@@ -48,6 +48,7 @@ mod maildir;
 mod mailing;
 mod me;
 mod nets;
+mod nulls;
 mod oauth;
 mod once;
 mod oracle;
