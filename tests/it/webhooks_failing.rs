@@ -9,6 +9,7 @@ use std::time::Duration;
 use support::desk::BEGINNING;
 use support::hooks::{Hooks, Reply};
 use support::mail::mail;
+use support::smtp::SmtpSink;
 
 fn only_tags() -> Value {
     json!({"event_types": ["tag.created"]})
@@ -50,6 +51,14 @@ async fn each_try_is_written_down_and_the_tenth_is_the_last() {
 #[tokio::test]
 async fn whoever_is_gone_is_told_nothing_more_until_somebody_says_so() {
     let (desk, hooks) = (desk().await, Hooks::start().await);
+    let sink = SmtpSink::start();
+    pushed(&desk, json!({"delivery": smtp(&sink)})).await;
+    for (email, role) in
+        [("owner@example.org", "owner"), ("amy@example.org", "agent"), ("adm@example.org", "admin")]
+    {
+        let agent = json!({"name": "Amy", "email": email, "role": role});
+        desk.http.post("/api/v1/agents", &agent).await.expect(201);
+    }
     let webhook = make(&desk, &hooks, only_tags()).await;
     let watcher = Hooks::start().await;
     make(&desk, &watcher, json!({"event_types": ["webhook.disabled"]})).await;
@@ -64,6 +73,11 @@ async fn whoever_is_gone_is_told_nothing_more_until_somebody_says_so() {
     );
     let row = settled(&desk, &webhook, 1).await.remove(0);
     assert_eq!(row["state"], "failed");
+    // Those who run the desk hear of it by mail.
+    let mailed = sink.next().await;
+    assert!(mailed.header("Subject").expect("a subject").starts_with("A webhook is turned off: "));
+    assert_eq!(mailed.to, ["owner@example.org", "adm@example.org"]);
+    assert_eq!(sink.mails().len(), 1);
 
     desk.http.post("/api/v1/tags", &json!({"name": "two"})).await.expect(201);
     let again = format!("{}/deliveries/{}/redeliver", at(&webhook), row["id"].as_str().unwrap());
