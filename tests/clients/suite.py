@@ -185,7 +185,7 @@ def cook(daemon, chat, port):
     blocks = re.findall(r'<pre><code class="language-(sh|python)">(.*?)</code></pre>', page, re.S)
     shell = [html.unescape(text) for kind, text in blocks if kind == "sh"]
     [receiver] = [html.unescape(text) for kind, text in blocks if kind == "python"]
-    setup, form_token, form, warehouse, webhook, alarm, over = shell
+    setup, form_token, form, warehouse, exported, history, webhook, alarm, over = shell
     assert setup.count("export") == 3
     work = daemon.place / "work"
     work.mkdir()
@@ -222,6 +222,14 @@ def cook(daemon, chat, port):
     assert rows()[asked["id"]]["priority"] == "urgent"
     assert rows()[5]["deleted_at"], rows()[5]
     assert len(rows()) == 112, len(rows())
+
+    does(exported)
+    brought = does(history)
+    assert does(history) == brought and brought.startswith("4711 is conversation "), brought
+    old = daemon.ask("GET", f"/api/v1/conversations/{brought.split()[-1]}")[2]
+    assert (old["status"], old["message_count"], old["tags"]) == ("closed", 3, ["lamps"]), old
+    assert (old["created_at"][:10], old["closed_at"][:10], old["last_message_at"][:10]) == (
+        "2016-03-01", "2016-03-05", "2016-03-02"), old
 
     does(webhook)
     (work / "receiver.py").write_text(receiver)

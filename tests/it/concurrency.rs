@@ -79,6 +79,7 @@ fn message(kind: MessageKind, text: &str) -> NewMessage {
         carried: Vec::new(),
         when: When::Now,
         expected_last: None,
+        imported: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn conversation(desk: &Desk, mailbox_id: MailboxId, email: &str) -> Conversation
         category_id: None,
         status: None,
         external_id: None,
+        imported: None,
     };
     let made = desk.write_here(&Actor::system(), |cx| conversations::create(cx, &new));
     made.expect("a conversation").conversation.id

@@ -9,6 +9,7 @@ use postroom_core::access::{Access, Grant, Level, Scope, Sight};
 use postroom_core::conversation::{Assignees, ConversationFilter, ConversationSort, Status};
 use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
 use postroom_core::listing::{NameSort, Words};
+use postroom_core::message::MessageSort;
 use postroom_core::page::{PageRequest, Place, Position, TextPosition};
 use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
@@ -312,9 +313,9 @@ fn an_agents_own_list_walks_an_index_and_sorts_nothing() {
 fn messages_events_and_customers_are_found_by_an_index() {
     let dir = WorkDir::new("explain");
     let mut conn = filled(&dir);
-    for newest_first in [false, true] {
+    for sort in MessageSort::ALL.iter().copied() {
         for request in [PageRequest::first(25), behind(500, 500)] {
-            let plan = plan(&mut conn, messages::page_of(ConversationId(77), newest_first, request));
+            let plan = plan(&mut conn, messages::page_of(ConversationId(77), sort, request));
             walks_an_index("messages of a conversation", &plan, false);
         }
     }
@@ -546,6 +547,7 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
         carried: Vec::new(),
         when: When::Now,
         expected_last: None,
+        imported: None,
     };
     let new = NewConversation {
         mailbox_id: MailboxId(mailbox),
@@ -560,6 +562,7 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
         category_id: None,
         status: None,
         external_id: None,
+        imported: None,
     };
     desk.write(move |cx| {
         for _ in 0..count {

@@ -38,6 +38,7 @@ mod fuzz;
 mod idempotency;
 mod imap;
 mod import;
+mod imported;
 mod intake;
 mod leases;
 mod ledger;

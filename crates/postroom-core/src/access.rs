@@ -15,6 +15,9 @@ words! {
         /// Begin conversations with what a customer said, for forms and scripts: nothing is shown in return
         /// but the new conversation's number.
         ConversationsCreate = "conversations:create",
+        /// Bring conversations here from another desk (`imported`), under their own dates and in their authors' names.
+        /// It takes `conversations:write` as well; agents who are no administrators never hold it.
+        ConversationsImport = "conversations:import",
         /// Answer customers.
         MessagesSend = "messages:send",
         /// See customers.

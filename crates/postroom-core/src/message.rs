@@ -40,6 +40,18 @@ words! {
         Unknown = "unknown",
     }
 
+    /// The order of a conversation's messages. A minus is: the newest first.
+    pub enum MessageSort {
+        /// Oldest first, as one reads: what was imported stands where it belongs by its own date.
+        Created = "created_at",
+        /// Newest first.
+        CreatedDescending = "-created_at",
+        /// In the order in which they came into the desk.
+        Id = "id",
+        /// Last come first.
+        IdDescending = "-id",
+    }
+
     /// What a message names by a number and what can be answered beside it, each once for all that name it.
     pub enum MessageInclude {
         /// The agents who wrote, in `included.agents`.
@@ -222,7 +234,7 @@ pub struct Message {
     pub received_at: Option<Timestamp>,
     /// Counts changes.
     pub version: i64,
-    /// When it came into the desk.
+    /// When it came into the desk; of what was imported, when it was written.
     pub created_at: Timestamp,
 }
 

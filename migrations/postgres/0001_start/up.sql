@@ -490,8 +490,15 @@ CREATE TABLE messages (
   created_at BIGINT NOT NULL
 );
 CREATE INDEX messages_conversation ON messages (conversation_id, id);
+CREATE INDEX messages_conversation_created ON messages (conversation_id, created_at, id);
 CREATE INDEX messages_raw ON messages (raw_hash);
 CREATE INDEX messages_fingerprint ON messages (fingerprint);
+
+-- Messages that a program brought from another desk. Their created_at is when they were written.
+CREATE TABLE imported_messages (
+  message_id BIGINT NOT NULL PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+  imported_at BIGINT NOT NULL
+);
 
 -- Every Message-ID that is known in a group of mailboxes, seen or only referred to, once for each
 -- conversation that has to do with it; who claimed it first comes first.

@@ -13,6 +13,7 @@ DROP TABLE audit_log;
 DROP TABLE events;
 DROP TABLE round_trips;
 DROP TABLE read_marks;
+DROP TABLE imported_messages;
 DROP TABLE presences;
 DROP TABLE outbox;
 DROP TABLE automatic_mails;

@@ -229,7 +229,8 @@ async fn messages_and_activity_are_paged_as_well() {
         let note = json!({"kind": "note", "text": format!("Note {n}")});
         http.post(&format!("{path}/messages"), &note).await.expect(201);
     }
-    for (list, total) in [("messages", 5), ("messages?sort=id", 5), ("messages?sort=-id", 5), ("activity", 7)]
+    for (list, total) in
+        [("messages", 5), ("messages?sort=-id", 5), ("messages?sort=-created_at", 5), ("activity", 7)]
     {
         let join = if list.contains('?') { "&" } else { "?" };
         let whole = http.get(&format!("{path}/{list}{join}limit=100&count=true")).await.expect(200).json();

@@ -115,11 +115,19 @@ struct ConversationReceipt {
 /// address is made where nobody has it. `external_id` is what another system calls it, and one conversation's
 /// alone. Needs `conversations:write`, and `messages:send` for a reply. `conversations:create` will do for
 /// `inbound`: forms and scripts that hold no more get 202 and the conversation's number, and see nothing of it.
+///
+/// With `imported` it is kept as another desk had it, with its dates, its state and who wrote what, and no mail, answer,
+/// notice or webhook comes of it; the log alone tells of it, with `imported` in the event's `data` and the event's own
+/// time. It is closed unless `status` says otherwise. Needs `conversations:import` and `conversations:write`.
 #[utoipa::path(tag = "conversations", params(IdempotencyKey),
-    request_body(content = NewConversationBody, description = "The conversation and its first message.", example = json!({
-        "mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org", "name": "Ada"},
-        "message": {"kind": "inbound", "text": "Where is it?"}, "channel": "phone", "tags": ["order"]
-    })),
+    request_body(content = NewConversationBody, description = "The conversation and its first message.", examples(
+        ("call" = (summary = "What came by telephone", value = json!({
+            "mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org", "name": "Ada"},
+            "message": {"kind": "inbound", "text": "Where is it?"}, "channel": "phone", "tags": ["order"]}))),
+        ("imported" = (summary = "From another desk", value = json!({
+            "imported": true, "mailbox_id": 1, "subject": "Broken lamp", "customer": {"email": "ada@example.org", "name": "Ada"},
+            "channel": "email", "created_at": "2016-03-01T09:00:00Z", "closed_at": "2016-03-02T10:00:00Z",
+            "message": {"kind": "inbound", "text": "It does not shine.", "message_id": "<lamp-1@example.org>"}}))))),
     responses(
         (status = CREATED, body = ConversationView, description = "The conversation."),
         (status = ACCEPTED, body = ConversationReceipt,

@@ -22,7 +22,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, MessageId};
-use postroom_core::message::MessageInclude;
+use postroom_core::message::{MessageInclude, MessageSort};
 use postroom_core::operations::including;
 use postroom_core::operations::messages;
 use postroom_core::operations::messages::NewMessage;
@@ -31,7 +31,6 @@ use postroom_core::threading::Decision;
 use postroom_core::time::Timestamp;
 use postroom_core::unsent::When;
 use serde::Deserialize;
-use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
@@ -53,22 +52,11 @@ page_of!(
     MessagePage of MessageView, with IncludedView
 );
 
-/// The order of a conversation's messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-enum MessageSort {
-    /// Oldest first.
-    #[serde(rename = "id")]
-    OldestFirst,
-    /// Newest first.
-    #[serde(rename = "-id")]
-    NewestFirst,
-}
-
 /// How messages are listed.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct MessageQuery {
-    /// The order; left out, `id`: oldest first, as one reads.
+    /// The order; left out, `created_at`: oldest first, as one reads.
     #[param(inline)]
     sort: Option<MessageSort>,
     /// What is named by numbers and is to be answered beside it, in `included`: each thing once.
@@ -104,10 +92,10 @@ async fn list_messages(
     query: Query<MessageQuery>,
     paging: Paging,
 ) -> Answer {
-    let newest_first = query.0.sort == Some(MessageSort::NewestFirst);
+    let sort = query.0.sort.unwrap_or(MessageSort::Created);
     let request = paging.request;
     let list = move |cx: &mut Cx<'_>| {
-        let found = messages::list(cx, id.0, newest_first, request)?;
+        let found = messages::list(cx, id.0, sort, request)?;
         let of: Vec<_> = found.items.iter().map(|card| &card.message).collect();
         let included = including::of_messages(cx, &query.0.include, &of)?;
         Ok((found, included))
@@ -129,6 +117,12 @@ async fn list_messages(
 /// `expected_last_message_id` to be told what came meanwhile instead of answering past it, or `If-Match`
 /// with the conversation's `ETag` to be refused where anything about it has changed. Needs `messages:send`
 /// for what leaves, `notes:write` for notes, `conversations:write` for drafts and `inbound`.
+///
+/// With `imported` it is a reply, a note or `inbound` of another desk, kept under its `created_at` and in its `author`'s
+/// name: it leaves nowhere, opens nothing, and no notice or webhook comes of it; the log alone tells of it, with
+/// `imported` in the event's `data` and the event's own time. One that the conversation has already (the same
+/// `message_id`, or without one the same kind, `created_at` and text) is not added again: 200. Needs
+/// `conversations:import` and `conversations:write`.
 #[utoipa::path(tag = "messages", params(Id<ConversationId>, IfMatch, IdempotencyKey),
     request_body(content = NewMessageBody, description = "The message.", examples(
         ("reply" = (summary = "An answer", value = json!({"kind": "reply", "text": "It left today.\n\nAmy"}))),
@@ -137,12 +131,15 @@ async fn list_messages(
         ("draft" = (summary = "A draft", value = json!({"kind": "reply", "text": "It left", "draft": true}))),
         ("forward" = (summary = "A question to the carrier", value = json!({"kind": "forward", "to": [{"email": "depot@carrier.example"}], "text": "Where is parcel 881?"}))),
         ("forwarding" = (summary = "What the customer wrote, to the carrier", value = json!({"kind": "forward", "to": [{"email": "depot@carrier.example"}], "text": "Please see below.", "forward_message_ids": [5120]}))),
-        ("note" = (summary = "A note", value = json!({"kind": "note", "text": "The depot in Leeds has it."}))))),
+        ("note" = (summary = "A note", value = json!({"kind": "note", "text": "The depot in Leeds has it."}))),
+        ("imported" = (summary = "An answer of another desk", value = json!({"imported": true, "kind": "reply", "text": "Here is another one.", "created_at": "2016-03-02T10:00:00Z", "author": {"name": "Amy Old", "email": "amy@example.org"}, "message_id": "<lamp-2@example.org>"}))))),
     responses(
+        (status = OK, body = MessageView, description = "The message was imported before."),
         (status = CREATED, body = MessageView, description = "The message."),
         (status = CONFLICT, body = ProblemDocument, content_type = "application/problem+json",
          description = "`state_conflict`: the conversation was merged into another or is in the trash. \
-            `conversation_moved_on`: messages came that the caller has not seen; `newer_messages` has them.")))]
+            `conversation_moved_on`: messages came that the caller has not seen; `newer_messages` has them. \
+            `already_exists`: a message of another conversation has this `message_id`.")))]
 #[post("/conversations/{id}/messages")]
 async fn create_message(
     api: Data<Api>,
@@ -158,6 +155,14 @@ async fn create_message(
         Err(problem) => return once.done_before(&api, &caller).await?.ok_or(problem),
     };
     let add = move |cx: &mut Cx<'_>, links: &Links| {
+        if new.imported.is_some() {
+            let kept = messages::import(cx, id.0, seen.expected(), &new)?;
+            let (path, etag) = (format!("/api/v1/messages/{}", kept.card.message.id), kept.card.etag());
+            let view = MessageView::new(kept.card, links);
+            let answer =
+                if kept.is_new { answer::made(links, &view, &path, etag) } else { answer::done(&view, etag) };
+            return Ok(answer);
+        }
         let card = messages::add(cx, id.0, seen.expected(), &new)?;
         let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), card.etag());
         Ok(answer::made(links, &MessageView::new(card, links), &path, etag))

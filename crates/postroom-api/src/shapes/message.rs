@@ -2,6 +2,7 @@
 
 use crate::links::Links;
 use crate::problem::Problem;
+use crate::shapes::new_author::NewAuthorBody;
 use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
@@ -11,7 +12,7 @@ use postroom_core::message::{
     Attachment, AuthorType, CopyState, DeliveryState, HeldUp, HeldUpBy, Message, MessageKind, Outbound,
     RecipientResult,
 };
-use postroom_core::operations::messages::{MessageCard, NewMessage, Preview};
+use postroom_core::operations::messages::{Imported, ImportedAuthor, MessageCard, NewMessage, Preview};
 use postroom_core::outgoing::TextFormat;
 use postroom_core::threading::Flag;
 use postroom_core::time::Timestamp;
@@ -86,6 +87,22 @@ pub struct NewMessageBody {
     /// The newest message that the caller has seen: where others came since, nothing is written.
     #[serde(default)]
     pub expected_last_message_id: Option<MessageId>,
+    /// It was written at another desk, and is kept as it was: it leaves nowhere, opens nothing, and nobody is told.
+    /// Needs `conversations:import`. Of a conversation's first message the conversation's own `imported` says so.
+    #[serde(default)]
+    pub imported: bool,
+    /// With `imported`: when it was written, from 1970 to now. Of a conversation's first message left out, when the
+    /// conversation began.
+    #[serde(default)]
+    pub created_at: Option<Timestamp>,
+    /// With `imported`: who wrote it; left out, the customer, or, of a reply or a note, the mailbox.
+    #[serde(default)]
+    pub author: Option<NewAuthorBody>,
+    /// With `imported`: the Message-ID of the mail it was, so that answers to that mail find it. One that the
+    /// conversation has already is not added again.
+    #[serde(default)]
+    #[schema(min_length = 3, max_length = 512, example = "<a1@example.org>")]
+    pub message_id: Option<String>,
 }
 
 /// What somebody may write. The desk alone writes automatic answers.
@@ -133,10 +150,36 @@ impl NewMessageBody {
         }
     }
 
+    /// What it was where it comes from. `at` is where the message stands in the body.
+    fn history(&mut self, at: &str) -> Result<Option<Imported>, Problem> {
+        let (author, message_id) = (self.author.take(), self.message_id.take());
+        if !self.imported {
+            let given = [
+                ("created_at", self.created_at.is_some()),
+                ("author", author.is_some()),
+                ("message_id", message_id.is_some()),
+            ];
+            return match given.iter().find(|(_, is_given)| *is_given) {
+                Some((member, _)) => {
+                    let told = "only what is imported has one of its own";
+                    Err(Problem::invalid_member(format!("{at}/{member}"), "not_allowed", told))
+                }
+                None => Ok(None),
+            };
+        }
+        let Some(written) = self.created_at else {
+            let told = "say when it was written";
+            return Err(Problem::invalid_member(format!("{at}/created_at"), "required", told));
+        };
+        let author = author.map_or(Ok(ImportedAuthor::Unnamed), |one| one.read(&format!("{at}/author")))?;
+        Ok(Some(Imported { at: written, author, message_id }))
+    }
+
     /// As the core takes it: the uploads are read now, outside of any transaction. `at` is where
     /// the message stands in the body.
-    pub async fn read(self, desk: &Desk, caller: &Actor, at: &str) -> Result<NewMessage, Problem> {
+    pub async fn read(mut self, desk: &Desk, caller: &Actor, at: &str) -> Result<NewMessage, Problem> {
         let when = self.when(at)?;
+        let imported = self.history(at)?;
         let files = desk.files(caller, &self.attachment_ids).await.map_err(|error| match error {
             Error::Invalid(mut faults) => {
                 for fault in &mut faults {
@@ -162,7 +205,7 @@ impl NewMessageBody {
             without_files: !self.forward_files,
         };
         let (kind, expected_last) = (self.kind.into(), self.expected_last_message_id);
-        Ok(NewMessage { kind, writing, files, carried: Vec::new(), when, expected_last })
+        Ok(NewMessage { kind, writing, files, carried: Vec::new(), when, expected_last, imported })
     }
 }
 
@@ -315,7 +358,7 @@ pub struct MessageView {
     pub failed_recipients: Vec<FailedRecipient>,
     /// The message of ours that a bounce, receipt or complaint is about.
     pub about_message_id: Option<MessageId>,
-    /// When it came into the desk.
+    /// When it came into the desk; of what was imported (`flags`), when it was written.
     pub created_at: Timestamp,
     /// When the mail server got it.
     pub received_at: Option<Timestamp>,
@@ -333,7 +376,7 @@ pub struct Author {
     pub id: Option<i64>,
     /// The name at the time.
     pub name: Option<String>,
-    /// The address; of customers and unknown senders alone.
+    /// The address; of customers, unknown senders and agents of another desk alone.
     pub email: Option<String>,
 }
 
@@ -530,7 +573,11 @@ fn in_brackets(id: &str) -> Option<String> {
 }
 
 fn author(message: &Message) -> Author {
-    let is_outside = matches!(message.author_type, AuthorType::Customer | AuthorType::Unknown);
+    let is_outside = match message.author_type {
+        AuthorType::Customer | AuthorType::Unknown => true,
+        AuthorType::Agent => message.author_id.is_none(),
+        AuthorType::Token | AuthorType::System => false,
+    };
     Author {
         r#type: message.author_type,
         id: message.author_id,

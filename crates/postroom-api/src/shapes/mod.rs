@@ -8,6 +8,7 @@ pub mod grant;
 pub mod job;
 pub mod message;
 pub mod message_page;
+pub mod new_author;
 pub mod reparse;
 pub mod role;
 pub mod simulation;

@@ -27,7 +27,7 @@ mod trash;
 pub use batch::{AT_ONCE, create_many};
 pub(super) use bulk::{apply, check_bulk};
 pub(super) use create::of_address;
-pub use create::{NewConversation, Whose, create};
+pub use create::{ImportedConversation, NewConversation, Whose, create};
 pub use external::{ConversationUpsert, Upserted, find_by_external, upsert};
 pub use highlights::highlights;
 pub use purge::purge;

@@ -86,6 +86,12 @@ fn begins(event: &NewEvent) -> Option<From> {
         | EventType::MessageCancelled
         | EventType::MessageCompleted
         | EventType::MessageReparsed => Some(event.about.message_id.map_or(From::Beginning, From::Message)),
+        // A copy from a Sent folder, or history: what left from here was put in when it was queued.
+        EventType::MessageSent
+            if event.data.contains_key("folder") || event.data.contains_key("imported") =>
+        {
+            Some(event.about.message_id.map_or(From::Beginning, From::Message))
+        }
         EventType::ConversationCreated
         | EventType::ConversationMerged
         | EventType::ConversationSeparated

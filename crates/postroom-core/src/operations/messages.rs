@@ -8,7 +8,9 @@ use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::id::{ConversationId, MessageId};
 use crate::mail::{Class, SenderAuth, TextParts};
-use crate::message::{Attachment, AuthorType, HeldUp, Message, MessageKind, Outbound, Recipients};
+use crate::message::{
+    Attachment, AuthorType, HeldUp, Message, MessageKind, MessageSort, Outbound, Recipients,
+};
 use crate::outgoing::OutgoingFile;
 use crate::page::{Page, PageRequest};
 use crate::store::messages::NewMessage as Row;
@@ -22,6 +24,7 @@ pub(super) mod automatic;
 mod dress;
 mod files;
 mod forward;
+mod imported;
 pub mod leave;
 mod look;
 mod readers;
@@ -31,6 +34,8 @@ mod show;
 pub mod unsent;
 mod write;
 pub use forward::Carried;
+pub use imported::{Imported, ImportedAuthor, Kept, import};
+pub(super) use imported::{check_date, mark, require_imports};
 pub use look::look;
 pub use reply::Preview;
 pub(super) use write::{SHOWS_NOTHING, append, check, require_speaks, scope, shows_nothing};
@@ -81,6 +86,8 @@ pub struct NewMessage {
     pub when: When,
     /// The newest message that the caller has seen: where others came since, nothing is written.
     pub expected_last: Option<MessageId>,
+    /// It was written elsewhere, long ago: it is kept as it was, and nothing follows from it.
+    pub imported: Option<Imported>,
 }
 
 /// An upload and its bytes, read before the transaction: no network inside of one.
@@ -98,16 +105,16 @@ impl std::fmt::Debug for File {
     }
 }
 
-/// One page of a conversation's messages, oldest first or newest first.
+/// One page of a conversation's messages.
 pub fn list(
     cx: &mut Cx<'_>,
     id: ConversationId,
-    newest_first: bool,
+    sort: MessageSort,
     page: PageRequest,
 ) -> Result<Page<MessageCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     visible(cx, id)?;
-    let found = store::messages::list(cx.conn, id, newest_first, page)?;
+    let found = store::messages::list(cx.conn, id, sort, page)?;
     let items = cards(cx, found.items)?;
     Ok(Page { items, next: found.next, total: found.total })
 }

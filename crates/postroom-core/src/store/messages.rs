@@ -2,7 +2,7 @@
 
 use crate::id::{ConversationId, MailboxId, MessageId};
 use crate::mail::{Address, Class, FailedRecipient, SenderAuth, TextParts};
-use crate::message::{AuthorType, Message, MessageKind, Recipients};
+use crate::message::{AuthorType, Message, MessageKind, MessageSort, Recipients};
 use crate::page::{Page, PageRequest, Position};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend};
@@ -78,7 +78,7 @@ pub struct NewMessage<'a> {
     pub received_at: Option<Timestamp>,
     /// 1.
     pub version: i64,
-    /// Now.
+    /// Now; of what is imported, when it was written.
     pub created_at: Timestamp,
 }
 
@@ -173,17 +173,20 @@ pub fn find_many(conn: &mut Conn, ids: &[MessageId]) -> Result<Vec<Message>, Sto
     Ok(query.select(Message::as_select()).load(conn)?)
 }
 
-/// One page of a conversation's messages, oldest first or newest first.
+/// One page of a conversation's messages.
 pub fn list(
     conn: &mut Conn,
     conversation: ConversationId,
-    newest_first: bool,
+    sort: MessageSort,
     page: PageRequest,
 ) -> Result<Page<Message>, StoreError> {
     let all = || messages::table.filter(messages::conversation_id.eq(conversation));
     let total = if page.count { Some(all().count().get_result(conn)?) } else { None };
-    let rows = page_of(conversation, newest_first, page).select(Message::as_select()).load(conn)?;
-    let mut cut = Page::cut(rows, page, |row: &Message| Position { key: row.id.0, id: row.id.0 });
+    let rows = page_of(conversation, sort, page).select(Message::as_select()).load(conn)?;
+    let mut cut = Page::cut(rows, page, |row: &Message| {
+        let by_date = matches!(sort, MessageSort::Created | MessageSort::CreatedDescending);
+        Position { key: if by_date { row.created_at.0 } else { row.id.0 }, id: row.id.0 }
+    });
     cut.total = total;
     Ok(cut)
 }
@@ -191,17 +194,28 @@ pub fn list(
 /// One page as a query; a test asks EXPLAIN about it.
 pub fn page_of(
     conversation: ConversationId,
-    newest_first: bool,
+    sort: MessageSort,
     page: PageRequest,
 ) -> messages::BoxedQuery<'static, MultiBackend> {
     let mut query = messages::table.into_boxed().filter(messages::conversation_id.eq(conversation));
-    query = if newest_first { query.order(messages::id.desc()) } else { query.order(messages::id.asc()) };
+    query = match sort {
+        MessageSort::Created => query.order((messages::created_at.asc(), messages::id.asc())),
+        MessageSort::CreatedDescending => query.order((messages::created_at.desc(), messages::id.desc())),
+        MessageSort::Id => query.order(messages::id.asc()),
+        MessageSort::IdDescending => query.order(messages::id.desc()),
+    };
     if let Some(after) = page.after {
-        let after = MessageId(after.id);
-        query = if newest_first {
-            query.filter(messages::id.lt(after))
-        } else {
-            query.filter(messages::id.gt(after))
+        let (at, after) = (Timestamp(after.key), MessageId(after.id));
+        let same = messages::created_at.eq(at);
+        query = match sort {
+            MessageSort::Created => query
+                .filter(messages::created_at.ge(at))
+                .filter(messages::created_at.gt(at).or(same.and(messages::id.gt(after)))),
+            MessageSort::CreatedDescending => query
+                .filter(messages::created_at.le(at))
+                .filter(messages::created_at.lt(at).or(same.and(messages::id.lt(after)))),
+            MessageSort::Id => query.filter(messages::id.gt(after)),
+            MessageSort::IdDescending => query.filter(messages::id.lt(after)),
         };
     }
     query.limit(page.fetch())

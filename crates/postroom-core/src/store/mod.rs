@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod events;
 pub mod exports;
 pub mod idempotency;
+pub mod imported;
 pub mod jobs;
 pub mod leases;
 pub mod ledger;

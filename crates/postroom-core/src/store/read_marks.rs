@@ -4,7 +4,7 @@ use super::conversations::Predicate;
 use crate::id::{AgentId, ConversationId, MessageId};
 use crate::store::StoreError;
 use crate::store::conn::{Conn, each_backend};
-use crate::store::schema::{agents, conversations, read_marks};
+use crate::store::schema::{agents, conversations, imported_messages, read_marks};
 use crate::time::Timestamp;
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -100,7 +100,7 @@ pub fn unread_of(
 }
 
 /// That a conversation holds what an agent has not read: no mark reaches its newest message, and it moved since
-/// the agent joined, or was marked before.
+/// the agent joined, or was marked before. What was imported is news to nobody: where the newest message is, all are.
 pub fn unread(agent: AgentId) -> Predicate {
     let own = || {
         read_marks::table
@@ -112,10 +112,13 @@ pub fn unread(agent: AgentId) -> Predicate {
     let since_joined = agents::table
         .filter(agents::id.eq(agent))
         .filter(agents::created_at.le(conversations::last_message_at));
+    let is_history = imported_messages::table
+        .filter(imported_messages::message_id.nullable().eq(conversations::last_message_id));
     Box::new(
         conversations::last_message_id
             .is_not_null()
             .and(not(has_read))
+            .and(not(exists(is_history)))
             .and(exists(own()).or(exists(since_joined))),
     )
 }

@@ -464,6 +464,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    imported_messages (message_id) {
+        message_id -> BigInt,
+        imported_at -> BigInt,
+    }
+}
+
+diesel::table! {
     rfc_ids (share_group, rfc_id, conversation_id) {
         share_group -> Text,
         rfc_id -> Text,
@@ -867,6 +874,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     wanted_answers,
     automatic_mails,
     presences,
+    imported_messages,
     read_marks,
     round_trips,
     outbox,

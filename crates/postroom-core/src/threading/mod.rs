@@ -121,6 +121,9 @@ words! {
         /// It reports that a mail of ours did not arrive, but who reports it may be anybody who has seen that
         /// mail: nothing follows from it.
         DoubtfulReport = "doubtful_report",
+        /// A program brought it here from another desk (`imported`): what it says of its author and its dates is
+        /// that program's word.
+        Imported = "imported",
     }
 
     /// What came of it.

@@ -63,7 +63,8 @@ pub struct BatchItem {
 ///
 /// Each of up to 100 is made or refused by itself, and the answer says what became of which; all are written
 /// together. A body that is not as it must be is refused whole. They may take along 50 uploads in all. With an
-/// `Idempotency-Key` the whole is done once. Needs `conversations:write`, and `messages:send` for replies.
+/// `Idempotency-Key` the whole is done once. Needs `conversations:write`, `messages:send` for replies, and
+/// `conversations:import` for what is `imported`.
 #[utoipa::path(tag = "conversations", params(IdempotencyKey),
     request_body(content = BatchBody, description = "The conversations.", example = json!({"conversations": [
         {"mailbox_id": 1, "subject": "Late order", "customer": {"email": "ada@example.org"},

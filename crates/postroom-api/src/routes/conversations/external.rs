@@ -1,7 +1,7 @@
 //! Conversations by what another system calls them.
 
 use super::in_the_body;
-use super::shape::{ConversationView, CustomerRef, whose};
+use super::shape::{ConversationView, CustomerRef, Dates, whose};
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
@@ -22,6 +22,7 @@ use postroom_core::id::{AgentId, CategoryId, CustomerId, MailboxId, TeamId};
 use postroom_core::operations::conversations::{
     self, ConversationChange, ConversationUpsert, NewConversation,
 };
+use postroom_core::time::Timestamp;
 use serde::Deserialize;
 use std::future::{Ready, ready};
 use utoipa::ToSchema;
@@ -131,6 +132,16 @@ pub struct UpsertBody {
     #[serde(default)]
     #[schema(value_type = Option<CategoryId>)]
     category_id: Patch<CategoryId>,
+    /// It comes from another desk, and its message with it. Where it is there already it stays as it is, for what
+    /// was done since at this desk counts. Needs `conversations:import` as well.
+    #[serde(default)]
+    imported: bool,
+    /// With `imported`, when it is made: when it began; left out, when its message was written.
+    #[serde(default)]
+    created_at: Option<Timestamp>,
+    /// With `imported`, when it is made closed: when it was closed; left out, with its last message.
+    #[serde(default)]
+    closed_at: Option<Timestamp>,
 }
 
 impl UpsertBody {
@@ -150,13 +161,16 @@ impl UpsertBody {
     /// What one is made of. That something is missing matters only where one has to be made.
     async fn make(self, desk: &Desk, caller: &Actor) -> Result<NewConversation, Problem> {
         let has_customer = self.customer_id.is_some() || self.customer.is_some();
-        let (Some(mailbox_id), Some(subject), Some(message), true) =
+        let dates =
+            Dates { is_imported: self.imported, created_at: self.created_at, closed_at: self.closed_at };
+        let (Some(mailbox_id), Some(subject), Some(mut message), true) =
             (self.mailbox_id, self.subject, self.message, has_customer)
         else {
             let told = "there is no such conversation yet: to make it takes mailbox_id, subject, customer or \
                         customer_id, and message";
             return Err(Problem::invalid_member("", "required", told));
         };
+        let imported = dates.read(&mut message)?;
         Ok(NewConversation {
             mailbox_id,
             subject,
@@ -170,6 +184,7 @@ impl UpsertBody {
             category_id: self.category_id.change().flatten(),
             status: self.status,
             external_id: None,
+            imported,
         })
     }
 }
@@ -197,7 +212,8 @@ pub async fn get_conversation_by_external_id(
 /// rest: 201. Where there is one, `subject`, `status`, `priority`, `assignee_id`, `team_id`, `category_id` and
 /// `tags` become what the body says, and what only the making takes is passed over: 200. Sent again it
 /// changes nothing. Of many at once one makes it. `If-Match` (`*`: any version) makes none, `If-None-Match: *`
-/// changes none: 412. Needs `conversations:write`, and `messages:send` to make one with a reply.
+/// changes none: 412. With `imported` it is made as another desk had it, and left as it is where it is there. Needs
+/// `conversations:write`, `messages:send` to make one with a reply, and `conversations:import` for `imported`.
 #[utoipa::path(tag = "conversations", params(ExternalKey, IfMatch, IfNoneMatch),
     request_body(content = UpsertBody, description = "The conversation.", example = json!({
         "mailbox_id": 1, "subject": "Disk full on db3", "customer": {"email": "monitor@example.org"},
@@ -217,13 +233,18 @@ pub async fn put_conversation_by_external_id(
     held: IfNoneMatch,
     body: Body<UpsertBody>,
 ) -> Answer {
-    let change = body.0.change();
+    let (change, is_imported) = (body.0.change(), body.0.imported);
+    if !is_imported && (body.0.created_at.is_some() || body.0.closed_at.is_some()) {
+        let at = if body.0.created_at.is_some() { "/created_at" } else { "/closed_at" };
+        let told = "only what is imported has one of its own";
+        return Err(Problem::invalid_member(at, "not_allowed", told));
+    }
     // Uploads of the first time belong to the message that it wrote, and are not missed where it is there.
     let (make, why_not) = match body.0.make(&api.desk, &caller).await {
         Ok(make) => (Some(make), None),
         Err(problem) => (None, Some(problem)),
     };
-    let wanted = ConversationUpsert { make, change };
+    let wanted = ConversationUpsert { make, change, is_imported };
     let done = api.desk.write(&caller, move |cx| {
         let expected = seen.expected();
         conversations::upsert(cx, &key.0, expected, |etag| held.holds(etag), &wanted).map_err(in_the_body)

@@ -10,7 +10,7 @@ use postroom_core::conversation::{Channel, ExternalId, LinkReason, Priority, Sta
 use postroom_core::desk::Desk;
 use postroom_core::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
 use postroom_core::operations::conversations::{
-    ConversationCard, ConversationChange, NewConversation, Whose,
+    ConversationCard, ConversationChange, ImportedConversation, NewConversation, Whose,
 };
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -224,6 +224,50 @@ pub struct NewConversationBody {
     /// What another system calls it.
     #[serde(default)]
     external_id: Option<ExternalIdShape>,
+    /// It comes from another desk, and its message with it: both are kept as they were, and nobody is told. Left
+    /// out, `status` is then `closed`. Needs `conversations:import` as well.
+    #[serde(default)]
+    imported: bool,
+    /// With `imported`: when it began, from 1970 to now; left out, when its message was written.
+    #[serde(default)]
+    created_at: Option<Timestamp>,
+    /// With `imported`, of one that is closed: when it was; left out, with its last message.
+    #[serde(default)]
+    closed_at: Option<Timestamp>,
+}
+
+/// When a conversation of another desk began and ended, as callers write it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dates {
+    pub(super) is_imported: bool,
+    pub(super) created_at: Option<Timestamp>,
+    pub(super) closed_at: Option<Timestamp>,
+}
+
+impl Dates {
+    /// As the core takes it, and as its first message has it from it.
+    pub(super) fn read(self, message: &mut NewMessageBody) -> Result<Option<ImportedConversation>, Problem> {
+        let refuse =
+            |at: &str, code, told: &str| Err(Problem::invalid_member(at.to_owned(), code, told.to_owned()));
+        if !self.is_imported {
+            if message.imported {
+                let told = "the conversation itself says that it is imported";
+                return refuse("/message/imported", "not_allowed", told);
+            }
+            for (at, date) in [("/created_at", self.created_at), ("/closed_at", self.closed_at)] {
+                if date.is_some() {
+                    return refuse(at, "not_allowed", "only what is imported has one of its own");
+                }
+            }
+            return Ok(None);
+        }
+        let Some(created_at) = self.created_at.or(message.created_at) else {
+            return refuse("/created_at", "required", "say when it began");
+        };
+        message.imported = true;
+        message.created_at = message.created_at.or(Some(created_at));
+        Ok(Some(ImportedConversation { created_at, closed_at: self.closed_at }))
+    }
 }
 
 /// A customer: by number, or by address.
@@ -249,7 +293,10 @@ impl NewConversationBody {
     }
 
     /// As the core takes it.
-    pub async fn read(self, desk: &Desk, caller: &Actor) -> Result<NewConversation, Problem> {
+    pub async fn read(mut self, desk: &Desk, caller: &Actor) -> Result<NewConversation, Problem> {
+        let dates =
+            Dates { is_imported: self.imported, created_at: self.created_at, closed_at: self.closed_at };
+        let imported = dates.read(&mut self.message)?;
         Ok(NewConversation {
             mailbox_id: self.mailbox_id,
             subject: self.subject,
@@ -263,6 +310,7 @@ impl NewConversationBody {
             category_id: self.category_id,
             status: self.status,
             external_id: self.external_id.map(ExternalId::from),
+            imported,
         })
     }
 }

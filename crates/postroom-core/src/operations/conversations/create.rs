@@ -13,6 +13,7 @@ use crate::message::MessageKind;
 use crate::operations::messages::{self, NewMessage};
 use crate::operations::{customers, mailboxes};
 use crate::text::SUBJECT_CHARS;
+use crate::time::Timestamp;
 use crate::{Error, store};
 
 /// Whose conversation is begun.
@@ -56,11 +57,26 @@ pub struct NewConversation {
     pub status: Option<Status>,
     /// What another system calls it.
     pub external_id: Option<ExternalId>,
+    /// It comes from another desk, and its message with it: both are kept as they were.
+    pub imported: Option<ImportedConversation>,
+}
+
+/// What a conversation was at the desk that it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportedConversation {
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was closed; `None`, of one that is: with its last message.
+    pub closed_at: Option<Timestamp>,
 }
 
 /// Begins a conversation with its first message.
 pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard, Error> {
+    if new.imported.is_some() {
+        messages::require_imports(cx)?;
+    }
     cx.access().require(Scope::ConversationsCreate)?;
+    let told = cx.events.len();
     let theirs = |address: &str| match &new.whose {
         Whose::Address { email, .. } => is_same_address(email, address),
         Whose::Known(_) => false,
@@ -90,6 +106,9 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
             faults.header_name("/customer/name", name, 200);
         }
     }
+    if let Some(history) = &new.imported {
+        check_dates(cx.now, new, history, &mut faults);
+    }
     messages::check(cx, None, &mailbox, &new.message, "/message", &mut faults)?;
     if new.message.kind == MessageKind::Forward {
         faults.add("/message/kind", "not_allowed", "there is nothing yet that could be forwarded");
@@ -104,24 +123,33 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
     }
 
     let (customer_id, address) = whose(cx, &new.whose)?;
+    let began = new.imported.map_or(cx.now, |history| history.created_at);
+    // History is done unless it says otherwise, and its messages tell whose turn it is.
+    let status = match new.imported {
+        Some(_) => new.status.unwrap_or(Status::Closed),
+        None => Status::Open,
+    };
     let row = store::conversations::NewConversation {
         mailbox_id: mailbox.id,
         customer_id,
         subject: crate::text::one_line(&new.subject, SUBJECT_CHARS),
-        status: Status::Open,
+        status,
         priority: new.priority.unwrap_or(Priority::Normal),
         channel: new.channel.unwrap_or(Channel::Api),
         assignee_id: new.assignee_id,
         team_id: new.team_id,
         category_id: new.category_id,
-        waiting_on: Some(WaitingOn::Us),
-        waiting_since: Some(cx.now),
+        waiting_on: new.imported.is_none().then_some(WaitingOn::Us),
+        waiting_since: new.imported.is_none().then_some(cx.now),
         message_count: 0,
-        last_message_at: cx.now,
+        last_message_at: began,
         version: 1,
-        created_at: cx.now,
+        created_at: began,
         updated_at: cx.now,
-        closed_at: None,
+        closed_at: new
+            .imported
+            .filter(|_| status == Status::Closed)
+            .map(|history| history.closed_at.unwrap_or(history.created_at)),
         external_source: new.external_id.as_ref().map(|key| key.source.clone()),
         external_id: new.external_id.as_ref().map(|key| key.id.clone()),
     };
@@ -134,10 +162,28 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
     set_tags(cx, &conversation, &[], &new.tags)?;
     let (conversation, _) = messages::append(cx, conversation, &mailbox, &new.message)
         .map_err(|error| error.below("/message"))?;
-    let mut after = conversation.clone();
-    set_status(&mut after, new.status.unwrap_or(conversation.status), cx.now);
-    let conversation = save(cx, &conversation, &after, false)?;
+    let conversation = if new.imported.is_some() {
+        messages::mark(cx, told);
+        conversation
+    } else {
+        let mut after = conversation.clone();
+        set_status(&mut after, new.status.unwrap_or(conversation.status), cx.now);
+        save(cx, &conversation, &after, false)?
+    };
     card(cx, conversation)
+}
+
+/// Notes what is wrong with the dates of a conversation that is imported.
+fn check_dates(now: Timestamp, new: &NewConversation, history: &ImportedConversation, faults: &mut Faults) {
+    messages::check_date(now, history.created_at, "/created_at", faults);
+    let Some(closed_at) = history.closed_at else { return };
+    messages::check_date(now, closed_at, "/closed_at", faults);
+    if new.status.is_some_and(|status| status != Status::Closed) {
+        faults.add("/closed_at", "not_allowed", "only what is closed was closed");
+    }
+    if closed_at < history.created_at {
+        faults.add("/closed_at", "too_early", "must not lie before created_at");
+    }
 }
 
 /// The customer meant, and the folded address they are written to at.

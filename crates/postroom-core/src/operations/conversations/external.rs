@@ -7,6 +7,7 @@ use crate::conversation::{Conversation, ExternalId};
 use crate::cx::Cx;
 use crate::error::Faults;
 use crate::id::ConversationId;
+use crate::operations::{messages, require_version};
 use crate::store::conn;
 use crate::{Error, store};
 use std::collections::HashSet;
@@ -18,6 +19,8 @@ pub struct ConversationUpsert {
     pub make: Option<NewConversation>,
     /// Where there is one.
     pub change: ConversationChange,
+    /// It is history: where there is one it stays as it is, for what was done since at this desk counts.
+    pub is_imported: bool,
 }
 
 /// What became of it.
@@ -50,6 +53,9 @@ pub fn upsert(
     holds: impl Fn(&str) -> bool,
     wanted: &ConversationUpsert,
 ) -> Result<Upserted, Error> {
+    if wanted.is_imported {
+        messages::require_imports(cx)?;
+    }
     cx.access().require(Scope::ConversationsWrite)?;
     conn::lock_external(cx.conn, &key.to_string())?;
     let Some(before) = store::conversations::find_by_external(cx.conn, key)? else {
@@ -67,6 +73,10 @@ pub fn upsert(
     if holds(&before.etag()) {
         let detail = "the conversation is there already";
         return Err(Error::Unmet { detail, etag: Some(before.etag()) });
+    }
+    if wanted.is_imported {
+        require_version("conversation", expected, before.etag())?;
+        return Ok(Upserted { card: card(cx, before)?, is_new: false });
     }
     Ok(Upserted { card: update(cx, before.id, expected, &wanted.change)?, is_new: false })
 }

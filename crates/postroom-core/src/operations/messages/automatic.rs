@@ -21,7 +21,8 @@ pub(in crate::operations) fn add(
 ) -> Result<MessageId, Error> {
     let kind = MessageKind::AutoReply;
     let (files, carried) = (Vec::new(), Vec::new());
-    let new = NewMessage { kind, writing, files, carried, when: When::Now, expected_last: None };
+    let new =
+        NewMessage { kind, writing, files, carried, when: When::Now, expected_last: None, imported: None };
     if let Some(why) = held {
         return unsent::hold(cx, conversation, mailbox, &new, why);
     }

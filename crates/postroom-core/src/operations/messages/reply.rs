@@ -377,7 +377,7 @@ fn recipients(
 /// The address the customer began this conversation with. Only where there is none (it was filed
 /// from a call, say) is it the customer's first address: what somebody adds to the customer later
 /// must not draw answers elsewhere.
-fn customer_address(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<Vec<Address>, Error> {
+pub(super) fn customer_address(cx: &mut Cx<'_>, conversation: &Conversation) -> Result<Vec<Address>, Error> {
     let customers = store::customers::find_many(cx.conn, &[conversation.customer_id])?;
     let name = customers.first().and_then(|customer| customer.name.clone());
     let addresses = store::customers::addresses(cx.conn, &[conversation.customer_id])?;
@@ -486,7 +486,11 @@ fn seen_ids(
 }
 
 /// Whoever an agent writes to is part of the conversation.
-fn invite(cx: &mut Cx<'_>, conversation: &Conversation, recipients: &Recipients) -> Result<(), Error> {
+pub(super) fn invite(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    recipients: &Recipients,
+) -> Result<(), Error> {
     let all = recipients.to.iter().chain(&recipients.cc).chain(&recipients.bcc);
     let people: Vec<_> =
         all.map(|address| (fold_address(&address.email), ParticipantClass::Invited)).collect();

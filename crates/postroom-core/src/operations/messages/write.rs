@@ -2,7 +2,7 @@
 
 use super::forward::{self, Freight, Weight};
 use super::reply::Preview;
-use super::{File, MessageCard, NewMessage, Row, attach, author, cards, reply, unsent};
+use super::{File, MessageCard, NewMessage, Row, attach, author, cards, imported, reply, unsent};
 use crate::access::Scope;
 use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
@@ -44,6 +44,9 @@ pub fn add(
     expected: Option<&str>,
     new: &NewMessage,
 ) -> Result<MessageCard, Error> {
+    if new.imported.is_some() {
+        return Ok(imported::import(cx, id, expected, new)?.card);
+    }
     cx.access().require(scope(new.kind, new.when))?;
     require_speaks(cx, new.kind)?;
     let conversation = changeable(cx, id)?;
@@ -67,6 +70,9 @@ pub fn preview(cx: &mut Cx<'_>, id: ConversationId, new: &NewMessage) -> Result<
     let mailbox =
         store::mailboxes::find(cx.conn, conversation.mailbox_id)?.ok_or(Error::NotFound("mailbox"))?;
     let mut faults = Faults::default();
+    if new.imported.is_some() {
+        faults.add("/imported", "not_allowed", "what was written elsewhere does not leave");
+    }
     if !matches!(new.kind, MessageKind::Reply | MessageKind::Forward) {
         faults.add("/kind", "not_allowed", "only a reply or a forward leaves");
     }
@@ -138,6 +144,9 @@ pub(in crate::operations) fn check(
     faults: &mut Faults,
 ) -> Result<(), Error> {
     use MessageKind::{Forward, Inbound, Note, Reply};
+    if let Some(history) = &new.imported {
+        return imported::check(cx, mailbox, new, history, at, faults);
+    }
     let begins = id.is_none() && new.kind == Inbound;
     cx.access().require(if begins { Scope::ConversationsCreate } else { scope(new.kind, new.when) })?;
     if !matches!(new.kind, Reply | Forward | Note | Inbound) {
@@ -311,6 +320,9 @@ pub(in crate::operations) fn append(
     mailbox: &Mailbox,
     new: &NewMessage,
 ) -> Result<(Conversation, MessageId), Error> {
+    if let Some(history) = &new.imported {
+        return imported::append(cx, before, mailbox, new, history);
+    }
     let mut after = before.clone();
     let (id, event) = match new.kind {
         MessageKind::Reply | MessageKind::Forward => {
