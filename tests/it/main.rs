@@ -86,6 +86,7 @@ mod totp;
 mod transfers;
 mod unsent;
 mod watch;
+mod weaknesses;
 mod webhooks;
 mod webhooks_failing;
 mod webhooks_set_up;

@@ -39,18 +39,18 @@ const CANARY: &str = "canary-51c0";
 
 /// An operation of the document.
 #[derive(Debug)]
-struct Operation {
-    method: String,
-    path: String,
+pub struct Operation {
+    pub method: String,
+    pub path: String,
     /// Media type and example of its body.
-    body: Option<(String, Vec<u8>)>,
-    parameters: Vec<String>,
+    pub body: Option<(String, Vec<u8>)>,
+    pub parameters: Vec<String>,
     /// The document says that a signed link opens it.
     by_link: bool,
 }
 
 impl Operation {
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
@@ -71,7 +71,7 @@ impl Operation {
     }
 }
 
-async fn operations(http: &Http) -> Vec<Operation> {
+pub async fn operations(http: &Http) -> Vec<Operation> {
     let document = http.get("/openapi.json").await.expect(200).json();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {

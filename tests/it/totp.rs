@@ -28,7 +28,8 @@ fn nobody(desk: &TestDesk) -> Http {
     Http::new(desk.address())
 }
 
-async fn try_in(desk: &TestDesk, code: Value) -> Answer {
+/// A try to sign in as that agent with a code.
+pub async fn try_in(desk: &TestDesk, code: Value) -> Answer {
     let body = json!({"email": "amy@example.org", "password": PASSWORD, "code": code});
     nobody(desk).post("/api/v1/sign-in", &body).await
 }

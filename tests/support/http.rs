@@ -82,6 +82,11 @@ impl Http {
         Self { server, token: self.token.clone() }
     }
 
+    /// Where the server is.
+    pub fn address(&self) -> SocketAddr {
+        self.server
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"").await

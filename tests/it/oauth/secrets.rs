@@ -1,38 +1,15 @@
 //! Secrets of an authorization are in no answer, no event and no clear text of the database.
 
 use super::*;
+use crate::weaknesses::everything_in;
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::Text;
 use postroom_core::actor::Actor;
 use postroom_core::operations::doctor;
 use postroom_core::store::conn;
-use support::database;
 use support::oauth::CANARY;
 
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    text: String,
-}
-
-/// Everything the database holds, as text.
 fn dump(desk: &TestDesk) -> String {
-    if database::kind() == database::Kind::Sqlite {
-        let files = std::fs::read_dir(&desk.config().storage.data_dir).expect("it is there").flatten();
-        return files
-            .filter(|file| file.file_name().to_string_lossy().starts_with("postroom.db"))
-            .map(|file| std::fs::read(file.path()).expect("it can be read"))
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .collect();
-    }
-    let url = desk.config().database.url.as_deref().expect("PostgreSQL has an address");
-    let mut conn = PgConnection::establish(url).expect("the server answers");
-    let mut rows =
-        |query: &str| -> Vec<Row> { diesel::sql_query(query).load(&mut conn).expect("it can be read") };
-    let tables = rows("SELECT tablename::text AS text FROM pg_tables WHERE schemaname = 'public'");
-    let all = tables.iter().flat_map(|table| rows(&format!("SELECT t::text AS text FROM {} t", table.text)));
-    all.map(|row| row.text).collect()
+    everything_in(&desk.config().database_url().expect("it has one"))
 }
 
 /// What PostgreSQL shows of bytes is hex.

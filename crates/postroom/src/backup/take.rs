@@ -13,8 +13,8 @@ use postroom_core::store::conn::{self, DatabaseUrl, Mode};
 use postroom_core::store::{self, StoreError, migrate};
 use postroom_core::time::Clock;
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Large files that are looked up together.
@@ -62,7 +62,11 @@ pub fn take(
     let taken_at = Clock::System.now();
     let name: String = taken_at.to_string().chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
     let folder = to.join(format!("{name}Z"));
-    std::fs::create_dir(&folder).with_context(|| format!("the folder {} can't be made", folder.display()))?;
+    // Its owner's alone, also where the folder around it was there before and is open.
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("the folder {} can't be made", folder.display()))?;
     let key_check = store::settings::find(&mut database, "key_check")?.unwrap_or_default();
     let mut pool = Pool {
         folder: to.join(OBJECTS),

@@ -173,6 +173,11 @@ fn random() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// Whether a text could be one of those.
+pub(super) fn is_random(text: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
+}
+
 /// A provider's no, for the caller who asked.
 pub(super) fn told(error: AuthorizeError) -> Error {
     match error {

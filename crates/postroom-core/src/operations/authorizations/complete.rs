@@ -1,6 +1,6 @@
 //! The end of an authorization: a person comes back, a device code is confirmed, tokens are kept.
 
-use super::begin::{POLL_SECONDS, told};
+use super::begin::{POLL_SECONDS, is_random, told};
 use super::{Sealed, client_of_flow, open, seal, tell_authorized};
 use crate::actor::Actor;
 use crate::authorization::{Ask, AuthorizationState, Client, Tokens};
@@ -97,10 +97,12 @@ impl Desk {
         code: Result<String, String>,
     ) -> Result<String, Error> {
         let system = Actor::system();
-        let hash = sha256_hex(state.as_bytes());
+        // What can be no state of ours is not looked up.
+        let hash = is_random(state).then(|| sha256_hex(state.as_bytes()));
         let taken = self
             .write(&system, move |cx| {
-                let Some(flow) = store::authorizations::take_flow(cx.conn, &hash, cx.now)? else {
+                let Some(hash) = &hash else { return Ok(None) };
+                let Some(flow) = store::authorizations::take_flow(cx.conn, hash, cx.now)? else {
                     return Ok(None);
                 };
                 question(cx, flow).map(Some)
