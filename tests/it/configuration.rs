@@ -259,6 +259,16 @@ fn the_environment_goes_over_the_file() {
     assert!(told.refusal().contains("server.workers is 65"), "{told:?}");
     assert!(told.err.contains("the variable POSTROOM__SERVER__WORKERS"), "{told:?}");
     shell.unset("POSTROOM__SERVER__WORKERS");
+    for ports in ["443", "443,8443"] {
+        shell.set("POSTROOM__WEBHOOKS__PORTS", ports);
+        check(&shell).well();
+    }
+    for ports in ["65536", "443,x"] {
+        shell.set("POSTROOM__WEBHOOKS__PORTS", ports);
+        let told = check(&shell);
+        assert!(told.refusal().contains("webhooks.ports must be ports such as"), "{told:?}");
+    }
+    shell.unset("POSTROOM__WEBHOOKS__PORTS");
     // Neither of both is wrong alone.
     shell.set("POSTROOM__DATABASE__URL_FILE", "/nowhere");
     let both = shell.dir.write("both.toml", "[database]\nurl = 'postgres://h/canary'\n");

@@ -7,11 +7,12 @@ use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 /// What a setting must be, where the loader would say it in the words of Rust.
-const MUST_BE: [(&str, &str); 9] = [
+const MUST_BE: [(&str, &str); 10] = [
     ("server.listen", "an address and a port, such as 127.0.0.1:8080"),
     ("server.public_url", "an address such as https://desk.example.org"),
     ("server.trusted_proxies", "networks such as 10.0.0.0/8"),
     ("storage.objects", "\"folder\" or \"s3\""),
+    ("webhooks.ports", "ports such as [443, 8443]"),
     ("log.format", "\"text\" or \"json\""),
     ("ingest.dns_server", "an address and a port, such as 127.0.0.1:53"),
     ("oauth.custom.authorization_url", "an address such as https://login.example.org/authorize"),

@@ -1,7 +1,9 @@
 //! The section `[webhooks]`: where webhooks may be, and how long they may take.
 
 use postroom_core::webhook::reach::Reach;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Where webhooks may be.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -10,6 +12,7 @@ pub struct Webhooks {
     /// Addresses that begin with `http://` as well.
     pub allow_http: bool,
     /// The ports they may have; none is any.
+    #[serde(deserialize_with = "one_or_more")]
     pub ports: Vec<u16>,
     /// Networks that are not public, and allowed all the same.
     pub allow_networks: Vec<ipnet::IpNet>,
@@ -42,4 +45,33 @@ impl Webhooks {
             hosts: self.allow_hosts.clone(),
         }
     }
+}
+
+/// Numbers, or one alone: a variable of the environment that holds one number is no list to the loader.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
+    struct OneOrMore;
+    impl<'de> Visitor<'de> for OneOrMore {
+        type Value = Vec<u16>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("ports")
+        }
+
+        fn visit_i64<E: de::Error>(self, port: i64) -> Result<Self::Value, E> {
+            u16::try_from(port).map(|port| vec![port]).map_err(|_| E::custom("a port has another number"))
+        }
+
+        fn visit_u64<E: de::Error>(self, port: u64) -> Result<Self::Value, E> {
+            u16::try_from(port).map(|port| vec![port]).map_err(|_| E::custom("a port has another number"))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut ports: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(port) = ports.next_element()? {
+                all.push(port);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(OneOrMore)
 }
