@@ -11,6 +11,7 @@ mod disposition;
 mod etag;
 mod extract;
 mod follow;
+mod hold;
 mod idempotency;
 mod json;
 mod links;
@@ -38,6 +39,7 @@ mod signed_link;
 mod state;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 pub use openapi::document;
 pub use state::{Api, ApiState, Readiness};
@@ -52,8 +54,8 @@ use utoipa_actix_web::AppExt;
 /// The application for one worker of `actix_web::HttpServer`.
 ///
 /// The order of the middleware is here and nowhere else. A request passes from the last line
-/// to the first, its answer the other way: the outermost names and logs it, so that nothing
-/// goes unlogged; headers and problem documents come next, so that no answer is without them;
+/// to the first, its answer the other way: the outermost keeps a body that is not read, the next names and logs it,
+/// so that nothing goes unlogged; headers and problem documents come next, so that no answer is without them;
 /// the gate is the innermost, for it must know which handler is meant.
 pub fn app(
     api: &Data<Api>,
@@ -80,4 +82,5 @@ pub fn app(
         .wrap(from_fn(rewrite::problems))
         .wrap(from_fn(protect::protect))
         .wrap(from_fn(observe::observe))
+        .wrap(from_fn(hold::hold))
 }

@@ -6,6 +6,7 @@ use crate::quota::Quota;
 use crate::routes::{STREAMS, STREAMS_EACH};
 use crate::routing::Table;
 use crate::seats::Seats;
+use crate::uploads::Uploads;
 use bytes::Bytes;
 use ipnet::IpNet;
 use postroom_core::desk::Desk;
@@ -50,6 +51,8 @@ pub struct Api {
     pub(crate) stopping: watch::Receiver<bool>,
     /// A seat for each stream that is open.
     pub(crate) streams: Seats,
+    /// The files that are being sent.
+    pub(crate) uploads: Uploads,
     /// The keys whose work is under way.
     pub(crate) running: Running,
     pub(crate) table: Table,
@@ -81,6 +84,7 @@ impl Api {
             readiness: state.readiness,
             stopping: state.stopping,
             streams: Seats::new(STREAMS, STREAMS_EACH),
+            uploads: Uploads::default(),
             running: Running::default(),
             table,
             document: serde_json::to_vec(&document).expect(written).into(),

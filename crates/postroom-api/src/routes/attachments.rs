@@ -13,6 +13,7 @@ use crate::shapes::binary::Binary;
 use crate::shapes::message::AttachmentView;
 use crate::signed_link::{self, NewLinkBody, Proof, SignedLinkView};
 use crate::state::Api;
+use crate::uploads::UPLOADS_EACH;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data};
@@ -49,7 +50,7 @@ struct UploadQuery {
 /// Upload a file
 ///
 /// The body is the file itself, its `Content-Type` the file's; at most 25 MiB unless the daemon is
-/// set up otherwise. Name its id in `attachment_ids` of a message within 24 hours. Needs
+/// set up otherwise, two at a time of each token. Name its id in `attachment_ids` of a message within 24 hours. Needs
 /// `notes:write`, or `conversations:create` for a conversation's first message.
 #[utoipa::path(tag = "attachments", params(UploadQuery, IdempotencyKey),
     request_body(content = Binary, content_type = "application/octet-stream", description = "The file's bytes, of any type; none is an empty file."),
@@ -62,6 +63,8 @@ async fn create_attachment(
     req: HttpRequest,
     body: web::Payload,
 ) -> Answer {
+    // Counted before anything of it is read, until it is kept.
+    let _upload = api.uploads.begin(caller.token_id.clone()).ok_or_else(too_many)?;
     let (content, once) =
         idempotency::collect(&req, body.into_inner(), api.desk.settings().upload_bytes).await?;
     let content_type =
@@ -74,6 +77,12 @@ async fn create_attachment(
         Ok(answer::made_here(&AttachmentView::new(file, &links)))
     };
     once.around(&api, &caller, upload).await
+}
+
+fn too_many() -> Problem {
+    let told = format!("a token sends {UPLOADS_EACH} files at a time; wait until one is through");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", told)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 /// Read what is known of a file

@@ -77,3 +77,86 @@ async fn a_body_that_is_announced_too_large_is_not_waited_for() {
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     server.stop(false).await;
 }
+
+/// Whoever is answered before their body is read may send the rest of it, or nothing, for as long as they like.
+#[actix_web::test]
+async fn a_body_in_pieces_that_nobody_reads_ends_its_connection() {
+    let api = TestApi::start().await;
+    let token = api.token(&[postroom_core::access::Scope::ConversationsWrite], None);
+    let (address, server) = serve(&api).await;
+    let authorization = format!("Authorization: Bearer {token}\r\n");
+    let json = "Content-Type: application/json\r\n";
+    let piece = format!("100000\r\n{}\r\n", "x".repeat(0x10_0000));
+    for (line, headers, body, status) in [
+        ("POST /api/v1/conversations", json, "5\r\n{\"a\":\r\n", 401),
+        ("POST /api/v1/conversations", json, "", 401),
+        ("POST /api/v1/nowhere", "", "5\r\nabcde\r\n", 404),
+        ("POST /api/v1/me", authorization.as_str(), "5\r\nabcde\r\n", 405),
+        ("POST /api/v1/tags", authorization.as_str(), "5\r\nabcde\r\n", 415),
+        ("GET /api/v1/version", "", "5\r\nabcde\r\n", 200),
+    ] {
+        let request =
+            format!("{line} HTTP/1.1\r\nHost: x\r\n{headers}Transfer-Encoding: chunked\r\n\r\n{body}");
+        // It ends when the connection does, and the body never does.
+        let answer = exchange(address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{line}: {answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{line}: {answer}");
+    }
+    // One that is larger than what is taken is not read to its end either.
+    let request = format!(
+        "POST /api/v1/tags HTTP/1.1\r\nHost: x\r\n{authorization}{json}Transfer-Encoding: chunked\r\n\r\n{piece}5\r\nabcde\r\n"
+    );
+    let answer = exchange(address, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // What is read to its end leaves the connection open for the next one.
+    let tag = "{\"name\":\"late\"}";
+    let first = format!(
+        "POST /api/v1/tags HTTP/1.1\r\nHost: x\r\n{authorization}{json}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{tag}\r\n0\r\n\r\n",
+        tag.len()
+    );
+    let second = format!("GET /api/v1/tags HTTP/1.1\r\nHost: x\r\n{authorization}Connection: close\r\n\r\n");
+    let both = exchange(address, &(first + &second)).await;
+    assert!(both.starts_with("HTTP/1.1 201 ") && both.contains("HTTP/1.1 200 "), "{both}");
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_token_sends_two_files_at_a_time() {
+    let api = TestApi::start().await;
+    let scopes = [postroom_core::access::Scope::ConversationsWrite];
+    let (token, other) = (api.token(&scopes, None), api.token(&scopes, None));
+    let (address, server) = serve(&api).await;
+    let head = |token: &str, length: usize| {
+        format!(
+            "POST /api/v1/attachments?filename=a.txt HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+             Connection: close\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut under_way = Vec::new();
+    for count in 1..=2 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head(&token, 3).as_bytes()).await.unwrap();
+        while api.api.uploads.count() < count {
+            tokio::task::yield_now().await;
+        }
+        under_way.push(stream);
+    }
+    let refused = exchange(address, &head(&token, 0)).await;
+    assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    assert!(
+        refused.contains("\"code\":\"rate_limited\"") && refused.contains("2 files at a time"),
+        "{refused}"
+    );
+    assert!(refused.to_lowercase().contains("retry-after: 1"), "{refused}");
+    let another = exchange(address, &head(&other, 0)).await;
+    assert!(another.contains("HTTP/1.1 201 "), "each has its own: {another}");
+    for stream in &mut under_way {
+        stream.write_all(b"abc").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("HTTP/1.1 201 "), "{answer}");
+    }
+    let again = exchange(address, &head(&token, 0)).await;
+    assert!(again.contains("HTTP/1.1 201 "), "{again}");
+    server.stop(false).await;
+}
