@@ -27,7 +27,7 @@ async fn whole(http: &Http, list: &str, query: &[(&str, &str)]) -> Vec<Value> {
         let next = answer.header("link").and_then(|link| link.strip_prefix('<')?.split('>').next());
         assert_eq!(next.is_some(), page["page"]["has_more"] == true);
         let Some(next) = next else { break };
-        path = next[next.find("/api/v1/").expect("a path")..].to_owned();
+        next[next.find("/api/v1/").expect("a path")..].clone_into(&mut path);
     }
     assert_eq!(total, Some(json!(rows.len())));
     rows

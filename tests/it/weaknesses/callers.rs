@@ -16,6 +16,7 @@ use support::smtp::SmtpSink;
 
 const PUBLIC: &str = "https://desk.example.org/help";
 const RESET: &str = "https://app.example.org/new-password";
+const FOR: &str = "X-Forwarded-For";
 
 /// Everything that was ever believed to say where a request was sent.
 const FOREIGN: [(&str, &str); 8] = [
@@ -45,16 +46,17 @@ fn request(
     token: &str,
     body: &str,
 ) -> Vec<u8> {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nX-Request-Id: same\r\n");
+    let mut lines =
+        vec![format!("{method} {target} HTTP/1.1"), format!("Host: {host}"), "X-Request-Id: same".to_owned()];
     for (name, value) in more.iter().copied().chain([("Authorization", token), ("Connection", "close")]) {
         if !value.is_empty() {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            lines.push(format!("{name}: {value}"));
         }
     }
     if !body.is_empty() {
-        text.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        lines.push(format!("Content-Type: application/json\r\nContent-Length: {}", body.len()));
     }
-    format!("{text}\r\n{body}").into_bytes()
+    format!("{}\r\n\r\n{body}", lines.join("\r\n")).into_bytes()
 }
 
 /// An answer without the hour at which it was given, its headers in order.
@@ -159,7 +161,6 @@ async fn an_address_is_forwarded_by_trusted_proxies_alone() {
         let bound = json!({"name": "bound", "scopes": ["conversations:read"], "allowed_networks": ["198.51.100.0/24"]});
         let bound = desk.http.post("/api/v1/tokens", &bound).await.expect(201).json();
         let bound = Http::new(desk.address()).with_token(bound["token"].as_str().expect("a token"));
-        const FOR: &str = "X-Forwarded-For";
         for (headers, is_inside) in [
             (&[(FOR, "198.51.100.7")][..], true),
             (&[(FOR, "6.6.6.6, 198.51.100.7, 10.1.1.1")], true),

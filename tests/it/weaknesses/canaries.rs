@@ -295,12 +295,7 @@ async fn no_secret_is_in_any_log_answer_backup_or_clear_text() {
         ),
     ] {
         let body = body.to_string();
-        let made = told.http.send("POST", path, &headers, body.as_bytes()).await;
-        if made.status != 201 {
-            // Where no name is resolved, there is no receiver.
-            assert!(name.contains("webhook"), "{}", made.text());
-            continue;
-        }
+        let made = told.http.send("POST", path, &headers, body.as_bytes()).await.expect(201);
         let again = told.http.send("POST", path, &headers, body.as_bytes()).await.expect(201);
         let (made, again) = (made.json(), again.json());
         assert_eq!(made, again);

@@ -39,7 +39,7 @@ fn all() -> Vec<(String, Vec<u8>)> {
         ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()),
         ("SMTP", b"EHLO x\r\nMAIL FROM:<a@x.example>\r\n".to_vec()),
         ("a proxy's hello", b"PROXY TCP4 198.51.100.7 127.0.0.1 1 2\r\nGET / HTTP/1.1\r\n\r\n".to_vec()),
-        ("a frame of a socket", format!("GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\u{81}\u{ff}not json").into_bytes()),
+        ("a frame of a socket", "GET /api/v1/events/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\u{81}\u{ff}not json".into()),
         ("a header of a megabyte", format!("{live}X-Large: {}\r\n\r\n", "x".repeat(1 << 20)).into_bytes()),
         ("an address of a megabyte", format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(1 << 20)).into_bytes()),
         ("ten thousand headers", format!("{live}{}\r\n", "X-Many: x\r\n".repeat(10_000)).into_bytes()),
