@@ -19,6 +19,7 @@ mod moved_on;
 mod observe;
 mod openapi;
 mod openapi_3_0;
+mod openapi_limits;
 mod openapi_params;
 mod paging;
 mod params;

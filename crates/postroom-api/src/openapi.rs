@@ -2,6 +2,7 @@
 //! operation, so that no handler has to repeat it and none can forget it.
 
 use crate::behalf;
+use crate::openapi_limits::limits;
 use crate::openapi_params::tighten;
 use crate::problem::{self, Fault, ProblemDocument};
 use crate::routes;
@@ -48,7 +49,10 @@ again as they are, pass the header over.
 
 **How often.** Each token may send so many requests a minute (600 unless the daemon is set up otherwise), as may each \
 address that brings none. `RateLimit-Policy` and `RateLimit` say in every answer how many there are (`q`, in `w` seconds), \
-how many are left (`r`), and in how many seconds all are back (`t`). Over it is 429 with `Retry-After`.
+how many are left (`r`), and in how many seconds all are back (`t`): so many may come at once, and they come back evenly. \
+Over it is 429 with `Retry-After`.
+
+{limits}
 
 **Errors** are problem documents (RFC 9457). `code` is for programs and never changes its meaning.";
 
@@ -108,7 +112,7 @@ fn frame() -> OpenApi {
     let info = InfoBuilder::new()
         .title("postroom")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(DESCRIPTION))
+        .description(Some(DESCRIPTION.replace("{limits}", &limits())))
         .license(Some(
             LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build(),
         ))

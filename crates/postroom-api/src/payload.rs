@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// A body has this long, however small it is.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// So many bytes that came give it a second more.
-const BYTES_A_SECOND: usize = 64 * 1024;
+pub const BYTES_A_SECOND: usize = 64 * 1024;
 
 /// Reads a body of at most `max` bytes. One that says that it is larger is refused unread. One that
 /// comes slower than 64 KiB a second has half a minute in all.

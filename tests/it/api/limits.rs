@@ -4,6 +4,8 @@ use super::{conversation, path_of};
 use crate::problems::{faults, problem};
 use serde_json::{Value, json};
 use support::desk::TestDesk;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 fn one(pointer: &str, code: &str) -> Vec<(String, String)> {
     vec![(pointer.to_owned(), code.to_owned())]
@@ -128,9 +130,32 @@ async fn bodies_are_as_large_as_they_may_be() {
     assert_eq!(made["size"], MIB);
     let refused = desk.http.send("POST", upload, &[], &vec![7; MIB + 1]).await;
     problem(&refused, 413, "too_large");
+    assert_eq!(in_pieces(&desk, upload, MIB).await, 201);
+    assert_eq!(in_pieces(&desk, upload, MIB + 1).await, 413);
     let file = desk.http.get(made["content_url"].as_str().unwrap()).await.expect(200);
     assert_eq!(file.body, vec![7; MIB]);
     desk.stop().await;
+}
+
+/// Sends a file without saying how long it is. Returns the status of the answer.
+async fn in_pieces(desk: &TestDesk, path: &str, bytes: usize) -> u16 {
+    let token = json!({"name": "pieces", "scopes": ["notes:write"]});
+    let token = desk.http.post("/api/v1/tokens", &token).await.expect(201).json();
+    let token = token["token"].as_str().expect("a secret");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Transfer-Encoding: chunked\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(desk.address()).await.expect("it listens");
+    stream.write_all(head.as_bytes()).await.expect("it reads");
+    for piece in vec![7; bytes].chunks(64 * 1024) {
+        let piece = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+        stream.write_all(&piece).await.expect("it reads");
+    }
+    stream.write_all(b"0\r\n\r\n").await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
 }
 
 /// What is not JSON as RFC 8259 has it, or says one thing twice.
