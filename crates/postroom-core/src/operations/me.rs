@@ -44,7 +44,8 @@ impl Desk {
     ) -> Result<AgentCard, Error> {
         let (seen, wished) = (expected.clone(), change.clone());
         let (before, after) = self.read(actor, move |cx| changed(cx, seen.as_deref(), &wished)).await?;
-        let work = move |cx: &mut Cx<'_>| update(cx, expected.as_deref(), &change);
+        let address = before.email.clone();
+        let work = move |cx: &mut Cx<'_>| update(cx, expected.as_deref(), &address, &change);
         if before.email == after.email {
             return self.write(actor, work).await;
         }
@@ -102,9 +103,18 @@ fn changed(cx: &mut Cx<'_>, expected: Option<&str>, change: &OwnChange) -> Resul
     Ok((before, after))
 }
 
-/// Writes the change. That an agent may have another address was proven before.
-fn update(cx: &mut Cx<'_>, expected: Option<&str>, change: &OwnChange) -> Result<AgentCard, Error> {
+/// Writes the change. Whether it takes the password was decided by the address they had then: where that has changed
+/// meanwhile, nothing is written.
+fn update(
+    cx: &mut Cx<'_>,
+    expected: Option<&str>,
+    address: &str,
+    change: &OwnChange,
+) -> Result<AgentCard, Error> {
     let (before, after) = changed(cx, expected, change)?;
+    if before.email != address {
+        return Err(Error::Stale { noun: "agent", etag: before.etag() });
+    }
     if after == before {
         return card(cx, before);
     }
