@@ -159,10 +159,11 @@ async fn its_mail_does_not_come_again() {
             (&json!("ignored"), &Value::Null),
             "{receipt}"
         );
+        assert_eq!(receipt["reason"], "the same mail was deleted for good before");
     }
     assert_eq!(conversations(&desk).await.len(), 0);
     let rows = ledger(&desk, mailbox, "ignored").await;
-    assert!(rows.iter().all(|row| row["reason"] == "its conversation was deleted for good"), "{rows:?}");
+    assert!(rows.iter().all(|row| row["reason"] == "the same mail was deleted for good before"), "{rows:?}");
     assert_eq!(rows.len(), 3);
     let first = ledger(&desk, mailbox, "accepted").await;
     assert_eq!(first.len(), 1, "that it was seen is known");
@@ -383,5 +384,36 @@ async fn a_folder_that_is_numbered_anew_brings_nothing_back() {
     }
     let held = desk.http.post(&format!("/api/v1/mailboxes/{mailbox}/reconcile"), &json!({})).await;
     assert_eq!(held.expect(200).json()["missing"], 0);
+    desk.stop().await;
+}
+
+/// Whoever knows what our mails are called can send one that is called so, and it may be deleted for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_keeps_none_of_our_mail_away() {
+    use support::dovecot::Dovecot;
+    let dovecot = Dovecot::start();
+    dovecot.make_folder("support", "Sent");
+    let names: Vec<String> = (0..3).map(|n| format!("<agent{n}@example.org>")).collect();
+    let more = format!("Message-ID: {}\r\nMessage-ID: {}\r\n", names[1], names[2]);
+    let junk = mail().from("eve@evil.example").subject("Pills").message_id(&names[0]).build();
+    dovecot.deliver("support", "INBOX", [more.as_bytes(), &junk[..]].concat());
+    let desk = TestDesk::start().await;
+    let source = with(imap(&dovecot), json!({"sent_folder": "Sent"}));
+    let mailbox = add(&desk, source, json!({"type": "sink"})).await;
+    sync(&desk, mailbox).await;
+    purge(&desk.http, number(&conversations(&desk).await[0]["id"])).await;
+    for (n, name) in names.iter().enumerate() {
+        let ours = mail().from("support@example.org").to("ada@example.net").subject(&format!("Contract {n}"));
+        dovecot.deliver("support", "Sent", ours.message_id(name).text("We confirm it.").build());
+    }
+    sync(&desk, mailbox).await;
+    let left: Vec<Value> = conversations(&desk).await.iter().map(|one| one["subject"].clone()).collect();
+    assert_eq!(left, [json!("Contract 0"), json!("Contract 1"), json!("Contract 2")]);
+    // What we wrote ourselves and deleted stays away by its name, whatever a server made of it.
+    purge(&desk.http, number(&conversations(&desk).await[0]["id"])).await;
+    let again = mail().from("support@example.org").to("ada@example.net").subject("Contract 0");
+    dovecot.deliver("support", "Sent", again.message_id(&names[0]).text("We confirm it. -- added").build());
+    sync(&desk, mailbox).await;
+    assert_eq!(conversations(&desk).await.len(), 2);
     desk.stop().await;
 }

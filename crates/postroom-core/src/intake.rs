@@ -120,4 +120,6 @@ pub struct Receipt {
     pub message_id: Option<MessageId>,
     /// Where that belongs.
     pub conversation_id: Option<ConversationId>,
+    /// Why, in words, unless it was accepted.
+    pub reason: Option<String>,
 }

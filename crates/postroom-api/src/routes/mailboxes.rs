@@ -60,6 +60,8 @@ struct ReceivedMail {
     message_id: Option<MessageId>,
     /// The conversation that belongs to.
     conversation_id: Option<ConversationId>,
+    /// Why, in words, unless it was accepted.
+    reason: Option<String>,
 }
 
 fn viewed(cx: &mut Cx<'_>, mailbox: Mailbox) -> Result<MailboxView, Error> {
@@ -239,7 +241,7 @@ async fn get_mailbox_status(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -
     request_body(content = String, content_type = "message/rfc822", description = "The mail.",
         example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
     responses(
-        (status = CREATED, body = ReceivedMail, description = "It was taken in, or is kept for somebody to look at (`quarantined`)."),
+        (status = CREATED, body = ReceivedMail, description = "It was taken in, is kept for somebody to look at (`quarantined`), or is nothing to the desk (`ignored`); `reason` says why."),
         (status = OK, body = ReceivedMail, description = "It was here already (`duplicate`).")))]
 #[post("/mailboxes/{id}/inbound")]
 async fn receive_mail(
@@ -262,6 +264,7 @@ async fn receive_mail(
             verdict: receipt.verdict,
             message_id: receipt.message_id,
             conversation_id: receipt.conversation_id,
+            reason: receipt.reason,
         };
         Ok(answer::said(status, &received))
     };

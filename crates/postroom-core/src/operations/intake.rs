@@ -116,8 +116,8 @@ pub fn receive(cx: &mut Cx<'_>, batch: &Batch) -> Result<Vec<Receipt>, Error> {
             None => false,
         };
         // One that is here besides is the same mail and not the one that went.
-        if !completed && purged.has(cx, mail) && known.same(cx, &here, mail)?.is_none() {
-            ledger.ignore(mail.arrival, "its conversation was deleted for good");
+        if !completed && purged.has(cx, &here, mail) && known.same(cx, &here, mail)?.is_none() {
+            ledger.ignore(mail.arrival, "the same mail was deleted for good before");
             continue;
         }
         if !completed {

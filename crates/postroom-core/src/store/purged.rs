@@ -79,6 +79,15 @@ pub fn messages_of(conn: &mut Conn, of: &[ConversationId]) -> Result<Vec<Known>,
     Ok(theirs.order(messages::id.asc()).select(Known::as_select()).load(conn)?)
 }
 
+/// Those of these messages that left from here.
+pub fn outgoing_of(conn: &mut Conn, of: &[MessageId]) -> Result<Vec<MessageId>, StoreError> {
+    let mut found = Vec::new();
+    for of in of.chunks(AT_ONCE) {
+        found.extend(super::messages::outgoing_of(conn, of)?);
+    }
+    Ok(found)
+}
+
 /// The ids that messages are known by, those that a provider gave them among them.
 pub fn ids_of(conn: &mut Conn, of: &[MessageId]) -> Result<Vec<(MessageId, String)>, StoreError> {
     let mut found = Vec::new();

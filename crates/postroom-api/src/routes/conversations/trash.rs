@@ -35,8 +35,8 @@ struct DeleteQuery {
 ///
 /// With `purge=true` one that is in the trash is deleted for good, with its messages, notes, drafts and files, with
 /// what the event log and the deliveries of webhooks tell of it, and with those that were merged into it. The customer
-/// stays. `conversation.purged` is told, and nothing brings it back: its mail does not come in again, though
-/// it lies on the server still. Its bytes are deleted a day later; answers that are kept under an `Idempotency-Key` are
+/// stays. `conversation.purged` is told. Its mail does not come in again, though it lies on the server still, from whatever
+/// folder or import; a script that brings history by `imported: true` brings it again. Its bytes are deleted a day later; answers that are kept under an `Idempotency-Key` are
 /// sealed and go within a day; backups that were made before have it until they go. Needs `admin:write` as well.
 #[utoipa::path(tag = "conversations", params(Id<ConversationId>, DeleteQuery, IfMatch),
     responses(

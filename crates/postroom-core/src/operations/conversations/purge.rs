@@ -102,8 +102,10 @@ fn event(cx: &mut Cx<'_>, gone: &Conversation, messages: &[MessageId]) -> Result
 /// Notes what the mails of messages are told by when they come again.
 fn keep_away(cx: &mut Cx<'_>, messages: &[Known]) -> Result<(), Error> {
     let numbers: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+    // What a stranger called their mail says nothing of a mail of ours that bears the same name.
+    let ours = store::purged::outgoing_of(cx.conn, &numbers)?;
     let mut ids: HashMap<MessageId, Vec<String>> = HashMap::new();
-    for (message, id) in store::purged::ids_of(cx.conn, &numbers)? {
+    for (message, id) in store::purged::ids_of(cx.conn, &ours)? {
         ids.entry(message).or_default().push(id);
     }
     let mut new = Vec::new();

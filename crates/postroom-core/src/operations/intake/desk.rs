@@ -51,6 +51,7 @@ impl Desk {
                         verdict: Verdict::Quarantined,
                         message_id: None,
                         conversation_id: None,
+                        reason: Some(why),
                     });
                 }
             }

@@ -23,7 +23,7 @@ fn of_name(keys: &Keys, id: &str) -> String {
     keys.purged("name", &[id.as_bytes()])
 }
 
-/// Those of a message that is going to be deleted, which is known by these ids.
+/// Those of a message that is going to be deleted; `names` are the ids that it is known by, if it left from here.
 pub(in crate::operations) fn of_message<'a>(
     keys: &Keys,
     message: &Known,
@@ -35,12 +35,14 @@ pub(in crate::operations) fn of_message<'a>(
     bytes.into_iter().chain(words).chain(names.map(|id| of_name(keys, id))).collect()
 }
 
-/// Those of a mail that comes in. What it calls itself tells it only where nobody outside can have said so: in
-/// the Sent folder, and where it bears a mark of ours.
-fn of_mail(keys: &Keys, read: &Read<'_>) -> Vec<String> {
+/// Those of a mail that comes in. By its name alone it is told only as one of ours that comes back, as intake tells
+/// those that are here: in the Sent folder, or with a mark of ours and from one of our addresses. Only what left from here
+/// leaves its names behind.
+fn of_mail(keys: &Keys, here: &Circumstances, read: &Read<'_>) -> Vec<String> {
     let id = read.keys.message_id.as_deref();
     let words = id.and_then(|id| of_words(keys, id, &read.mail.fingerprint));
-    let is_ours = read.role == FolderRole::Sent || read.is_echo;
+    let is_echo = read.is_echo && here.own_addresses.contains(&read.sender);
+    let is_ours = read.role == FolderRole::Sent || is_echo;
     let names = read.keys.message_id.iter().chain(&read.keys.aliases).filter(|_| is_ours);
     let bytes = std::iter::once(of_bytes(keys, &read.arrival.raw.hash));
     bytes.chain(words).chain(names.map(|id| of_name(keys, id))).collect()
@@ -51,12 +53,12 @@ pub(super) struct Purged(HashSet<String>);
 
 impl Purged {
     pub(super) fn load(cx: &mut Cx<'_>, here: &Circumstances, mails: &[Read<'_>]) -> Result<Self, Error> {
-        let digests: Vec<String> = mails.iter().flat_map(|read| of_mail(cx.keys, read)).collect();
+        let digests: Vec<String> = mails.iter().flat_map(|read| of_mail(cx.keys, here, read)).collect();
         Ok(Self(store::purged::known(cx.conn, &here.group, &digests)?))
     }
 
     /// Whether this one was.
-    pub(super) fn has(&self, cx: &Cx<'_>, read: &Read<'_>) -> bool {
-        !self.0.is_empty() && of_mail(cx.keys, read).iter().any(|digest| self.0.contains(digest))
+    pub(super) fn has(&self, cx: &Cx<'_>, here: &Circumstances, read: &Read<'_>) -> bool {
+        !self.0.is_empty() && of_mail(cx.keys, here, read).iter().any(|digest| self.0.contains(digest))
     }
 }

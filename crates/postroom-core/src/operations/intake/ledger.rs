@@ -149,6 +149,7 @@ impl Ledger {
             verdict,
             message_id: became.map(|(message, _)| message),
             conversation_id: became.map(|(_, conversation)| conversation),
+            reason: reason.map(str::to_owned),
         });
     }
 
