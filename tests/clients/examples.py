@@ -201,7 +201,7 @@ def prepared(desk, operation, path, value):
         case "create_message" | "put_read_mark":
             if "forward_message_ids" in value:
                 value["forward_message_ids"] = desk.messages(ids["id"])
-            if "message_id" in value:
+            if "message_id" in value and not isinstance(value["message_id"], str):
                 value["message_id"] = desk.messages(ids["id"])[-1]
         case "restore_conversation":
             desk.ask("DELETE", f"/conversations/{ids['id']}")

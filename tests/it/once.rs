@@ -370,10 +370,10 @@ async fn sixteen_twins_of_every_post_do_it_once() {
                 running.spawn(async move {
                     loop {
                         let answer = twin.send(&http, &key).await;
-                        // Busy, or told to wait for the first.
+                        // Busy, told to wait for the first, or more files than a token sends at once.
                         let waits =
                             answer.status == 409 && answer.json()["code"] == "idempotency_in_progress";
-                        if answer.status != 503 && !waits {
+                        if !matches!(answer.status, 429 | 503) && !waits {
                             return answer;
                         }
                     }

@@ -285,7 +285,6 @@ async fn no_secret_is_in_any_log_answer_backup_or_clear_text() {
     told.fail().await;
 
     // What is told once, and under its key again.
-    let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "once-1")];
     for (name, path, body) in [
         ("made token", "/api/v1/tokens", json!({"name": "made", "scopes": ["conversations:read"]})),
         (
@@ -294,6 +293,7 @@ async fn no_secret_is_in_any_log_answer_backup_or_clear_text() {
             json!({"name": "Hook", "url": "https://hooks.example.com/hook"}),
         ),
     ] {
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", name)];
         let body = body.to_string();
         let made = told.http.send("POST", path, &headers, body.as_bytes()).await.expect(201);
         let again = told.http.send("POST", path, &headers, body.as_bytes()).await.expect(201);
