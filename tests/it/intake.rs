@@ -16,11 +16,16 @@ async fn the_same_mail_is_one_message() {
     let first = arrive(&desk, mailbox, &question).await;
     let traced =
         [b"Received: from list.example; Mon, 2 Nov 2026 09:00:01 +0000\r\n", &question.build()[..]].concat();
-    for copy in [question.build(), traced] {
+    for (copy, why) in
+        [(question.build(), "the same bytes are here already"), (traced, "the same mail is here already")]
+    {
         let receipt = push(&desk, mailbox, &copy).await;
         assert_eq!(
             receipt,
-            json!({"verdict": "duplicate", "message_id": first.message, "conversation_id": first.conversation})
+            json!({
+                "verdict": "duplicate", "reason": why,
+                "message_id": first.message, "conversation_id": first.conversation,
+            })
         );
     }
     assert_eq!(conversation(&desk, first.conversation).await["message_count"], 1);
