@@ -57,9 +57,9 @@ fn main() {
     for (name, path) in QUESTIONS {
         let [few, many] = [0, 1].map(|at| {
             let (size, api) = &desks[at];
-            api.measure(ANSWERS, |_| ("GET", path(*size), String::new()))
+            api.measure(ANSWERS, |number| ("GET", path(*size, number), String::new()))
         });
-        let bytes = desks[1].1.ask(&path(sizes[1]));
+        let bytes = desks[1].1.ask(&path(sizes[1], 0));
         let bare = Bare::start(&bytes);
         let floor = measure(bare.address, ANSWERS * 4, |_| load::request("GET", "/", "none", ""));
         row(name, few, many, Some(floor));
@@ -85,17 +85,38 @@ const COMMON: &str = "order";
 
 const CREATE: &str = "/api/v1/conversations";
 
-/// What is asked, of a desk with so many conversations.
-type Question = (&'static str, fn(usize) -> String);
+/// What is asked, of a desk with so many conversations, as which question.
+type Question = (&'static str, fn(usize, usize) -> String);
 
-const QUESTIONS: [Question; 6] = [
-    ("list of 50", |_| "/api/v1/conversations?limit=50".to_owned()),
-    ("list of 50 open", |_| "/api/v1/conversations?limit=50&status=open&sort=-updated_at".to_owned()),
-    ("one conversation", |size| format!("/api/v1/conversations/{}", size / 2)),
-    ("its messages", |size| format!("/api/v1/conversations/{}/messages", size / 2)),
-    ("search, rare word", |_| format!("/api/v1/conversations?limit=50&q={RARE}")),
-    ("search, common word", |_| format!("/api/v1/conversations?limit=50&q={COMMON}")),
+/// The first ones are asked again and again, so that all but the first are answered with what is remembered. Each of the
+/// others is another one, that nobody has asked before: what they have besides (`updated_before`) fits everything.
+const QUESTIONS: [Question; 12] = [
+    ("list of 50", |_, _| LIST.to_owned()),
+    ("list of 50 open", |_, _| OPEN.to_owned()),
+    ("one conversation", |size, _| format!("/api/v1/conversations/{}", size / 2)),
+    ("its messages", |size, _| format!("/api/v1/conversations/{}/messages", size / 2)),
+    ("search, rare word", |_, _| format!("{LIST}&q={RARE}")),
+    ("search, common word", |_, _| format!("{LIST}&q={COMMON}")),
+    ("another list of 50", |_, number| format!("{LIST}&{}", always(number))),
+    ("another list of 50 open", |_, number| format!("{OPEN}&{}", always(number))),
+    ("another conversation", |size, number| format!("/api/v1/conversations/{}", any(size, number))),
+    ("another's messages", |size, number| format!("/api/v1/conversations/{}/messages", any(size, number))),
+    ("another rare search", |_, number| format!("{LIST}&q={RARE}&{}", always(number))),
+    ("another common search", |_, number| format!("{LIST}&q={COMMON}&{}", always(number))),
 ];
+
+const LIST: &str = "/api/v1/conversations?limit=50";
+const OPEN: &str = "/api/v1/conversations?limit=50&status=open&sort=-updated_at";
+
+/// What all conversations fit, each time in other words.
+fn always(number: usize) -> String {
+    format!("updated_before=2990-01-01T00:00:00.{number:06}Z")
+}
+
+/// One conversation of so many; those next to each other are asked for far from each other.
+fn any(size: usize, number: usize) -> usize {
+    1 + number * 7_919 % size
+}
 
 fn row(name: &str, (few, _): (Measured, f64), (many, cpu): (Measured, f64), floor: Option<Measured>) {
     print!(

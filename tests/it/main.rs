@@ -64,6 +64,7 @@ mod read_marks;
 mod readers;
 mod reconcile;
 mod refused;
+mod remembered;
 mod reparse;
 mod roles;
 mod round_trips;

@@ -177,9 +177,9 @@ fn no_file_is_longer_than_a_thought() {
 }
 
 #[test]
-fn five_files_know_which_database_it_is() {
+fn six_files_know_which_database_it_is() {
     only_in(&["Conn::Sqlite", "Conn::Postgres"], |path| {
-        ["conn", "migrate", "search", "leases", "whole"]
+        ["conn", "migrate", "marks", "search", "leases", "whole"]
             .iter()
             .any(|name| path == format!("crates/postroom-core/src/store/{name}.rs"))
     });

@@ -56,6 +56,21 @@ fn read_if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
 pub struct IfNoneMatch(Vec<String>);
 
 impl IfNoneMatch {
+    /// What can't be read asks for the whole answer.
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut held = Vec::new();
+        for value in headers.get_all(header::IF_NONE_MATCH) {
+            match value.to_str().map(str::trim) {
+                Ok("*") => held.push("*".to_owned()),
+                Ok(text) => {
+                    held.extend(tags(text).unwrap_or_default().iter().map(|tag| tag.opaque.to_owned()))
+                }
+                Err(_) => {}
+            }
+        }
+        Self(held)
+    }
+
     /// Whether the caller holds this version; weak tags count (RFC 9110 section 13.1.2).
     pub fn holds(&self, etag: &str) -> bool {
         self.0.iter().any(|held| held == "*" || held == etag)
@@ -67,21 +82,8 @@ impl FromRequest for IfNoneMatch {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(read_if_none_match(req.headers())))
+        ready(Ok(Self::read(req.headers())))
     }
-}
-
-/// What can't be read asks for the whole answer.
-fn read_if_none_match(headers: &HeaderMap) -> IfNoneMatch {
-    let mut held = Vec::new();
-    for value in headers.get_all(header::IF_NONE_MATCH) {
-        match value.to_str().map(str::trim) {
-            Ok("*") => held.push("*".to_owned()),
-            Ok(text) => held.extend(tags(text).unwrap_or_default().iter().map(|tag| tag.opaque.to_owned())),
-            Err(_) => {}
-        }
-    }
-    IfNoneMatch(held)
 }
 
 #[derive(Debug, PartialEq)]
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn if_none_match_is_a_list_that_weakness_does_not_bother() {
-        let read = |values: &[&str]| read_if_none_match(&headers(header::IF_NONE_MATCH, values));
+        let read = |values: &[&str]| IfNoneMatch::read(&headers(header::IF_NONE_MATCH, values));
         assert!(read(&["\"a-1\" , W/\"c7-2\""]).holds("c7-2"));
         assert!(read(&["\"a-1\"", "\"c7-2\""]).holds("c7-2"));
         assert!(read(&["*"]).holds("anything"));

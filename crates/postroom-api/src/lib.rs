@@ -31,6 +31,7 @@ mod protect;
 mod query;
 mod quota;
 mod range;
+mod remembered;
 mod rewrite;
 mod routes;
 mod routing;

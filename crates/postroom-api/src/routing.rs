@@ -3,11 +3,13 @@
 //! public needs a token.
 
 use crate::behalf;
+use crate::etag::IfNoneMatch;
 use crate::extract::{Caller, expired, unauthorized};
 use crate::peer;
 use crate::problem::{Extras, Problem, log_inside};
 use crate::query;
 use crate::quota::{Standing, Who};
+use crate::remembered::{self, Asked};
 use crate::signed_link::SIGNATURE;
 use crate::state::Api;
 use actix_web::body::{EitherBody, MessageBody};
@@ -18,6 +20,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use postroom_core::actor::Actor;
+use postroom_core::mark::Mark;
 use postroom_core::operations::tokens::AuthError;
 use std::collections::{HashMap, HashSet};
 use utoipa::openapi::path::{Operation as Documented, ParameterIn, PathItem};
@@ -52,6 +55,8 @@ pub struct Operation {
     pub takes_link: bool,
     /// Whether a ticket does in place of a token.
     pub takes_ticket: bool,
+    /// Whether its answers are given again while nothing has changed.
+    pub is_remembered: bool,
 }
 
 /// Every operation, by the pattern of its path.
@@ -102,6 +107,7 @@ impl Table {
                 is_free: is_free(operation),
                 takes_link: takes(operation, LINK_SCHEME),
                 takes_ticket: takes(operation, TICKET_SCHEME),
+                is_remembered: operation.operation_id.as_deref().is_some_and(remembered::may_be),
             });
             (path.clone(), known.collect())
         });
@@ -167,7 +173,11 @@ pub async fn gate<B: MessageBody + 'static>(
     let passed = may_pass(&api, &req).await;
     let standing = req.extensions_mut().remove::<Standing>();
     let mut response = match passed {
-        Ok(()) => next.call(req).await?.map_into_left_body(),
+        Ok(None) => next.call(req).await?.map_into_left_body(),
+        Ok(Some(asked)) => match api.answers.again(&asked, &IfNoneMatch::read(req.headers())) {
+            Some(again) => req.into_response(again).map_into_right_body(),
+            None => api.answers.keep(asked, next.call(req).await?),
+        },
         Err(problem) => req.error_response(problem).map_into_right_body(),
     };
     if let Some(standing) = standing {
@@ -176,16 +186,18 @@ pub async fn gate<B: MessageBody + 'static>(
     Ok(response)
 }
 
-async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
+/// Lets the request pass, or says why not. Where its answer may be one that was given before, it comes back as a question.
+async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<Option<Asked>, Problem> {
     let pattern = pattern(req.request()).unwrap_or_default();
     let Some(operation) = api.table.find(&pattern, req.method()) else {
         // Another path's handler may fit as well: that of `/conversations/{id}` for `/conversations/batch`.
         return match api.table.allow(&pattern) {
             Some(allow) if req.method() != Method::OPTIONS => Err(not_allowed(&allow)),
             // What is not documented has no handler: `unmatched` says so.
-            _ => Ok(()),
+            _ => Ok(None),
         };
     };
+    let mut asked = None;
     // With a signature and no caller, the handler lets nobody in but by that signature.
     let by_link =
         operation.takes_link && query::pairs(req.query_string()).iter().any(|(name, _)| name == SIGNATURE);
@@ -199,10 +211,15 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
             spend(api, req, address())?;
         }
     } else {
-        match authenticate(api, operation, req).await {
+        // Read before anything else is: what is found out from here on is not older.
+        let mark = api.desk.mark().await;
+        match authenticate(api, operation, req, mark).await {
             Ok(actor) => {
                 spend(api, req, actor.token_id.clone().map(Who::Token))?;
                 let actor = behalf::named(api, operation, actor, req.headers()).await?;
+                asked = mark
+                    .filter(|_| operation.is_remembered)
+                    .and_then(|mark| Asked::new(mark, &actor, req.path(), req.query_string()));
                 req.extensions_mut().insert(Caller(actor));
             }
             Err(problem) => {
@@ -214,7 +231,8 @@ async fn may_pass(api: &Api, req: &ServiceRequest) -> Result<(), Problem> {
             }
         }
     }
-    check_parameters(operation, req.query_string())
+    check_parameters(operation, req.query_string())?;
+    Ok(asked)
 }
 
 /// Counts the request among those of whoever sent it.
@@ -225,7 +243,12 @@ fn spend(api: &Api, req: &ServiceRequest, who: Option<Who>) -> Result<(), Proble
     spent.map(|_| ()).map_err(Standing::refusal)
 }
 
-async fn authenticate(api: &Api, operation: &Operation, req: &ServiceRequest) -> Result<Actor, Problem> {
+async fn authenticate(
+    api: &Api,
+    operation: &Operation,
+    req: &ServiceRequest,
+    mark: Option<Mark>,
+) -> Result<Actor, Problem> {
     let origin = peer::origin(req.request(), &api.trusted_proxies);
     let ticket = operation.takes_ticket.then(|| ticket(req.query_string())).flatten();
     if let Some(ticket) = ticket {
@@ -235,7 +258,7 @@ async fn authenticate(api: &Api, operation: &Operation, req: &ServiceRequest) ->
         return Ok(actor);
     }
     let secret = bearer(req.headers()).ok_or_else(unauthorized)?;
-    api.desk.authenticate(secret, origin).await.map_err(refused)
+    api.desk.authenticate(secret, origin, mark).await.map_err(refused)
 }
 
 /// The ticket of a query. Two are none: that one is too many is said to whoever has a token.
@@ -342,6 +365,7 @@ mod tests {
             is_free: false,
             takes_link: false,
             takes_ticket: false,
+            is_remembered: false,
         }
     }
 

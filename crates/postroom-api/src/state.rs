@@ -3,6 +3,7 @@
 use crate::idempotency::Running;
 use crate::links::Links;
 use crate::quota::Quota;
+use crate::remembered::Answers;
 use crate::routes::{STREAMS, STREAMS_EACH};
 use crate::routing::Table;
 use crate::seats::Seats;
@@ -55,6 +56,8 @@ pub struct Api {
     pub(crate) uploads: Uploads,
     /// The keys whose work is under way.
     pub(crate) running: Running,
+    /// What is answered again while nothing changes.
+    pub(crate) answers: Answers,
     pub(crate) table: Table,
     pub(crate) document: Bytes,
     pub(crate) document_3_0: Bytes,
@@ -86,6 +89,7 @@ impl Api {
             streams: Seats::new(STREAMS, STREAMS_EACH),
             uploads: Uploads::default(),
             running: Running::default(),
+            answers: Answers::default(),
             table,
             document: serde_json::to_vec(&document).expect(written).into(),
             document_3_0: serde_json::to_vec(&document_3_0).expect(written).into(),

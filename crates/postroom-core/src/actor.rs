@@ -44,7 +44,7 @@ pub struct Actor {
 }
 
 /// Somebody in whose name another acts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Behalf {
     /// An agent, with what both the token and the agent may do.
     Agent(AgentId),

@@ -5,12 +5,15 @@ use crate::actor::{Actor, ActorType};
 use crate::blobs::OBJECTS_MARK;
 use crate::cx::Cx;
 use crate::keys::Keys;
+use crate::mark::{Mark, Remembered};
 use crate::object_name;
 use crate::operations::breaker::Limits;
+use crate::operations::tokens::Holder;
 use crate::password::Passwords;
 use crate::ports::Ports;
 use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
 use crate::store::deadline::Deadline;
+use crate::store::marks::Marks;
 use crate::store::{self, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::webhook::reach::Reach;
@@ -21,6 +24,9 @@ use tokio::sync::watch;
 /// How often a write is run when the database asks for it to be run again, or when somebody else
 /// wrote what it had read.
 const TRIES: usize = 4;
+
+/// Tokens whose holders are remembered until something changes.
+const HOLDERS: usize = 10_000;
 
 /// Limits and lengths of time that operations go by; the configuration sets them.
 #[derive(Debug, Clone)]
@@ -110,6 +116,8 @@ struct Inner {
     broken: watch::Sender<Option<Broken>>,
     full_at: Mutex<Option<Instant>>,
     passwords: Passwords,
+    marks: Marks,
+    holders: Remembered<String, Arc<Holder>>,
 }
 
 /// So long nothing new is taken after a write that found no room. Then it is tried again: who counts
@@ -169,7 +177,7 @@ impl Desk {
             .min_idle(Some(1))
             .connection_timeout(Duration::from_secs(5))
             .error_handler(Box::new(LogPoolErrors))
-            .build(Manager::new(parts.database))
+            .build(Manager::new(parts.database.clone()))
             .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let (changed, _) = watch::channel(0);
         let (broken, _) = watch::channel(None);
@@ -184,6 +192,8 @@ impl Desk {
             broken,
             full_at: Mutex::new(None),
             passwords,
+            marks: Marks::new(parts.database),
+            holders: Remembered::with_room(HOLDERS),
         }));
         let fits = desk
             .write_here(&Actor::system(), |cx| {
@@ -226,7 +236,7 @@ impl Desk {
         let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
         let is_bounded = actor.kind != ActorType::System;
         let _deadline = is_bounded.then(|| Deadline::begin(self.0.settings.query_time));
-        conn::transaction(&mut conn, Mode::Read, |conn| op(&mut self.cx(conn, actor)))
+        conn::transaction(&mut conn.conn, Mode::Read, |conn| op(&mut self.cx(conn, actor)))
     }
 
     /// [`Desk::write`] for a caller that is on a thread that may block.
@@ -243,7 +253,7 @@ impl Desk {
             tries += 1;
             self.require_whole(Broken::Database)?;
             let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
-            let result = conn::transaction(&mut conn, Mode::Write, |conn| {
+            let result = conn::transaction(&mut conn.conn, Mode::Write, |conn| {
                 let mut cx = self.cx(conn, actor);
                 let value = op(&mut cx)?;
                 let told = std::mem::take(&mut cx.events);
@@ -285,7 +295,7 @@ impl Desk {
     ) -> Result<T, Error> {
         let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
         let mut rehearsed = None;
-        let taken_back = conn::transaction(&mut conn, Mode::Write, |conn| {
+        let taken_back = conn::transaction(&mut conn.conn, Mode::Write, |conn| {
             rehearsed = Some(op(&mut self.cx(conn, actor))?);
             Err::<(), Error>(Error::StateConflict("a rehearsal is taken back".to_owned()))
         });
@@ -347,6 +357,16 @@ impl Desk {
     /// to know. It says nothing of what; whoever wakes looks for work in the store.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
+    }
+
+    /// What was read since one mark holds as long as this is the same. `None`: that can't be told at the moment.
+    pub async fn mark(&self) -> Option<Mark> {
+        self.0.marks.now().await
+    }
+
+    /// Who held which token, by the hash of its secret.
+    pub(crate) fn holders(&self) -> &Remembered<String, Arc<Holder>> {
+        &self.0.holders
     }
 
     /// What time it is for the desk.

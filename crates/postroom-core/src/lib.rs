@@ -29,6 +29,7 @@ pub mod listing;
 pub mod mail;
 pub mod mailbox;
 pub mod mailbox_outgoing;
+pub mod mark;
 pub mod message;
 pub mod network;
 pub mod object_name;

@@ -209,6 +209,16 @@ impl Query {
         each.collect()
     }
 
+    /// Whether what fits depends on when it is asked: `created:<2d`.
+    pub fn asks_for_ago(&self) -> bool {
+        self.terms.iter().any(|term| match &term.condition {
+            Condition::Time(_, span) => {
+                [span.since, span.before].iter().flatten().any(|end| matches!(end, Moment::MinutesAgo(_)))
+            }
+            _ => false,
+        })
+    }
+
     /// The same with every time as a point in time, asked `now`.
     #[must_use]
     pub fn asked_at(mut self, now: Timestamp) -> Self {

@@ -13,6 +13,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait at the most. A line is some hundred bytes.
 const WAITING: usize = 4_096;
+/// Bytes that are written at once, about.
+const AT_ONCE: usize = 16 * 1024;
 /// How long the last lines may take to leave when the process ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -64,21 +66,55 @@ impl Queue {
     }
 }
 
+/// Writes what waits, as much of it at once as there is.
 fn write_out(mut out: impl Write, waiting: &Receiver<Item>, dropped: &AtomicU64) {
-    while let Ok(item) = waiting.recv() {
-        match item {
-            Item::Line(line) => {
-                let lost = dropped.swap(0, Ordering::Relaxed);
-                let gap = format!("{lost} lines of the log were dropped: nobody took them in time\n");
-                let told = if lost == 0 { Ok(()) } else { out.write_all(gap.as_bytes()) };
-                // A log that is closed, or on a full disk, is no reason to stop working.
-                if told.and_then(|()| out.write_all(&line)).is_err() {
-                    dropped.fetch_add(lost + 1, Ordering::Relaxed);
+    let mut lines = Lines::default();
+    while let Ok(first) = waiting.recv() {
+        for item in std::iter::once(first).chain(waiting.try_iter()) {
+            match item {
+                Item::Line(line) => {
+                    lines.add(&line);
+                    if lines.bytes.len() >= AT_ONCE {
+                        lines.leave(&mut out, dropped);
+                    }
+                }
+                Item::Flush(done) => {
+                    lines.leave(&mut out, dropped);
+                    // Whoever asked may have stopped waiting.
+                    drop(done.try_send(()));
                 }
             }
-            // Whoever asked may have stopped waiting.
-            Item::Flush(done) => drop(done.try_send(())),
         }
+        lines.leave(&mut out, dropped);
+    }
+}
+
+/// Lines that leave together.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+impl Lines {
+    fn add(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.count += 1;
+    }
+
+    fn leave(&mut self, out: &mut impl Write, dropped: &AtomicU64) {
+        if self.count == 0 {
+            return;
+        }
+        let lost = dropped.swap(0, Ordering::Relaxed);
+        let gap = format!("{lost} lines of the log were dropped: nobody took them in time\n");
+        let told = if lost == 0 { Ok(()) } else { out.write_all(gap.as_bytes()) };
+        // A log that is closed, or on a full disk, is no reason to stop working.
+        if told.and_then(|()| out.write_all(&self.bytes)).is_err() {
+            dropped.fetch_add(lost + self.count, Ordering::Relaxed);
+        }
+        self.bytes.clear();
+        self.count = 0;
     }
 }
 
@@ -207,9 +243,9 @@ mod tests {
     fn nobody_waits_for_a_reader_and_what_was_dropped_is_counted() {
         let slow = Slow::default();
         let queue = Queue::start(slow.clone(), 4).unwrap();
-        // One may be with the thread already: more than both never fit.
+        // Each is as much as is written at once. One may be with the thread already: more than both never fit.
         for number in 0..10 {
-            queue.hand_on(format!("line {number}\n").into_bytes());
+            queue.hand_on(format!("line {number}{:AT_ONCE$}\n", "").into_bytes());
         }
         assert!(queue.dropped.load(Ordering::Relaxed) >= 5);
         slow.go_on();
@@ -217,7 +253,7 @@ mod tests {
         queue.hand_on(b"at last\n".to_vec());
         assert_eq!(queue.flush(Duration::from_mins(1)), Ok(()));
         let text = slow.text();
-        assert!(text.contains("line 0\n") && text.ends_with("at last\n"), "{text}");
+        assert!(text.contains("line 0 ") && text.ends_with("at last\n"), "{text}");
         assert!(text.contains("lines of the log were dropped"), "{text}");
     }
 

@@ -10,6 +10,7 @@ use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::problem::ProblemDocument;
 use crate::query::Query;
+use crate::remembered::OfThisMoment;
 use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::http::StatusCode;
@@ -87,6 +88,7 @@ async fn list_conversations(
 ) -> Answer {
     let (filter, sort) = query.0.read(&caller)?;
     let request = paging.request;
+    let is_of_this_moment = filter.query.asks_for_ago();
     let list = move |cx: &mut Cx<'_>| {
         let found = conversations::list(cx, &filter, sort, request)?;
         let beside = highlights.0.beside(cx, &include.0.include, &filter.query, &found.items)?;
@@ -98,7 +100,12 @@ async fn list_conversations(
         ConversationView::listed(card).with_highlights(highlights)
     });
     let included = beside.included(&api);
-    Ok(paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, included, page }))
+    let mut answer =
+        paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, included, page });
+    if is_of_this_moment {
+        answer.extensions_mut().insert(OfThisMoment);
+    }
+    Ok(answer)
 }
 
 /// That a conversation began, for who may see nothing of it.

@@ -104,7 +104,7 @@ impl Desk {
         secret: String,
         origin: Origin,
     ) -> Result<SignedIn, Error> {
-        let actor = self.authenticate(&secret, origin).await.map_err(|error| match error {
+        let actor = self.authenticate(&secret, origin, None).await.map_err(|error| match error {
             AuthError::Store(error) => error,
             AuthError::Unknown | AuthError::Expired => Error::SignInFailed,
         })?;

@@ -17,7 +17,7 @@ mod holder;
 mod secret;
 use change::of_desk;
 pub use change::{LONGEST_OVERLAP, TokenChange, rotate, update};
-pub use holder::AuthError;
+pub use holder::{AuthError, Holder};
 pub use secret::PREFIX;
 pub(super) use secret::{fresh, is_well_formed};
 

@@ -8,6 +8,7 @@ use diesel::sqlite::SqliteConnection;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// A connection to one of the two databases.
 #[derive(diesel::MultiConnection)]
@@ -299,6 +300,17 @@ pub fn lock_automatic(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A connection of the pool.
+pub struct Pooled {
+    /// The connection.
+    pub conn: Conn,
+    /// When it was last of use.
+    used: Instant,
+}
+
+/// A connection that was of use so shortly before is not asked whether it still is, which costs as much as a query.
+const SURE_FOR: Duration = Duration::from_secs(1);
+
 /// Opens pooled connections by the URL's scheme, so that the true cause of a failure is told
 /// (the derived one says only "invalid connection url").
 #[derive(Debug)]
@@ -314,19 +326,27 @@ impl Manager {
 }
 
 impl r2d2::ManageConnection for Manager {
-    type Connection = Conn;
+    type Connection = Pooled;
     type Error = diesel::r2d2::Error;
 
-    fn connect(&self) -> Result<Conn, Self::Error> {
-        open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)
+    fn connect(&self) -> Result<Pooled, Self::Error> {
+        let conn = open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)?;
+        Ok(Pooled { conn, used: Instant::now() })
     }
 
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Self::Error> {
+        if pooled.used.elapsed() < SURE_FOR {
+            return Ok(());
+        }
+        let conn = &mut pooled.conn;
         each_backend!(conn => conn.batch_execute("SELECT 1")).map_err(diesel::r2d2::Error::QueryError)
     }
 
-    fn has_broken(&self, conn: &mut Conn) -> bool {
+    /// Asked when it comes back.
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
         use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager};
+        pooled.used = Instant::now();
+        let conn = &mut pooled.conn;
         std::thread::panicking() || each_backend!(conn => Manager::is_broken_transaction_manager(conn))
     }
 }

@@ -25,6 +25,7 @@ pub mod leases;
 pub mod ledger;
 pub mod mailbox_outgoing;
 pub mod mailboxes;
+pub mod marks;
 pub mod messages;
 pub mod migrate;
 pub mod outbox;

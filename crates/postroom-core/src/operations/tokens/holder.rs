@@ -8,10 +8,12 @@ use crate::cx::Cx;
 use crate::desk::Desk;
 use crate::id::{AgentId, MailboxId, TokenId};
 use crate::keys::sha256_hex;
+use crate::mark::Mark;
 use crate::operations::roles;
 use crate::people::{Agent, Token, TokenKind};
 use crate::role::Rights;
 use crate::{Error, store};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a secret opens nothing.
@@ -29,20 +31,42 @@ pub enum AuthError {
 }
 
 /// Who holds a token, before it is asked what they may do.
-struct Holder {
+#[derive(Debug)]
+pub struct Holder {
     token: Token,
     agent: Option<(Agent, Rights, Vec<Grant>)>,
 }
 
 impl Desk {
     /// Who the holder of a secret is, with everything they may see and do at this moment. `origin` is where
-    /// they come from.
-    pub async fn authenticate(&self, secret: &str, origin: Origin) -> Result<Actor, AuthError> {
+    /// they come from. What was looked up under `mark` is not looked up again.
+    pub async fn authenticate(
+        &self,
+        secret: &str,
+        origin: Origin,
+        mark: Option<Mark>,
+    ) -> Result<Actor, AuthError> {
         if !is_well_formed(PREFIX, secret) {
             return Err(AuthError::Unknown);
         }
         let hash = sha256_hex(secret.as_bytes());
-        self.holder(Some(origin), move |cx| Ok(store::tokens::find_by_secret(cx.conn, &hash, cx.now)?)).await
+        let remembered = mark.and_then(|mark| self.holders().get(mark, &hash));
+        let holder = if let Some(holder) = remembered {
+            holder
+        } else {
+            let asked = hash.clone();
+            let found =
+                self.look_up(move |cx| Ok(store::tokens::find_by_secret(cx.conn, &asked, cx.now)?)).await?;
+            let holder = Arc::new(found);
+            // While two secrets hold, which ones do is a matter of time.
+            if let Some(mark) = mark
+                && holder.token.previous_until.is_none_or(|until| until <= self.now())
+            {
+                self.holders().keep(mark, hash, Arc::clone(&holder), 1);
+            }
+            holder
+        };
+        self.admit_holder(&holder, Some(origin)).await
     }
 
     /// The same caller as of now: for what goes on for a while, since a token may have been revoked
@@ -71,6 +95,14 @@ impl Desk {
         origin: Option<Origin>,
         find: impl Fn(&mut Cx<'_>) -> Result<Option<Token>, Error> + Send + 'static,
     ) -> Result<Actor, AuthError> {
+        let holder = self.look_up(find).await?;
+        self.admit_holder(&holder, origin).await
+    }
+
+    async fn look_up(
+        &self,
+        find: impl Fn(&mut Cx<'_>) -> Result<Option<Token>, Error> + Send + 'static,
+    ) -> Result<Holder, AuthError> {
         let found = self
             .read(&Actor::system(), move |cx| {
                 let Some(token) = find(cx)? else { return Ok(None) };
@@ -80,12 +112,18 @@ impl Desk {
             })
             .await
             .map_err(AuthError::Store)?;
+        found.ok_or(AuthError::Unknown)
+    }
+
+    /// The holder, if the token holds now and for where it came from.
+    async fn admit_holder(&self, holder: &Holder, origin: Option<Origin>) -> Result<Actor, AuthError> {
+        let Holder { token, agent } = holder;
         // From elsewhere a token is like one that is not there.
-        let found = found.filter(|holder| {
-            let Some(origin) = &origin else { return true };
-            holder.token.allowed_networks.as_ref().is_none_or(|networks| networks.allow(origin.address))
-        });
-        let Some(Holder { token, agent }) = found else { return Err(AuthError::Unknown) };
+        if let (Some(origin), Some(networks)) = (&origin, &token.allowed_networks)
+            && !networks.allow(origin.address)
+        {
+            return Err(AuthError::Unknown);
+        }
         let now = self.now();
         if token.expires_at.is_some_and(|end| end <= now) {
             return Err(AuthError::Expired);
@@ -103,7 +141,7 @@ impl Desk {
                 tracing::warn!(error = ?error, "when a token was last used could not be written down");
             }
         }
-        Ok(Actor { origin: origin.unwrap_or_default(), ..actor(token, agent) })
+        Ok(Actor { origin: origin.unwrap_or_default(), ..actor(token.clone(), agent.clone()) })
     }
 
     /// The caller in somebody else's name, for one request: what may be done is what both may do.
