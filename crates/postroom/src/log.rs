@@ -81,7 +81,7 @@ fn write_out(mut out: impl Write, waiting: &Receiver<Item>, dropped: &AtomicU64)
                 Item::Flush(done) => {
                     lines.leave(&mut out, dropped);
                     // Whoever asked may have stopped waiting.
-                    drop(done.try_send(()));
+                    let _ = done.try_send(());
                 }
             }
         }
@@ -106,12 +106,14 @@ impl Lines {
         if self.count == 0 {
             return;
         }
-        let lost = dropped.swap(0, Ordering::Relaxed);
+        let lost = dropped.load(Ordering::Relaxed);
         let gap = format!("{lost} lines of the log were dropped: nobody took them in time\n");
         let told = if lost == 0 { Ok(()) } else { out.write_all(gap.as_bytes()) };
         // A log that is closed, or on a full disk, is no reason to stop working.
         if told.and_then(|()| out.write_all(&self.bytes)).is_err() {
-            dropped.fetch_add(lost + self.count, Ordering::Relaxed);
+            dropped.fetch_add(self.count, Ordering::Relaxed);
+        } else {
+            dropped.fetch_sub(lost, Ordering::Relaxed);
         }
         self.bytes.clear();
         self.count = 0;
