@@ -143,6 +143,9 @@ class Desk:
                 return self.agent()
             case "attachments":
                 return self.make(f"{API}/attachments?filename=a.txt", b"A file", content_type="text/plain")["id"]
+            case "custom-fields":
+                field = {"object": "customer", "key": f"k{next(NUMBERS)}", "type": "text", "title": "Plan"}
+                return self.make(f"{API}/custom-fields", field)["id"]
             case "customers":
                 return self.make(f"{API}/customers", {"name": "Ada"})["id"]
             case "jobs":

@@ -90,6 +90,7 @@ fn conversation(desk: &Desk, mailbox_id: MailboxId, email: &str) -> Conversation
         whose: Whose::Address { email: email.to_owned(), name: None },
         message: message(MessageKind::Inbound, "Where is it?"),
         tags: Vec::new(),
+        custom_fields: std::collections::BTreeMap::new(),
         channel: Some(Channel::Phone),
         priority: None,
         assignee_id: None,

@@ -555,6 +555,7 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
         whose: Whose::Address { email: "ada@example.org".to_owned(), name: None },
         message,
         tags: Vec::new(),
+        custom_fields: std::collections::BTreeMap::new(),
         channel: None,
         priority: None,
         assignee_id: None,

@@ -21,6 +21,7 @@ mod concurrency;
 mod configuration;
 mod contract;
 mod corpus;
+mod custom_fields;
 mod dates;
 mod deadline;
 mod deliver;

@@ -46,6 +46,15 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
         ("agents/{id}", agent),
         ("conversations/{id}", conversation.clone()),
         ("customers/{id}", make(http, "customers", json!({"name": "Ada"})).await),
+        (
+            "custom-fields/{id}",
+            make(
+                http,
+                "custom-fields",
+                json!({"object": "customer", "key": "plan", "type": "text", "title": "Plan"}),
+            )
+            .await,
+        ),
         ("mailboxes/{id}", mailbox.to_string()),
         ("mailboxes/{id}/auto-reply", mailbox.to_string()),
         ("mailboxes/{id}/outgoing", mailbox.to_string()),

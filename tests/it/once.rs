@@ -151,6 +151,10 @@ impl Place {
                     &named(with(example, json!({"source": source, "delivery": delivery}))),
                 )
             }
+            "/custom-fields" => {
+                let key = unique.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                request(operation.to_owned(), &with(example, json!({"key": format!("k_{key}")})))
+            }
             "/customers" => {
                 let addresses = json!([{"email": format!("{unique}@example.net")}]);
                 request(operation.to_owned(), &with(example, json!({"addresses": addresses})))

@@ -7,8 +7,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
-    AgentId, AttachmentId, ConversationId, CustomerId, JobId, LedgerId, MailboxId, MessageId, RoleId,
-    RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, WebhookDeliveryId, WebhookId,
+    AgentId, AttachmentId, ConversationId, CustomFieldId, CustomerId, JobId, LedgerId, MailboxId, MessageId,
+    RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, WebhookDeliveryId, WebhookId,
 };
 use std::future::{Ready, ready};
 
@@ -126,7 +126,8 @@ macro_rules! path_ids {
 
 path_ids! {
     rows
-        AgentId = "agent", ConversationId = "conversation", CustomerId = "customer",
+        AgentId = "agent", ConversationId = "conversation", CustomFieldId = "custom field",
+        CustomerId = "customer",
         LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
         RoleId = "role", ScheduleId = "schedule", TagId = "tag", TeamId = "team",
         TransferId = "transfer", WebhookId = "webhook";

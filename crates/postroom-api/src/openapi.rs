@@ -68,6 +68,10 @@ const TAGS: &[(&str, &str)] = &[
     ("schedules", "When somebody is there: hours, holidays and calendars."),
     ("categories", "Kinds of matter, for visibility."),
     ("tags", "Labels on conversations."),
+    (
+        "custom fields",
+        "What a desk wants to know of its conversations and customers; [in words](custom-fields.html).",
+    ),
     ("tokens", "Access for programs."),
     ("me", "The caller."),
     ("sign-in", "Signing in by password and code, for frontends; sessions."),

@@ -188,7 +188,7 @@ fn hash_of(parts: &[&str]) -> String {
 
 /// Events of the daily work, and what a mailbox comes to by itself: everything else is a change of the set-up.
 pub fn is_of_set_up(kind: EventType) -> bool {
-    const NOUNS: [&str; 10] = [
+    const NOUNS: [&str; 11] = [
         "agent.",
         "team.",
         "role.",
@@ -197,6 +197,7 @@ pub fn is_of_set_up(kind: EventType) -> bool {
         "mailbox.",
         "schedule.",
         "category.",
+        "custom_field.",
         "desk.",
         "customer.erased",
     ];

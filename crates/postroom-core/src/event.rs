@@ -14,7 +14,8 @@ words! {
     pub enum EventType {
         /// A conversation began.
         ConversationCreated = "conversation.created",
-        /// Its subject, priority or category changed.
+        /// Its subject, priority, category, external_id or custom fields changed. `changes.custom_fields` names those
+        /// fields alone that changed, with `null` where there is no value.
         ConversationUpdated = "conversation.updated",
         /// It was opened, closed, marked as spam …
         ConversationStatusChanged = "conversation.status_changed",
@@ -132,6 +133,12 @@ words! {
         ScheduleDeleted = "schedule.deleted",
         /// A category was added.
         CategoryCreated = "category.created",
+        /// A custom field was added.
+        CustomFieldCreated = "custom_field.created",
+        /// A custom field changed: its title, its choices, whether it has to be filled in …
+        CustomFieldUpdated = "custom_field.updated",
+        /// A custom field was removed, and with it the values that it had: `values` of them.
+        CustomFieldDeleted = "custom_field.deleted",
         /// A tag was added.
         TagCreated = "tag.created",
         /// A tag was renamed.

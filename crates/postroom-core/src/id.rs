@@ -84,6 +84,8 @@ row_id! {
     TransferId,
     /// A label on conversations.
     TagId,
+    /// What a desk wants to know of conversations or customers.
+    CustomFieldId,
     /// A row of the ledger: one mail seen in one place.
     LedgerId,
     /// A mail on its way out.

@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 use crate::word::words;
 use diesel::prelude::{Insertable, Queryable, Selectable};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A job that came to its end is kept so long.
@@ -74,6 +76,9 @@ pub struct BulkPatch {
     pub add_tags: Vec<String>,
     /// Tags to be removed, by name.
     pub remove_tags: Vec<String>,
+    /// Custom fields; `null` takes a value away.
+    #[serde(default)]
+    pub custom_fields: BTreeMap<String, Value>,
     /// Into the trash, or out of it.
     pub trash: Option<bool>,
     /// Deleted for good; nothing else then.

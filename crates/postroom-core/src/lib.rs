@@ -14,6 +14,7 @@ pub mod backoff;
 pub mod blobs;
 pub mod capability;
 pub mod conversation;
+pub mod custom_field;
 pub mod cx;
 pub mod desk;
 pub mod error;

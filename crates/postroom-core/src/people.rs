@@ -75,6 +75,8 @@ pub struct CustomerCard {
     pub addresses: Vec<CustomerAddress>,
     /// The telephone numbers, oldest first.
     pub phones: Vec<CustomerPhone>,
+    /// The custom fields by their keys, but for those without a value.
+    pub custom_fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A person who answers.

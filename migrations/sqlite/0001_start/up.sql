@@ -583,6 +583,56 @@ CREATE TABLE conversation_tags (
 ) STRICT;
 CREATE INDEX conversation_tags_tag ON conversation_tags (tag_id, conversation_id);
 
+-- What a desk wants to know beyond what every desk does. `choices` is JSON. A value stands in the table of
+-- what it is of, a row each, and several where several were chosen: `written` is a text as it was written;
+-- `sought` what is looked for of it (folded, or its digest where it is long), or the key of what was chosen;
+-- `number` millionths of a number, or days since 1970.
+CREATE TABLE custom_fields (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  object TEXT NOT NULL CHECK (object IN ('conversation', 'customer')),
+  key TEXT NOT NULL,
+  title TEXT NOT NULL,
+  description TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('text', 'number', 'date', 'choice', 'multi_choice', 'checkbox')),
+  pattern TEXT,
+  choices TEXT NOT NULL,
+  required_on_close INTEGER NOT NULL CHECK (required_on_close IN (0, 1)),
+  position INTEGER NOT NULL,
+  archived_at INTEGER,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  UNIQUE (object, key)
+) STRICT;
+
+CREATE TABLE conversation_field_values (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  field_id INTEGER NOT NULL REFERENCES custom_fields (id),
+  place INTEGER NOT NULL,
+  written TEXT,
+  sought TEXT,
+  number INTEGER,
+  CHECK ((sought IS NULL) <> (number IS NULL)),
+  PRIMARY KEY (conversation_id, field_id, place)
+) STRICT;
+CREATE INDEX conversation_field_values_sought ON conversation_field_values (field_id, sought, conversation_id);
+CREATE INDEX conversation_field_values_number ON conversation_field_values (field_id, number, conversation_id)
+  WHERE number IS NOT NULL;
+
+CREATE TABLE customer_field_values (
+  customer_id INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE,
+  field_id INTEGER NOT NULL REFERENCES custom_fields (id),
+  place INTEGER NOT NULL,
+  written TEXT,
+  sought TEXT,
+  number INTEGER,
+  CHECK ((sought IS NULL) <> (number IS NULL)),
+  PRIMARY KEY (customer_id, field_id, place)
+) STRICT;
+CREATE INDEX customer_field_values_sought ON customer_field_values (field_id, sought, customer_id);
+CREATE INDEX customer_field_values_number ON customer_field_values (field_id, number, customer_id)
+  WHERE number IS NOT NULL;
+
 -- Messages that have not left yet: what was written, until it is composed and its bytes are final.
 -- A draft waits for somebody who sends it; what is held or scheduled leaves at `leaves_at`, or, where
 -- there is none, when somebody lets it go.

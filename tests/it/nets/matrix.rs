@@ -38,7 +38,10 @@ fn aimed(operation: &Operation, theirs: &Foreign, more: &More) -> String {
             ("{id}", "transfers") => more.transfer.to_string(),
             ("{row}", "ingest") => more.ledger.to_string(),
             // What belongs to the whole desk: the first of each.
-            ("{id}", "agents" | "teams" | "schedules" | "categories" | "tags" | "roles")
+            (
+                "{id}",
+                "agents" | "teams" | "schedules" | "categories" | "tags" | "custom-fields" | "roles",
+            )
             | ("{row}", "round-trips") => "1".to_owned(),
             ("{row}", "deliveries") => "dlv_0123456789abcdef0123456789abcdef".to_owned(),
             ("{id}", "jobs") => "job_0123456789abcdef0123456789abcdef".to_owned(),

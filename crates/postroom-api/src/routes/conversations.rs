@@ -196,7 +196,8 @@ async fn get_conversation(
 
 /// Change a conversation
 ///
-/// Its status, assignee, team, category, priority, subject, tags or external_id. Needs `conversations:write`.
+/// Its status, assignee, team, category, priority, subject, tags, custom fields or external_id. It is not closed
+/// while a custom field that is `required_on_close` has no value: the 422 names each. Needs `conversations:write`.
 #[utoipa::path(tag = "conversations", params(Id<ConversationId>, IfMatch),
     request_body(content = ConversationPatch, description = "What is to change.",
         example = json!({"status": "closed", "assignee_id": null})),

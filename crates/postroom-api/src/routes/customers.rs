@@ -9,16 +9,19 @@ use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::patch::{Patch, given};
 use crate::query::{Query, words};
+use crate::shapes::custom_field::{CustomFieldChanges, CustomFieldValues};
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{get, patch, post};
 use postroom_core::cx::Cx;
 use postroom_core::id::CustomerId;
+use postroom_core::operations::custom_fields::Given;
 use postroom_core::operations::customers::{self, CustomerChange, GivenAddress, NewCustomer};
 use postroom_core::people::CustomerCard;
 use postroom_core::store::customers::{CustomerFilter, CustomerSort};
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -41,6 +44,9 @@ pub(super) struct CustomerView {
     addresses: Vec<AddressView>,
     /// Any number of telephone numbers, oldest first.
     phones: Vec<String>,
+    /// The custom fields by their keys (`GET /custom-fields`); those without a value are left out.
+    #[schema(value_type = CustomFieldValues)]
+    custom_fields: Map<String, Value>,
     /// First seen.
     created_at: Timestamp,
     /// Last changed.
@@ -97,6 +103,10 @@ struct NewCustomerBody {
     /// Any number of telephone numbers, or none.
     #[serde(default)]
     phones: Vec<String>,
+    /// Custom fields by their keys.
+    #[serde(default)]
+    #[schema(value_type = CustomFieldValues)]
+    custom_fields: Given,
 }
 
 /// What is to change of a customer; what is left out stays.
@@ -115,6 +125,10 @@ struct CustomerPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     phones: Option<Vec<String>>,
+    /// Custom fields by their keys: those that are left out stay, `null` takes a value away.
+    #[serde(default)]
+    #[schema(value_type = CustomFieldChanges)]
+    custom_fields: Given,
 }
 
 /// Which customers.
@@ -146,6 +160,7 @@ impl From<CustomerCard> for CustomerView {
             name: card.customer.name,
             addresses: card.addresses.into_iter().map(address).collect(),
             phones: card.phones.into_iter().map(|phone| phone.phone).collect(),
+            custom_fields: card.custom_fields,
             created_at: card.customer.created_at,
             updated_at: card.customer.updated_at,
         }
@@ -192,8 +207,12 @@ async fn list_customers(
 #[post("/customers")]
 async fn create_customer(api: Data<Api>, caller: Caller, body: Keyed<NewCustomerBody>) -> Answer {
     let Keyed { once, body } = body;
-    let new =
-        NewCustomer { name: body.name, addresses: given_addresses(body.addresses), phones: body.phones };
+    let new = NewCustomer {
+        name: body.name,
+        addresses: given_addresses(body.addresses),
+        phones: body.phones,
+        custom_fields: body.custom_fields,
+    };
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let card = customers::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/customers/{}", card.customer.id), card.customer.etag());
@@ -236,6 +255,7 @@ async fn update_customer(
         name: body.name.change(),
         addresses: body.addresses.map(given_addresses),
         phones: body.phones,
+        custom_fields: body.custom_fields,
     };
     let card =
         api.desk.write(&caller, move |cx| customers::update(cx, id.0, seen.expected(), &change)).await?;

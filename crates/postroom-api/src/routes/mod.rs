@@ -11,6 +11,7 @@ mod authorizations;
 mod auto_replies;
 mod categories;
 mod conversations;
+mod custom_fields;
 mod customers;
 mod docs;
 mod event_stream;
@@ -75,6 +76,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(schedules::routes)
         .configure(categories::routes)
         .configure(tags::routes)
+        .configure(custom_fields::routes)
         .configure(tokens::routes)
         .configure(me::routes)
         .configure(sign_in::routes)

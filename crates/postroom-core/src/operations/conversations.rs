@@ -1,5 +1,6 @@
 //! Conversations: begun, changed, found.
 
+use super::custom_fields::{self, Given, Holder, Settled};
 use super::{overtaken, require_version};
 use crate::access::{Level, Scope};
 use crate::conversation::{
@@ -14,6 +15,8 @@ use crate::page::{Page, PageRequest};
 use crate::query::QueryError;
 use crate::text::SUBJECT_CHARS;
 use crate::{Error, store};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 mod batch;
 mod bulk;
@@ -44,6 +47,8 @@ pub struct ConversationCard {
     pub conversation: Conversation,
     /// Its tags, by name.
     pub tags: Vec<String>,
+    /// Its custom fields by their keys, but for those without a value.
+    pub custom_fields: Map<String, Value>,
     /// What it has to do with; only where one conversation is asked for.
     pub links: Vec<ConversationLink>,
 }
@@ -65,6 +70,8 @@ pub struct ConversationChange {
     pub category_id: Option<Option<CategoryId>>,
     /// All tags.
     pub tags: Option<Vec<String>>,
+    /// Custom fields; those that are left out stay, `null` takes a value away.
+    pub custom_fields: Given,
     /// What another system calls it; `Some(None)` is nothing.
     pub external_id: Option<Option<ExternalId>>,
 }
@@ -89,25 +96,39 @@ pub fn list(
     let asked = ConversationFilter { query: filter.query.clone().asked_at(cx.now), ..filter.clone() };
     let found = store::conversations::list(cx.conn, &access, &asked, sort, page)?;
     let ids: Vec<ConversationId> = found.items.iter().map(|conversation| conversation.id).collect();
-    let mut tags = store::tags::of_conversations(cx.conn, &ids)?;
-    Ok(found.map(|conversation| ConversationCard {
-        tags: tags.remove(&conversation.id).unwrap_or_default(),
-        conversation,
-        links: Vec::new(),
-    }))
+    let mut beside = Beside::of(cx, &ids)?;
+    Ok(found.map(|conversation| beside.card(conversation)))
 }
 
 /// Conversations by number with their tags, whoever may see them; the caller has made sure of that.
 pub(super) fn cards_of(cx: &mut Cx<'_>, ids: &[ConversationId]) -> Result<Vec<ConversationCard>, Error> {
     let mut found: Vec<Conversation> = store::conversations::find_many(cx.conn, ids)?.into_values().collect();
     found.sort_unstable_by_key(|conversation| conversation.id);
-    let mut tags = store::tags::of_conversations(cx.conn, ids)?;
-    let card = |conversation: Conversation| ConversationCard {
-        tags: tags.remove(&conversation.id).unwrap_or_default(),
-        conversation,
-        links: Vec::new(),
-    };
-    Ok(found.into_iter().map(card).collect())
+    let mut beside = Beside::of(cx, ids)?;
+    Ok(found.into_iter().map(|conversation| beside.card(conversation)).collect())
+}
+
+/// What a list shows beside conversations, read for all of them at once.
+struct Beside {
+    tags: HashMap<ConversationId, Vec<String>>,
+    custom_fields: HashMap<ConversationId, Map<String, Value>>,
+}
+
+impl Beside {
+    fn of(cx: &mut Cx<'_>, ids: &[ConversationId]) -> Result<Self, Error> {
+        let tags = store::tags::of_conversations(cx.conn, ids)?;
+        let custom_fields = store::custom_fields::conversations::shown(cx.conn, ids)?;
+        Ok(Self { tags, custom_fields })
+    }
+
+    fn card(&mut self, conversation: Conversation) -> ConversationCard {
+        ConversationCard {
+            tags: self.tags.remove(&conversation.id).unwrap_or_default(),
+            custom_fields: self.custom_fields.remove(&conversation.id).unwrap_or_default(),
+            conversation,
+            links: Vec::new(),
+        }
+    }
 }
 
 /// One conversation.
@@ -160,13 +181,13 @@ pub(super) fn require_movable(cx: &Cx<'_>, conversation: &Conversation) -> Resul
 
 fn card(cx: &mut Cx<'_>, conversation: Conversation) -> Result<ConversationCard, Error> {
     let id = conversation.id;
-    let tags = store::tags::of_conversations(cx.conn, &[id])?.remove(&id).unwrap_or_default();
+    let beside = Beside::of(cx, &[id])?.card(conversation);
     let links = store::conversations::links(cx.conn, id)?;
     let others = links.iter().map(|link| link.related_id).collect();
     let access = cx.access().clone();
     let seen = store::conversations::visible_of(cx.conn, &access, &others)?;
     let links = links.into_iter().filter(|link| seen.contains(&link.related_id)).collect();
-    Ok(ConversationCard { conversation, tags, links })
+    Ok(ConversationCard { links, ..beside })
 }
 
 fn is_same_address(one: &str, other: &str) -> bool {
@@ -218,6 +239,9 @@ pub fn update(
         change.category_id.flatten(),
         &mut faults,
     )?;
+    let holder = Holder::Conversation(Some(id));
+    let closing = change.status == Some(Status::Closed) && before.status != Status::Closed;
+    let fields = custom_fields::settle(cx, holder, &change.custom_fields, closing, &mut faults)?;
     faults.check()?;
 
     let mut after = before.clone();
@@ -239,7 +263,8 @@ pub fn update(
         Some(tags) => set_tags(cx, &before, &had, tags)?,
         None => false,
     };
-    let written = save(cx, &before, &after, retagged)?;
+    custom_fields::write(cx, holder, &fields)?;
+    let written = save_with(cx, &before, &after, retagged, &fields)?;
     card(cx, written)
 }
 
@@ -292,16 +317,31 @@ pub(super) fn save(
     after: &Conversation,
     touched: bool,
 ) -> Result<Conversation, Error> {
-    if before == after && !touched {
+    save_with(cx, before, after, touched, &Settled::default())
+}
+
+/// The same, with custom fields that changed.
+fn save_with(
+    cx: &mut Cx<'_>,
+    before: &Conversation,
+    after: &Conversation,
+    touched: bool,
+    fields: &Settled,
+) -> Result<Conversation, Error> {
+    if before == after && !touched && fields.is_empty() {
         return Ok(before.clone());
     }
     let written = store::conversations::update(cx.conn, before, after, cx.now)?.ok_or_else(overtaken)?;
-    tell_changes(cx, before, &written);
+    tell_all(cx, before, &written, fields);
     Ok(written)
 }
 
 /// Tells what changed between two states of a conversation, each kind in its own event.
 pub(super) fn tell_changes(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation) {
+    tell_all(cx, before, after, &Settled::default());
+}
+
+fn tell_all(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation, fields: &Settled) {
     let mut status = Changes::default();
     status.note("status", &before.status, &after.status);
     let mut assigned = Changes::default();
@@ -312,6 +352,8 @@ pub(super) fn tell_changes(cx: &mut Cx<'_>, before: &Conversation, after: &Conve
     updated.note("priority", &before.priority, &after.priority);
     updated.note("category_id", &before.category_id, &after.category_id);
     updated.note("external_id", &before.external(), &after.external());
+    let (had, has) = fields.told();
+    updated.note("custom_fields", &had, &has);
     for (kind, changes) in [
         (EventType::ConversationStatusChanged, status),
         (EventType::ConversationAssigned, assigned),

@@ -1,5 +1,6 @@
 //! Customers: the people who write.
 
+use super::custom_fields::{self, Given, Holder};
 use super::{overtaken, require_version};
 use crate::access::Scope;
 use crate::cx::Cx;
@@ -29,6 +30,8 @@ pub struct NewCustomer {
     pub addresses: Vec<GivenAddress>,
     /// The telephone numbers.
     pub phones: Vec<String>,
+    /// Custom fields.
+    pub custom_fields: Given,
 }
 
 /// What is to change; `None` stays.
@@ -40,6 +43,8 @@ pub struct CustomerChange {
     pub addresses: Option<Vec<GivenAddress>>,
     /// All telephone numbers.
     pub phones: Option<Vec<String>>,
+    /// Custom fields; those that are left out stay, `null` takes a value away.
+    pub custom_fields: Given,
 }
 
 /// One page of the customers that the caller may see.
@@ -86,11 +91,13 @@ fn cards(cx: &mut Cx<'_>, customers: Vec<Customer>) -> Result<Vec<CustomerCard>,
     let ids: Vec<CustomerId> = customers.iter().map(|customer| customer.id).collect();
     let addresses = store::customers::addresses(cx.conn, &ids)?;
     let phones = store::customers::phones(cx.conn, &ids)?;
+    let mut fields = store::custom_fields::customers::shown(cx.conn, &ids)?;
     Ok(customers
         .into_iter()
         .map(|customer| CustomerCard {
             addresses: addresses.iter().filter(|a| a.customer_id == customer.id).cloned().collect(),
             phones: phones.iter().filter(|p| p.customer_id == customer.id).cloned().collect(),
+            custom_fields: fields.remove(&customer.id).unwrap_or_default(),
             customer,
         })
         .collect())
@@ -101,6 +108,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewCustomer) -> Result<CustomerCard, Error>
     cx.access().require(Scope::CustomersWrite)?;
     let mut faults = Faults::default();
     check(&mut faults, new.name.as_deref(), Some(&new.addresses), Some(&new.phones));
+    let fields = custom_fields::settle(cx, Holder::Customer(None), &new.custom_fields, false, &mut faults)?;
     faults.check()?;
     for given in &new.addresses {
         require_free(cx, &given.email, None)?;
@@ -110,6 +118,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewCustomer) -> Result<CustomerCard, Error>
         give(cx, customer.id, given)?;
     }
     store::customers::set_phones(cx.conn, customer.id, &new.phones, cx.now)?;
+    custom_fields::write(cx, Holder::Customer(Some(customer.id)), &fields)?;
     cards(cx, vec![customer])?.pop().ok_or(Error::NotFound("customer"))
 }
 
@@ -173,6 +182,8 @@ pub fn update(
     let mut faults = Faults::default();
     let name = change.name.as_ref().and_then(Option::as_deref);
     check(&mut faults, name, change.addresses.as_deref(), change.phones.as_deref());
+    let holder = Holder::Customer(Some(id));
+    let fields = custom_fields::settle(cx, holder, &change.custom_fields, false, &mut faults)?;
     faults.check()?;
     for given in change.addresses.iter().flatten() {
         require_free(cx, &given.email, Some(id))?;
@@ -187,22 +198,25 @@ pub fn update(
         Some(name) => name.as_deref().map(|name| crate::text::one_line(name, 200)).filter(|n| !n.is_empty()),
         None => before.customer.name.clone(),
     };
-    let mut changed = Vec::new();
+    let mut changed: Vec<String> = Vec::new();
     if name != before.customer.name {
-        changed.push("name");
+        changed.push("name".to_owned());
     }
     if let Some(addresses) = &change.addresses
         && set_addresses(cx, &before, addresses)?
     {
-        changed.push("addresses");
+        changed.push("addresses".to_owned());
     }
     if let Some(phones) = &change.phones {
         let had: Vec<&String> = before.phones.iter().map(|phone| &phone.phone).collect();
         if had != phones.iter().collect::<Vec<_>>() {
             store::customers::set_phones(cx.conn, id, phones, cx.now)?;
-            changed.push("phones");
+            changed.push("phones".to_owned());
         }
     }
+    // What customers are is told by its name alone, as the rest of them is.
+    custom_fields::write(cx, holder, &fields)?;
+    changed.extend(fields.told().1.keys().map(|key| format!("custom_fields.{key}")));
     if changed.is_empty() {
         return Ok(before);
     }

@@ -59,8 +59,13 @@ pub fn conversations(
         scope: Scope::ConversationsRead,
         behind: |cx, after, limit| Ok(store::exports::conversations(cx.conn, after, limit)?),
         named: |_, events| {
-            // Names of tags and the team that is no more stand in conversations that their events don't name.
-            let elsewhere = [EventType::TagUpdated, EventType::TagDeleted, EventType::TeamDeleted];
+            // Names of tags, the team and the field that are no more stand in conversations that their events don't name.
+            let elsewhere = [
+                EventType::TagUpdated,
+                EventType::TagDeleted,
+                EventType::TeamDeleted,
+                EventType::CustomFieldDeleted,
+            ];
             let is_all = events.iter().any(|event| is_one_of(event, &elsewhere));
             let ids = events.iter().filter_map(|event| event.conversation_id).map(|id| id.0).collect();
             Ok(Named { ids, gone: Vec::new(), is_all })
@@ -120,8 +125,10 @@ pub fn customers(cx: &mut Cx<'_>, place: Option<Place>, limit: u16) -> Result<Ex
         scope: Scope::CustomersRead,
         behind: |cx, after, limit| Ok(store::exports::customers(cx.conn, after, limit)?),
         named: |_, events| {
+            // The values of a field that is no more go with it, and no customer is named then.
+            let is_all = events.iter().any(|event| is_one_of(event, &[EventType::CustomFieldDeleted]));
             let ids = events.iter().filter_map(|event| event.customer_id).map(|id| id.0).collect();
-            Ok(Named { ids, gone: Vec::new(), is_all: false })
+            Ok(Named { ids, gone: Vec::new(), is_all })
         },
         read: |cx, ids| {
             let ids: Vec<CustomerId> = ids.iter().copied().map(CustomerId).collect();

@@ -17,6 +17,7 @@ pub mod capabilities;
 pub mod categories;
 pub mod collecting;
 pub mod conversations;
+pub mod custom_fields;
 pub mod customers;
 pub mod doctor;
 pub mod event_tickets;

@@ -13,6 +13,7 @@ pub mod bursts;
 pub mod collecting;
 pub mod conn;
 pub mod conversations;
+pub mod custom_fields;
 pub mod customers;
 pub mod deadline;
 pub mod doctor;

@@ -545,6 +545,47 @@ diesel::table! {
 }
 
 diesel::table! {
+    custom_fields (id) {
+        id -> BigInt,
+        object -> Text,
+        key -> Text,
+        title -> Text,
+        description -> Text,
+        kind -> Text,
+        pattern -> Nullable<Text>,
+        choices -> Text,
+        required_on_close -> Bool,
+        position -> Integer,
+        archived_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    conversation_field_values (conversation_id, field_id, place) {
+        conversation_id -> BigInt,
+        field_id -> BigInt,
+        place -> Integer,
+        written -> Nullable<Text>,
+        sought -> Nullable<Text>,
+        number -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    customer_field_values (customer_id, field_id, place) {
+        customer_id -> BigInt,
+        field_id -> BigInt,
+        place -> Integer,
+        written -> Nullable<Text>,
+        sought -> Nullable<Text>,
+        number -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     unsent (message_id) {
         message_id -> BigInt,
         state -> Text,
@@ -870,6 +911,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     attachments,
     tags,
     conversation_tags,
+    custom_fields,
+    conversation_field_values,
+    customer_field_values,
     unsent,
     wanted_answers,
     automatic_mails,
@@ -900,6 +944,8 @@ diesel::joinable!(outbox -> messages (message_id));
 diesel::joinable!(outbox -> mailboxes (mailbox_id));
 diesel::joinable!(conversation_tags -> tags (tag_id));
 diesel::joinable!(conversation_tags -> conversations (conversation_id));
+diesel::joinable!(conversation_field_values -> custom_fields (field_id));
+diesel::joinable!(customer_field_values -> custom_fields (field_id));
 diesel::joinable!(customer_addresses -> customers (customer_id));
 diesel::joinable!(mailbox_states -> mailboxes (mailbox_id));
 diesel::joinable!(ledger -> messages (message_id));

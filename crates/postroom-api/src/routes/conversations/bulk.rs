@@ -6,6 +6,7 @@ use crate::idempotency::{IdempotencyKey, Keyed};
 use crate::links::Links;
 use crate::patch::{Patch, given};
 use crate::problem::Problem;
+use crate::shapes::custom_field::CustomFieldChanges;
 use crate::shapes::job::JobView;
 use crate::state::Api;
 use actix_web::http::StatusCode;
@@ -15,6 +16,7 @@ use postroom_core::conversation::{Priority, Status};
 use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, CategoryId, ConversationId, TeamId};
 use postroom_core::job::BulkPatch;
+use postroom_core::operations::custom_fields::Given;
 use postroom_core::operations::idempotency::KeptAnswer;
 use postroom_core::operations::jobs::{self, Bulk, Select};
 use serde::Deserialize;
@@ -80,6 +82,10 @@ struct BulkPatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     tags: Option<TagsBody>,
+    /// Custom fields by their keys: those that are left out stay, `null` takes a value away.
+    #[serde(default)]
+    #[schema(value_type = CustomFieldChanges)]
+    custom_fields: Given,
     /// `true`: into the trash. `false`: out of it, before anything else of this change.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -112,6 +118,7 @@ impl BulkBody {
             category_id: self.patch.category_id.change(),
             add_tags,
             remove_tags,
+            custom_fields: self.patch.custom_fields,
             trash: self.patch.trash,
             purge: self.patch.purge.unwrap_or(false),
         };

@@ -8,6 +8,7 @@ use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::Caller;
 use crate::patch::{Patch, given};
 use crate::problem::{Problem, ProblemDocument};
+use crate::shapes::custom_field::CustomFieldChanges;
 use crate::shapes::message::NewMessageBody;
 use crate::state::Api;
 use actix_web::dev::Payload;
@@ -22,6 +23,7 @@ use postroom_core::id::{AgentId, CategoryId, CustomerId, MailboxId, TeamId};
 use postroom_core::operations::conversations::{
     self, ConversationChange, ConversationUpsert, NewConversation,
 };
+use postroom_core::operations::custom_fields::Given;
 use postroom_core::time::Timestamp;
 use serde::Deserialize;
 use std::future::{Ready, ready};
@@ -112,6 +114,10 @@ pub struct UpsertBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     tags: Option<Vec<String>>,
+    /// Custom fields by their keys: those that are left out stay, `null` takes a value away.
+    #[serde(default)]
+    #[schema(value_type = CustomFieldChanges)]
+    custom_fields: Given,
     /// How much it matters.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -154,6 +160,7 @@ impl UpsertBody {
             team_id: self.team_id.change(),
             category_id: self.category_id.change(),
             tags: self.tags.clone(),
+            custom_fields: self.custom_fields.clone(),
             external_id: None,
         }
     }
@@ -177,6 +184,7 @@ impl UpsertBody {
             whose: whose(self.customer_id, self.customer)?,
             message: message.read(desk, caller, "/message").await?,
             tags: self.tags.unwrap_or_default(),
+            custom_fields: self.custom_fields,
             channel: self.channel,
             priority: self.priority,
             assignee_id: self.assignee_id.change().flatten(),
@@ -210,7 +218,7 @@ pub async fn get_conversation_by_external_id(
 ///
 /// Where none is called so, it is made of `mailbox_id`, `subject`, `customer` or `customer_id`, `message` and the
 /// rest: 201. Where there is one, `subject`, `status`, `priority`, `assignee_id`, `team_id`, `category_id` and
-/// `tags` become what the body says, and what only the making takes is passed over: 200. Sent again it
+/// `tags` become what the body says, and so do those of `custom_fields` that it names, and what only the making takes is passed over: 200. Sent again it
 /// changes nothing. Of many at once one makes it. `If-Match` (`*`: any version) makes none, `If-None-Match: *`
 /// changes none: 412. With `imported` it is made as another desk had it, and left as it is where it is there. Needs
 /// `conversations:write`, `messages:send` to make one with a reply, and `conversations:import` for `imported`.

@@ -4,6 +4,7 @@ use super::show::HighlightView;
 use crate::patch::{Patch, given};
 use crate::problem::Problem;
 use crate::routes::included::IncludedView;
+use crate::shapes::custom_field::{CustomFieldChanges, CustomFieldValues};
 use crate::shapes::message::NewMessageBody;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{Channel, ExternalId, LinkReason, Priority, Status, WaitingOn};
@@ -12,8 +13,10 @@ use postroom_core::id::{AgentId, CategoryId, ConversationId, CustomerId, Mailbox
 use postroom_core::operations::conversations::{
     ConversationCard, ConversationChange, ImportedConversation, NewConversation, Whose,
 };
+use postroom_core::operations::custom_fields::Given;
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A thread of messages with one customer about one matter.
@@ -21,6 +24,7 @@ use utoipa::ToSchema;
 #[schema(as = Conversation, example = json!({
     "id": 1234, "version": 1, "subject": "Late order", "status": "open", "priority": "normal", "channel": "api",
     "mailbox_id": 1, "customer_id": 77, "assignee_id": null, "team_id": null, "category_id": null, "tags": ["order"],
+    "custom_fields": {"order_no": "881"},
     "waiting_on": "us", "waiting_since": "2026-11-22T08:00:00.123456Z", "message_count": 1, "last_message_id": 5120,
     "last_message_at": "2026-11-22T08:00:00.123456Z", "snoozed_until": null, "merged_into": null, "links": [],
     "created_at": "2026-11-22T08:00:00.123456Z", "updated_at": "2026-11-22T08:00:00.123456Z", "closed_at": null,
@@ -51,6 +55,9 @@ pub struct ConversationView {
     category_id: Option<CategoryId>,
     /// Its tags, by name.
     tags: Vec<String>,
+    /// Its custom fields by their keys (`GET /custom-fields`); those without a value are left out.
+    #[schema(value_type = CustomFieldValues)]
+    custom_fields: Map<String, Value>,
     /// Whose turn it is; `null` is nobody's.
     waiting_on: Option<WaitingOn>,
     /// Since when.
@@ -133,7 +140,7 @@ impl ConversationView {
 
     /// As it is answered alone.
     pub fn alone(card: ConversationCard) -> Self {
-        let ConversationCard { conversation, tags, links } = card;
+        let ConversationCard { conversation, tags, custom_fields, links } = card;
         let external_id = conversation.external().map(ExternalIdShape::from);
         let link = |link: postroom_core::conversation::ConversationLink| LinkView {
             conversation_id: link.related_id,
@@ -152,6 +159,7 @@ impl ConversationView {
             team_id: conversation.team_id,
             category_id: conversation.category_id,
             tags,
+            custom_fields,
             waiting_on: conversation.waiting_on,
             waiting_since: conversation.waiting_since,
             message_count: conversation.message_count,
@@ -203,6 +211,10 @@ pub struct NewConversationBody {
     /// Labels; made where there are none of the name.
     #[serde(default)]
     tags: Vec<String>,
+    /// Custom fields by their keys.
+    #[serde(default)]
+    #[schema(value_type = CustomFieldValues)]
+    custom_fields: Given,
     /// How it came; left out, `api`.
     #[serde(default)]
     channel: Option<Channel>,
@@ -303,6 +315,7 @@ impl NewConversationBody {
             whose: whose(self.customer_id, self.customer)?,
             message: self.message.read(desk, caller, "/message").await?,
             tags: self.tags,
+            custom_fields: self.custom_fields,
             channel: self.channel,
             priority: self.priority,
             assignee_id: self.assignee_id,
@@ -367,6 +380,10 @@ pub struct ConversationPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     tags: Option<Vec<String>>,
+    /// Custom fields by their keys: those that are left out stay, `null` takes a value away.
+    #[serde(default)]
+    #[schema(value_type = CustomFieldChanges)]
+    custom_fields: Given,
     /// What another system calls it; `null` is nothing.
     #[serde(default)]
     #[schema(value_type = Option<ExternalIdShape>)]
@@ -384,6 +401,7 @@ impl ConversationPatch {
             team_id: self.team_id.change(),
             category_id: self.category_id.change(),
             tags: self.tags,
+            custom_fields: self.custom_fields,
             external_id: self.external_id.change().map(|external| external.map(ExternalId::from)),
         }
     }

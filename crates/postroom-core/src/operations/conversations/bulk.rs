@@ -9,6 +9,7 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::id::ConversationId;
 use crate::job::BulkPatch;
+use crate::operations::custom_fields::{self, Holder};
 use crate::operations::tags;
 
 /// Notes what is wrong with a change, whichever conversation it is made to.
@@ -35,6 +36,14 @@ pub(in crate::operations) fn check_bulk(
         }
         for (index, name) in names.iter().take(TAGS).enumerate() {
             tags::check_name(&format!("/patch/tags/{at}/{index}"), name, faults);
+        }
+    }
+    // Whether a value will do where there is none yet: what one conversation has may stay as it is.
+    let mut fields = Faults::default();
+    custom_fields::settle(cx, Holder::Conversation(None), &patch.custom_fields, false, &mut fields)?;
+    if let Err(Error::Invalid(all)) = fields.check().map_err(|error| error.below("/patch")) {
+        for fault in all {
+            faults.add(fault.pointer, fault.code, fault.detail);
         }
     }
     let mut people = Faults::default();
@@ -67,6 +76,7 @@ pub(in crate::operations) fn apply(
         assignee_id: patch.assignee_id,
         team_id: patch.team_id,
         category_id: patch.category_id,
+        custom_fields: patch.custom_fields.clone(),
         ..ConversationChange::default()
     };
     if change != ConversationChange::default() {

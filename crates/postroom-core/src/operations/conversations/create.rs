@@ -2,7 +2,7 @@
 
 use super::{
     ConversationCard, card, check_people, check_tags, external, is_same_address, save, set_status, set_tags,
-    tell_created,
+    tell_all, tell_created,
 };
 use crate::access::{Level, Scope};
 use crate::conversation::{Channel, ExternalId, Priority, Status, WaitingOn};
@@ -10,6 +10,7 @@ use crate::cx::Cx;
 use crate::error::Faults;
 use crate::id::{AgentId, CategoryId, CustomerId, MailboxId, TeamId};
 use crate::message::MessageKind;
+use crate::operations::custom_fields::{self, Given, Holder};
 use crate::operations::messages::{self, NewMessage};
 use crate::operations::{customers, mailboxes};
 use crate::text::SUBJECT_CHARS;
@@ -43,6 +44,8 @@ pub struct NewConversation {
     pub message: NewMessage,
     /// Labels.
     pub tags: Vec<String>,
+    /// Custom fields.
+    pub custom_fields: Given,
     /// How it came; `api` unless said otherwise.
     pub channel: Option<Channel>,
     /// How much it matters.
@@ -117,6 +120,10 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
         let detail = "a conversation that begins has no message yet";
         faults.add("/message/expected_last_message_id", "not_allowed", detail);
     }
+    // History is kept as it was.
+    let closing = new.status == Some(Status::Closed) && new.imported.is_none();
+    let fields =
+        custom_fields::settle(cx, Holder::Conversation(None), &new.custom_fields, closing, &mut faults)?;
     faults.check()?;
     if let Some(key) = &new.external_id {
         external::require_free(cx, key, None)?;
@@ -160,6 +167,8 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
         store::threads::insert_participants(cx.conn, conversation.id, &[(address, class)], cx.now)?;
     }
     set_tags(cx, &conversation, &[], &new.tags)?;
+    custom_fields::write(cx, Holder::Conversation(Some(conversation.id)), &fields)?;
+    tell_all(cx, &conversation, &conversation, &fields);
     let (conversation, _) = messages::append(cx, conversation, &mailbox, &new.message)
         .map_err(|error| error.below("/message"))?;
     let conversation = if new.imported.is_some() {

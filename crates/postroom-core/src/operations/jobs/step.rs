@@ -18,6 +18,9 @@ const LOOKED_UP: u16 = 500;
 /// Conversations that are worked on in one piece: others wait no longer than that.
 const WORKED_ON: i64 = 20;
 
+/// Faults of one refusal that are told.
+const TOLD: usize = 10;
+
 /// What comes after a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -121,11 +124,12 @@ fn work_on(cx: &mut Cx<'_>, job: &Job, item: JobItem) -> Result<JobItemState, Er
     Ok(item.state)
 }
 
-/// A refusal in a sentence, with its first fault where it has any.
+/// A refusal in a sentence, with its first faults where it has any.
 fn told(error: &Error) -> String {
     match error {
         Error::Invalid(faults) => {
-            faults.first().map_or_else(String::new, |fault| format!("{}: {}", fault.pointer, fault.detail))
+            let each = faults.iter().take(TOLD).map(|fault| format!("{}: {}", fault.pointer, fault.detail));
+            each.collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }
