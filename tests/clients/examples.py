@@ -208,6 +208,8 @@ def prepared(desk, operation, path, value):
                 value["message_id"] = desk.messages(ids["id"])[-1]
         case "restore_conversation":
             desk.ask("DELETE", f"/conversations/{ids['id']}")
+        case "snooze_conversation" if "until" in value:
+            value["until"] = TOMORROW
         case "mark_not_spam":
             desk.ask("POST", f"/conversations/{ids['id']}/spam")
         case "update_message" | "delete_message":

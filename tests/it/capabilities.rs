@@ -49,6 +49,7 @@ async fn attempt(by: &Http, action: &str, id: i64, other: i64, message: i64) -> 
         "file" => by.post(&messages, &write(json!({"kind": "inbound"}))).await,
         "spam" => by.post(&format!("{at}/spam"), &Value::Null).await,
         "not_spam" => by.post(&format!("{at}/not-spam"), &Value::Null).await,
+        "snooze" => by.post(&format!("{at}/snooze"), &json!({"until_reply": true})).await,
         "merge" => by.post(&format!("{at}/merge"), &json!({"into": other})).await,
         "split" => by.post(&format!("{at}/split"), &json!({"message_ids": [message]})).await,
         "trash" => by.delete(&at).await,
@@ -119,7 +120,7 @@ async fn what_is_told_is_what_happens() {
     }
     // Both sides of every action came up, but of those that anybody may.
     let actions: std::collections::BTreeSet<&String> = seen.iter().map(|(action, _)| action).collect();
-    assert_eq!(actions.len(), 15);
+    assert_eq!(actions.len(), 16);
     for action in actions {
         let codes: Vec<&Option<String>> =
             seen.iter().filter(|(one, _)| one == action).map(|(_, code)| code).collect();

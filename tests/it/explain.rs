@@ -393,6 +393,21 @@ fn what_waits_is_found_by_an_index_in_its_order() {
     walks_an_index("what waits", &plan(&mut conn, query), false);
 }
 
+/// A million that rest cost nothing as long as the time of none has come.
+#[test]
+fn what_wakes_is_found_by_an_index() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    execute(&mut conn, "UPDATE conversations SET status = 'snoozed', snoozed_until = 1000 + id");
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    let due = plan(&mut conn, conversations::waking(Timestamp(1_500), 100));
+    walks_an_index("what wakes", &due, false);
+    assert!(due.join("\n").contains("conversations_snoozed"), "{due:?}");
+    assert_eq!(conversations::next_wake(&mut conn).expect("it is found"), Some(Timestamp(1_001)));
+}
+
 /// The collector asks of each blob whether anything names it, of half a million a day.
 #[test]
 fn what_nothing_names_is_found_by_indexes() {

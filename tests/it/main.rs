@@ -80,6 +80,7 @@ mod sides;
 mod sign_in;
 mod sign_in_mails;
 mod simulate;
+mod snooze;
 mod story;
 mod threading;
 mod tidy;

@@ -195,6 +195,15 @@ impl Place {
                 http.post(&format!("/api/v1/conversations/{id}/spam"), &Value::Null).await.expect(200);
                 request(of("conversations", id), &example)
             }
+            "/conversations/{id}/snooze" => {
+                request(of("conversations", self.arrive().await.conversation), &json!({"until_reply": true}))
+            }
+            "/conversations/{id}/unsnooze" => {
+                let id = self.arrive().await.conversation;
+                let until = json!({"until_reply": true});
+                http.post(&format!("/api/v1/conversations/{id}/snooze"), &until).await.expect(200);
+                request(of("conversations", id), &example)
+            }
             "/conversations/{id}/accept-link" => {
                 let (from, to) = self.suggested().await;
                 request(of("conversations", from), &json!({"related_id": to}))

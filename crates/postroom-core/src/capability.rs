@@ -24,6 +24,8 @@ words! {
         Spam = "spam",
         /// Bring it back from spam.
         NotSpam = "not_spam",
+        /// Snooze it, or wake it.
+        Snooze = "snooze",
         /// Merge it into another, or accept a suggested link.
         Merge = "merge",
         /// Split messages off it, or move one.

@@ -1,6 +1,6 @@
 //! A conversation: the thread of messages with one customer about one matter.
 
-use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, TeamId};
+use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, MessageId, ScheduleId, TeamId};
 use crate::store::schema::conversations;
 use crate::time::Timestamp;
 use crate::word::words;
@@ -125,6 +125,17 @@ pub struct Conversation {
     pub external_source: Option<String>,
     /// What it is called there.
     pub external_id: Option<String>,
+}
+
+/// Until when a conversation rests. What the customer writes ends it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnoozeUntil {
+    /// Until this time.
+    Time(Timestamp),
+    /// Until a schedule next opens, after having been closed.
+    Opening(ScheduleId),
+    /// Until the customer writes.
+    Reply,
 }
 
 /// What another system calls a conversation: a shop its order, a monitor its alarm. One conversation alone

@@ -19,6 +19,9 @@ words! {
         ConversationUpdated = "conversation.updated",
         /// It was opened, closed, marked as spam …
         ConversationStatusChanged = "conversation.status_changed",
+        /// It rests `until` a time; `null`: until the customer writes. That it does so no longer is a change of its
+        /// status; `reason` says `snooze_over` where its time had come.
+        ConversationSnoozed = "conversation.snoozed",
         /// Its assignee or team changed.
         ConversationAssigned = "conversation.assigned",
         /// Its tags changed.

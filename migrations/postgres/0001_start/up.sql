@@ -432,6 +432,7 @@ CREATE INDEX conversations_priority ON conversations (priority, id);
 CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX conversations_snoozed ON conversations (snoozed_until) WHERE snoozed_until IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
 CREATE INDEX conversations_merged ON conversations (merged_into) WHERE merged_into IS NOT NULL;
 CREATE UNIQUE INDEX conversations_external ON conversations (external_source, external_id) WHERE external_id IS NOT NULL;
 

@@ -34,6 +34,7 @@ mod external;
 mod filter;
 pub mod shape;
 mod show;
+mod snooze;
 mod spam;
 mod trash;
 
@@ -53,6 +54,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(get_conversation)
         .service(update_conversation)
         .service(tag_conversation)
+        .service(snooze::snooze_conversation)
+        .service(snooze::unsnooze_conversation)
         .service(spam::mark_spam)
         .service(spam::mark_not_spam)
         .service(trash::delete_conversation)

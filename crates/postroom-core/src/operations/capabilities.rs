@@ -1,7 +1,9 @@
 //! What a caller may do to a conversation just now: the very checks that operations begin with, asked without doing
 //! anything.
 
-use super::conversations::{require_changeable, require_movable, require_purge_scopes, require_purgeable};
+use super::conversations::{
+    require_changeable, require_movable, require_purge_scopes, require_purgeable, require_snoozable,
+};
 use super::messages::{require_speaks, scope};
 use super::read_marks;
 use crate::Error;
@@ -52,6 +54,11 @@ fn gate(cx: &Cx<'_>, action: Action, conversation: &Conversation) -> Result<(), 
         Action::Update | Action::Spam | Action::NotSpam | Action::Merge | Action::Split => {
             cx.access().require(Scope::ConversationsWrite)?;
             require_changeable(cx, conversation)
+        }
+        Action::Snooze => {
+            cx.access().require(Scope::ConversationsWrite)?;
+            require_changeable(cx, conversation)?;
+            require_snoozable(conversation)
         }
         Action::Trash | Action::Restore => {
             cx.access().require(Scope::ConversationsWrite)?;

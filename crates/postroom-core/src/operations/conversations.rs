@@ -24,6 +24,7 @@ mod create;
 mod external;
 mod highlights;
 mod purge;
+pub mod snooze;
 mod spam;
 mod tagging;
 mod trash;
@@ -35,6 +36,8 @@ pub use external::{ConversationUpsert, Upserted, find_by_external, upsert};
 pub use highlights::highlights;
 pub use purge::purge;
 pub(super) use purge::{require_purgeable, require_scopes as require_purge_scopes};
+pub(super) use snooze::require_snoozable;
+pub use snooze::{snooze, unsnooze};
 pub use spam::{mark_not_spam, mark_spam};
 pub use tagging::tag;
 use tagging::{TAGS, check_tags, set_tags};
@@ -363,6 +366,17 @@ fn tell_all(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation, fields
             cx.tell(NewEvent::new(kind, about(after)).with("version", after.version).changing(changes));
         }
     }
+}
+
+/// Tells that a conversation is in another state, and why, where nobody had it so.
+pub(super) fn tell_status(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation, reason: &str) {
+    let mut changes = Changes::default();
+    changes.note("status", &before.status, &after.status);
+    let event = NewEvent::new(EventType::ConversationStatusChanged, about(after))
+        .with("version", after.version)
+        .with("reason", reason)
+        .changing(changes);
+    cx.tell(event);
 }
 
 fn check_people(

@@ -277,6 +277,33 @@ pub fn update(
     Ok((rows == 1).then_some(written))
 }
 
+/// Those that rest and whose time has come, the longest ago first.
+pub fn due_to_wake(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Conversation>, StoreError> {
+    Ok(waking(now, limit).select(Conversation::as_select()).load(conn)?)
+}
+
+/// [`due_to_wake`] as a query; a test asks EXPLAIN about it.
+pub fn waking<'q>(now: Timestamp, limit: i64) -> conversations::BoxedQuery<'q, MultiBackend> {
+    resting().filter(conversations::snoozed_until.assume_not_null().le(now)).limit(limit)
+}
+
+/// When the next one that rests wakes.
+pub fn next_wake(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    let next: Option<Option<Timestamp>> =
+        resting().select(conversations::snoozed_until).first(conn).optional()?;
+    Ok(next.flatten())
+}
+
+/// In the words and the order of the index: what lies in the trash rests on.
+fn resting<'q>() -> conversations::BoxedQuery<'q, MultiBackend> {
+    conversations::table
+        .into_boxed()
+        .filter(conversations::snoozed_until.is_not_null())
+        .filter(conversations::deleted_at.is_null())
+        .filter(conversations::merged_into.is_null())
+        .order(conversations::snoozed_until.asc())
+}
+
 /// Conversations of one customer in these mailboxes: newest first, few.
 pub fn recent_of_customer(
     conn: &mut Conn,

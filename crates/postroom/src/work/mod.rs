@@ -18,6 +18,7 @@ mod poll;
 mod room;
 mod send;
 mod settle;
+mod wake;
 mod webhooks;
 
 use crate::config::Config;
@@ -42,6 +43,7 @@ pub fn start(
         tokio::spawn(leave::run(desk.clone(), stopping.clone())),
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(settle::run(desk.clone(), stopping.clone())),
+        tokio::spawn(wake::run(desk.clone(), stopping.clone())),
         tokio::spawn(copies::run(desk.clone(), stopping.clone())),
         tokio::spawn(webhooks::run(desk.clone(), receivers, stopping.clone())),
         tokio::spawn(jobs::run(desk.clone(), stopping.clone())),

@@ -68,7 +68,7 @@ pub struct ConversationView {
     last_message_id: Option<MessageId>,
     /// When that came.
     last_message_at: Timestamp,
-    /// When it wakes.
+    /// When it wakes; of one that is snoozed, `null` is when the customer writes.
     snoozed_until: Option<Timestamp>,
     /// Where it went when it was merged.
     merged_into: Option<ConversationId>,

@@ -7,10 +7,9 @@ use super::ledger::Ledger;
 use super::{Circumstances, Read};
 use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
-use crate::event::{Changes, EventType, NewEvent};
 use crate::id::{ConversationId, MessageId};
 use crate::mailbox::FolderRole;
-use crate::operations::conversations::{about, set_status};
+use crate::operations::conversations::{set_status, tell_status};
 use crate::operations::ledger::IMPORTED;
 use crate::time::Timestamp;
 use crate::{Error, store};
@@ -60,12 +59,6 @@ fn open(cx: &mut Cx<'_>, before: &Conversation, received: Timestamp) -> Result<C
     after.waiting_since = Some(received);
     let written = store::conversations::update(cx.conn, before, &after, cx.now)?
         .ok_or_else(crate::operations::overtaken)?;
-    let mut changes = Changes::default();
-    changes.note("status", &before.status, &written.status);
-    let event = NewEvent::new(EventType::ConversationStatusChanged, about(&written))
-        .with("version", written.version)
-        .with("reason", "imported_before_it_came_in")
-        .changing(changes);
-    cx.tell(event);
+    tell_status(cx, before, &written, "imported_before_it_came_in");
     Ok(written)
 }
