@@ -1,5 +1,6 @@
 //! Custom fields through the API: what they are, which values they take, and what follows from them.
 
+mod queries;
 mod values;
 
 use crate::mailing::{self, with};

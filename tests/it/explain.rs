@@ -25,6 +25,7 @@ use support::database;
 use support::desk::TestDesk;
 use support::workdir::WorkDir;
 
+mod custom_fields;
 mod search;
 
 /// `EXPLAIN` before a query, its values bound as the store binds them.

@@ -4,6 +4,7 @@
 mod value;
 
 pub use value::{DECIMALS, Kept, LARGEST, shown, sought};
+pub(crate) use value::{days, millionths};
 
 use crate::error::Faults;
 use crate::id::CustomFieldId;

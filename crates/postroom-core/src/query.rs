@@ -10,10 +10,12 @@ use crate::word::words;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+mod field;
 mod parse;
 #[cfg(test)]
 mod tests;
 
+pub use field::{FieldMatch, FieldTerm, FieldTest, FieldValue, Settled};
 pub use parse::{FIELDS, parse};
 
 /// The longest query, in characters.
@@ -76,6 +78,8 @@ pub enum Condition {
     Time(TimeField, Span),
     /// `late`, `"late order"`, `subject:late`, `file:bill.pdf`
     Text(Place, Text),
+    /// `field.order_no:881`, `customer.plan:paid`, `has:field.order_no`
+    Field(FieldTerm),
 }
 
 /// Who takes care of a conversation.
@@ -276,6 +280,7 @@ impl fmt::Display for Term {
             Condition::Tag(all) => list(f, "tag", &all.iter().map(|one| quoted(one)).collect::<Vec<_>>()),
             Condition::Has(all) => list(f, "has", all),
             Condition::Time(field, span) => write!(f, "{field}:{span}"),
+            Condition::Field(term) => term.fmt(f),
             Condition::Text(place, text) => {
                 match place {
                     Place::Anywhere => {}

@@ -96,7 +96,8 @@ pub fn list(
         let detail = "sort=relevance needs words to look for".to_owned();
         return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
     }
-    let asked = ConversationFilter { query: filter.query.clone().asked_at(cx.now), ..filter.clone() };
+    let query = custom_fields::settle_query(cx, filter.query.clone().asked_at(cx.now))?;
+    let asked = ConversationFilter { query, ..filter.clone() };
     let found = store::conversations::list(cx.conn, &access, &asked, sort, page)?;
     let ids: Vec<ConversationId> = found.items.iter().map(|conversation| conversation.id).collect();
     let mut beside = Beside::of(cx, &ids)?;

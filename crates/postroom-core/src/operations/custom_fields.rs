@@ -1,7 +1,9 @@
 //! Custom fields: what a desk wants to know of conversations and customers.
 
+mod queries;
 mod values;
 
+pub(super) use queries::settle_query;
 pub use values::Given;
 pub(super) use values::{Holder, Settled, settle, write};
 

@@ -2,10 +2,11 @@
 //! that is passed over shows more than was asked for.
 
 use super::{
-    Assignee, Condition, Has, Moment, Place, QUERY_CHARS, Query, QueryError, Span, TERMS, Term, Text,
-    TimeField, VALUES,
+    Assignee, Condition, FieldTerm, FieldTest, FieldValue, Has, Moment, Place, QUERY_CHARS, Query,
+    QueryError, Span, TERMS, Term, Text, TimeField, VALUES,
 };
 use crate::conversation::{Priority, Status};
+use crate::custom_field::FieldObject;
 use crate::fulltext::Phrase;
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, TeamId};
 use crate::time::Timestamp;
@@ -13,7 +14,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The fields there are, each with what may stand behind it.
-pub const FIELDS: [(&str, &str); 20] = [
+pub const FIELDS: [(&str, &str); 22] = [
     ("is", "open, pending, snoozed, closed, spam, or trash or unread alone"),
     ("assignee", "me, none, or the number of an agent"),
     ("team", "none, or the number of a team"),
@@ -25,7 +26,7 @@ pub const FIELDS: [(&str, &str); 20] = [
     ("priority", "low, normal, high, urgent; also >=high and the like"),
     ("channel", "email, form, api, chat, phone, sms, social"),
     ("waiting_on", "us, customer, third_party"),
-    ("has", "attachment, assignee, team, category, tag"),
+    ("has", "attachment, assignee, team, category, tag; or, alone, field.KEY or customer.KEY"),
     ("subject", "words of the subject"),
     ("file", "words of a file's name"),
     ("id", "the number of a conversation"),
@@ -34,10 +35,20 @@ pub const FIELDS: [(&str, &str); 20] = [
     ("closed", TIMES),
     ("last_message", TIMES),
     ("waiting", TIMES),
+    ("field.KEY", FIELD_VALUES),
+    ("customer.KEY", FIELD_VALUES),
 ];
+
+/// What may stand behind the key of a custom field.
+const FIELD_VALUES: &str = "a value of the custom field; of numbers and days also >10, <=2026-01-31, 10..20";
 
 /// What a time may look like.
 const TIMES: &str = "2026-01-31, >=2026-01-31, <2026-01-31T08:00:00Z, 2026-01-01..2026-01-31, >=-7d";
+
+/// What may follow on the name of a custom field that is asked for a value.
+const FIELD_SIGNS: &[char] = &[':', '=', '<', '>'];
+/// What may follow on it where it is asked whether there is one.
+const FIELD_ENDS: &[char] = &[' ', ','];
 
 /// What is behind `is:` and is no state.
 const ALONE: [(&str, Condition); 2] = [("trash", Condition::Trash), ("unread", Condition::Unread)];
@@ -99,7 +110,12 @@ impl Reader {
         }
         let name: String =
             self.chars[begin..].iter().take_while(|c| c.is_ascii_alphabetic() || **c == '_').collect();
-        let condition = if !name.is_empty() && self.chars.get(begin + name.len()) == Some(&':') {
+        let condition = if let Some((object, key, length)) = self.custom_field(begin, FIELD_SIGNS) {
+            self.at = begin + length;
+            // `field.amount>10` is the same as `field.amount:>10`.
+            self.at += usize::from(matches!(self.peek(), Some(':' | '=')));
+            Condition::Field(FieldTerm::new(object, key, self.field_test()?, begin))
+        } else if !name.is_empty() && self.chars.get(begin + name.len()) == Some(&':') {
             self.at = begin + name.len() + 1;
             self.field(&name.to_ascii_lowercase(), begin)?
         } else {
@@ -139,7 +155,17 @@ impl Reader {
             "is" | "status" => self.status(name),
             "channel" => Ok(Condition::Channel(self.all(name, word)?)),
             "waiting_on" => Ok(Condition::WaitingOn(self.all(name, word)?)),
-            "has" => Ok(Condition::Has(self.all::<Has>(name, word)?)),
+            "has" => match self.custom_field(self.at, FIELD_ENDS) {
+                Some((object, key, length)) => {
+                    self.at += length;
+                    if self.peek() == Some(',') {
+                        let told = "a custom field stands alone: has:field.KEY and another term for the rest";
+                        return Err(refuse(name, self.at, told.to_owned()));
+                    }
+                    Ok(Condition::Field(FieldTerm::new(object, key, FieldTest::Present, begin)))
+                }
+                None => Ok(Condition::Has(self.all::<Has>(name, word)?)),
+            },
             "priority" => self.priority(),
             "id" => Ok(Condition::Id(self.all(name, |text| number(text).map(ConversationId))?)),
             "mailbox" => Ok(Condition::Mailbox(self.all(name, |text| number(text).map(MailboxId))?)),
@@ -169,6 +195,51 @@ impl Reader {
                     accepted: FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect(),
                 }),
             },
+        }
+    }
+
+    /// The name of a custom field that begins at `at` and is followed by one of `signs`, or by a blank or nothing
+    /// where a blank is among them: of what, its key, and how many characters it takes.
+    fn custom_field(&self, at: usize, signs: &[char]) -> Option<(FieldObject, String, usize)> {
+        let is_name = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        let name: String = self.chars.get(at..)?.iter().copied().take_while(is_name).collect();
+        let ends = match self.chars.get(at + name.len()) {
+            Some(c) if c.is_whitespace() => signs.contains(&' '),
+            Some(c) => signs.contains(c),
+            None => signs.contains(&' '),
+        };
+        let (of, key) = name.split_once('.')?;
+        let object = match of.to_ascii_lowercase().as_str() {
+            "field" => FieldObject::Conversation,
+            "customer" => FieldObject::Customer,
+            _ => return None,
+        };
+        (ends && !key.is_empty()).then(|| (object, key.to_ascii_lowercase(), name.len()))
+    }
+
+    /// What is asked of a custom field: a comparison, or values with commas between them.
+    fn field_test(&mut self) -> Result<FieldTest, QueryError> {
+        if let Some((sign, or_equal)) = self.comparison() {
+            let value = self.one(false)?;
+            if value.text.trim().is_empty() {
+                return Err(fault(value.at, "something must follow that it is compared with"));
+            }
+            return Ok(FieldTest::Compared { is_more: sign == '>', or_equal, with: value.text });
+        }
+        let mut all = Vec::new();
+        loop {
+            let value = self.one(true)?;
+            if value.text.trim().is_empty() {
+                return Err(fault(value.at, "a custom field needs a value"));
+            }
+            if all.len() == VALUES {
+                return Err(fault(value.at, format!("a custom field has at most {VALUES} values")));
+            }
+            all.push(FieldValue { text: value.text, is_quoted: value.is_quoted });
+            if self.peek() != Some(',') {
+                return Ok(FieldTest::Any(all));
+            }
+            self.at += 1;
         }
     }
 

@@ -2,11 +2,13 @@
 //! what they are of.
 
 use crate::custom_field::{Choice, CustomField, FieldObject, FieldType, Form, Kept, shown};
-use crate::id::CustomFieldId;
+use crate::id::{ConversationId, CustomFieldId, CustomerId};
+use crate::query::{FieldMatch, FieldTerm, Settled};
 use crate::store::conn::{Conn, each_backend};
+use crate::store::conversations::Predicate;
 use crate::store::schema::custom_fields;
 use crate::store::types::Json;
-use crate::store::{StoreError, returning};
+use crate::store::{StoreError, returning, schema};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use serde_json::{Map, Value};
@@ -114,11 +116,10 @@ fn gathered<Id: Copy + Eq + Hash>(rows: Vec<Shown<Id>>) -> HashMap<Id, Map<Strin
 }
 
 macro_rules! values_of {
-    ($(#[$doc:meta])* $name:ident, $table:ident, $owner:ident, $Id:ident) => {
+    ($(#[$doc:meta])* $name:ident, $table:ident, $owner:ident, $Id:ident, $of:path) => {
         $(#[$doc])*
         pub mod $name {
             use super::*;
-            use crate::id::$Id;
             use crate::store::schema::$table;
 
             /// What several of them have, by the keys of fields: those without a value are left out.
@@ -191,6 +192,29 @@ macro_rules! values_of {
                 Ok(())
             }
 
+            /// That a conversation's own number, or its customer's, is of those with a value that fits.
+            pub(super) fn holds(field: CustomFieldId, fit: &FieldMatch) -> Predicate {
+                let of_field = || $table::table.filter($table::field_id.eq(field));
+                let sought = $table::sought.assume_not_null();
+                let number = $table::number.assume_not_null();
+                match fit {
+                    FieldMatch::Present => Box::new($of.eq_any(of_field().select($table::$owner))),
+                    FieldMatch::Sought(all) => {
+                        let fitting = of_field().filter(sought.eq_any(all.clone()));
+                        Box::new($of.eq_any(fitting.select($table::$owner)))
+                    }
+                    FieldMatch::Numbers(all) => {
+                        let fitting = of_field().filter(number.eq_any(all.clone()));
+                        Box::new($of.eq_any(fitting.select($table::$owner)))
+                    }
+                    FieldMatch::Within(since, before) => {
+                        let from = of_field().filter(number.ge(since.unwrap_or(i64::MIN)));
+                        let fitting = from.filter(number.lt(before.unwrap_or(i64::MAX)));
+                        Box::new($of.eq_any(fitting.select($table::$owner)))
+                    }
+                }
+            }
+
             /// Whether any of them has a value of a field; of a choice, where one is named.
             pub fn is_used(
                 conn: &mut Conn,
@@ -214,12 +238,26 @@ macro_rules! values_of {
 
 values_of!(
     /// The values of conversations.
-    conversations, conversation_field_values, conversation_id, ConversationId
+    conversations, conversation_field_values, conversation_id, ConversationId,
+    schema::conversations::id
 );
 values_of!(
     /// The values of customers.
-    customers, customer_field_values, customer_id, CustomerId
+    customers, customer_field_values, customer_id, CustomerId,
+    schema::conversations::customer_id
 );
+
+/// That a conversation, or its customer, has a value that a query asks for. Operations settle what is meant; without
+/// that nothing fits.
+pub(super) fn holds(term: &FieldTerm) -> Predicate {
+    let Some(Settled { field, fit }) = &term.settled else {
+        return Box::new(schema::conversations::id.lt(ConversationId(0)));
+    };
+    match term.object {
+        FieldObject::Conversation => conversations::holds(*field, fit),
+        FieldObject::Customer => customers::holds(*field, fit),
+    }
+}
 
 /// Whether a field has any value; of a choice, where one is named.
 pub fn is_used(conn: &mut Conn, field: &CustomField, choice: Option<&str>) -> Result<bool, StoreError> {

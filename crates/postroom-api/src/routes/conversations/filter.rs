@@ -85,7 +85,8 @@ pub struct ConversationQuery {
     /// texts, names and addresses of people and names of files, in any language, without case and accents;
     /// a word may go on (`order` finds `orders`), what is in quotes stands just so. Fields: `is`, `assignee`,
     /// `team`, `category`, `mailbox`, `customer`, `from`, `tag`, `priority`, `channel`, `waiting_on`, `has`,
-    /// `subject`, `file`, `id`, `created`, `updated`, `closed`, `last_message`, `waiting`. Times are a day
+    /// `subject`, `file`, `id`, `created`, `updated`, `closed`, `last_message`, `waiting`, and custom fields: `field.order_no:881`,
+    /// `field.amount>10`, `has:field.order_no`, and `customer.plan:paid` of the customer, which needs `customers:read`. Times are a day
     /// of UTC, RFC 3339 or how long ago (`-90m`, `-12h`, `-7d`, `-2w`), with `>`, `>=`, `<`, `<=` or as a range
     /// (`2026-01-01..2026-01-31`). `is:trash` finds what is in the trash, and nothing else does; `is:unread` what
     /// you have not read. At most 20 terms.

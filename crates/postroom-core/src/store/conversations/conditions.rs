@@ -9,7 +9,7 @@ use crate::store::schema::{
     attachments, conversation_tags, conversations, customer_addresses, messages, tags,
 };
 use crate::store::search::{self, Database, Wanted};
-use crate::store::{deadline, read_marks};
+use crate::store::{custom_fields, deadline, read_marks};
 use crate::text::{escape_like, fold, fold_address};
 use crate::time::Timestamp;
 use diesel::dsl::{exists, not};
@@ -177,6 +177,7 @@ fn holds(condition: &Condition, me: Option<AgentId>, database: Database) -> Pred
             each.reduce(|any, one| Box::new(any.or(one))).unwrap_or_else(nothing)
         }
         Condition::Time(field, span) => within(*field, *span),
+        Condition::Field(term) => custom_fields::holds(term),
         Condition::Text(place, text) => match Phrase::of(&text.text, text.is_exact) {
             Some(phrase) => search::matches(database, &Wanted::new(vec![(*place, phrase)])),
             None => nothing(),
