@@ -175,6 +175,8 @@ fn a_mistake_is_one_clear_line_and_nothing_is_begun() {
         ("[storage]\nobjects = 's3'".into(), &["storage.s3"]),
         ("[storage]\ninline_kib = 0".into(), &["storage.inline_kib"]),
         ("[limits]\nmail_mib = 257".into(), &["limits.mail_mib", "1 to 256"]),
+        ("[limits]\nevent_streams_per_token = 1001".into(), &["limits.event_streams_per_token", "1 to 1000"]),
+        ("[limits]\nevent_streams_per_token = 0".into(), &["limits.event_streams_per_token", "1 to 1000"]),
         ("[limits]\nquery_seconds = 301".into(), &["limits.query_seconds", "1 to 300"]),
         ("[limits]\nquery_seconds = 0".into(), &["limits.query_seconds", "1 to 300"]),
         ("[limits]\ningest_tries = -1".into(), &["limits.ingest_tries", "1 to 100"]),

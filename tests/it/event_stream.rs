@@ -202,6 +202,27 @@ async fn the_newest_stream_takes_the_place_of_the_oldest() {
     desk.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_has_as_many_streams_as_the_daemon_is_set_up_for() {
+    let desk = TestDesk::start_with(postroom_core::time::Clock::System, |config| {
+        config.limits.event_streams_per_token = 7;
+    })
+    .await;
+    let mut streams = Vec::new();
+    for _ in 0..7 {
+        streams.push(desk.http.events(STREAM, &[]).await);
+    }
+    tag(&desk, "one").await;
+    for stream in &mut streams {
+        take(stream, 1).await;
+    }
+    let eighth = desk.http.events(STREAM, &[]).await;
+    let last = streams[0].until(|event| event.name == "stream.closed").await.json();
+    assert!(last["detail"].as_str().expect("a sentence").contains("since: 7"), "{last}");
+    drop((eighth, streams));
+    desk.stop().await;
+}
+
 /// Connections that died can't give their places back: whoever comes anew is let in all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_connections_shut_nobody_out() {

@@ -59,7 +59,10 @@ pub struct Seat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// The token has opened as many newer ones as it may have.
-    ToNewer,
+    ToNewer {
+        /// So many.
+        each: usize,
+    },
     /// The same ticket came again.
     ToSameTicket,
 }
@@ -100,7 +103,7 @@ impl Seats {
         if held >= self.each
             && let Some(oldest) = own.iter().find(|place| place.is_held())
         {
-            oldest.lose(Lost::ToNewer);
+            oldest.lose(Lost::ToNewer { each: self.each });
         }
         let (lost, told) = watch::channel(None);
         let number = taken.next;
@@ -168,7 +171,7 @@ mod tests {
         let seats = Seats::new(100, 2);
         let others = seats.take(&two, None).expect("free");
         let mut own: Vec<Seat> = (0..3).map(|_| seats.take(&one, None).expect("free")).collect();
-        assert_eq!(own.iter().map(why).collect::<Vec<_>>(), [Some(Lost::ToNewer), None, None]);
+        assert_eq!(own.iter().map(why).collect::<Vec<_>>(), [Some(Lost::ToNewer { each: 2 }), None, None]);
         // The dead are never dropped; there is an end to how many of them there are.
         own.extend((3..8).map(|_| seats.take(&one, None).expect("free")));
         assert_eq!(own.iter().filter(|seat| why(seat).is_none()).count(), 2);

@@ -4,7 +4,7 @@ use crate::idempotency::Running;
 use crate::links::Links;
 use crate::quota::Quota;
 use crate::remembered::Answers;
-use crate::routes::{STREAMS, STREAMS_EACH};
+use crate::routes::STREAMS;
 use crate::routing::Table;
 use crate::seats::Seats;
 use crate::uploads::Uploads;
@@ -32,6 +32,8 @@ pub struct ApiState {
     pub trusted_proxies: Vec<IpNet>,
     /// Requests of each token a minute, and of each address that brings none; `None` bounds nobody.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// Event streams that each token may follow at the same time; at least one.
+    pub event_streams_per_token: usize,
     /// The daemon's version.
     pub version: &'static str,
     /// What else must be well for the daemon to be ready.
@@ -54,6 +56,8 @@ pub struct Api {
     pub(crate) streams: Seats,
     /// The files that are being sent.
     pub(crate) uploads: Uploads,
+    /// The mails that are being pushed or tried.
+    pub(crate) mails: Uploads,
     /// The keys whose work is under way.
     pub(crate) running: Running,
     /// What is answered again while nothing changes.
@@ -86,8 +90,9 @@ impl Api {
             version: state.version,
             readiness: state.readiness,
             stopping: state.stopping,
-            streams: Seats::new(STREAMS, STREAMS_EACH),
+            streams: Seats::new(STREAMS, state.event_streams_per_token.max(1)),
             uploads: Uploads::default(),
+            mails: Uploads::default(),
             running: Running::default(),
             answers: Answers::default(),
             table,

@@ -1,50 +1,69 @@
-//! How many files a token may send at once: each is held in memory until it is whole.
+//! How many files and mails a token may send at once: each is held in memory until it is whole.
 
 use postroom_core::id::TokenId;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Files that one token may send at the same time.
+/// Files, or mails, that one token may send at the same time.
 pub const UPLOADS_EACH: usize = 2;
 
 /// Who is sending how many.
 #[derive(Debug, Clone, Default)]
-pub struct Uploads(Arc<Mutex<HashMap<Option<TokenId>, usize>>>);
+pub struct Uploads(Arc<Mutex<HashMap<Option<TokenId>, Arc<Semaphore>>>>);
 
-/// One file that is on its way, counted until this is dropped.
+/// One that is on its way, counted until this is dropped.
 #[derive(Debug)]
 pub struct Upload {
     whose: Option<TokenId>,
+    /// Given back before it is looked who still has any.
+    place: Option<OwnedSemaphorePermit>,
     all: Uploads,
 }
 
 impl Uploads {
     /// Counts one more; `None` where a token sends as many as it may.
     pub fn begin(&self, whose: Option<TokenId>) -> Option<Upload> {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = under_way.entry(whose.clone()).or_default();
-        if *count >= UPLOADS_EACH {
-            return None;
-        }
-        *count += 1;
-        Some(Upload { whose, all: self.clone() })
+        let place = self.places(whose.clone()).try_acquire_owned().ok()?;
+        Some(Upload { whose, place: Some(place), all: self.clone() })
     }
 
-    /// How many are on their way in all.
+    /// Counts one more, as soon as there is a place: for mail, since not every program that brings some asks again.
+    pub async fn turn(&self, whose: Option<TokenId>) -> Upload {
+        // Nobody closes it.
+        let place = self.places(whose.clone()).acquire_owned().await.ok();
+        Upload { whose, place, all: self.clone() }
+    }
+
+    /// How many are on their way in all, and how many wait.
     #[cfg(test)]
-    pub fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    pub fn count(&self) -> (usize, usize) {
+        let all = self.lock();
+        let sent = |places: &Arc<Semaphore>| UPLOADS_EACH - places.available_permits();
+        let (holders, sending) = (
+            all.values().map(|places| Arc::strong_count(places) - 1).sum::<usize>(),
+            all.values().map(sent).sum(),
+        );
+        (sending, holders - sending)
+    }
+
+    fn places(&self, whose: Option<TokenId>) -> Arc<Semaphore> {
+        let mut all = self.lock();
+        Arc::clone(all.entry(whose).or_insert_with(|| Arc::new(Semaphore::new(UPLOADS_EACH))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<TokenId>, Arc<Semaphore>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let mut under_way = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = under_way.get_mut(&self.whose) {
-            *count -= 1;
-            if *count == 0 {
-                under_way.remove(&self.whose);
-            }
+        let mut all = self.all.lock();
+        drop(self.place.take());
+        // Whoever sends or waits has a share of it as well.
+        if all.get(&self.whose).is_some_and(|places| Arc::strong_count(places) == 1) {
+            all.remove(&self.whose);
         }
     }
 }
@@ -65,6 +84,20 @@ mod tests {
         drop(held);
         assert!(uploads.begin(token("a")).is_some());
         drop(other);
-        assert!(uploads.0.lock().expect("nobody panicked").is_empty(), "nobody is kept for ever");
+        assert!(uploads.lock().is_empty(), "nobody is kept for ever");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_gets_the_next_place() {
+        let uploads = Uploads::default();
+        let token = Some(TokenId("a".to_owned()));
+        let (first, _second) = (uploads.begin(token.clone()), uploads.begin(token.clone()));
+        let mut third = Box::pin(uploads.turn(token.clone()));
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(first);
+        assert!(uploads.begin(token.clone()).is_none(), "it is the third's");
+        let third = third.await;
+        drop((third, _second));
+        assert!(uploads.lock().is_empty());
     }
 }

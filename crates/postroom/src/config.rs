@@ -246,6 +246,8 @@ pub struct Limits {
     /// Requests to the API that each token may send a minute, and each address that brings none; 0
     /// bounds nobody.
     pub requests_per_minute: u32,
+    /// Event streams that each token may follow at the same time.
+    pub event_streams_per_token: usize,
     /// How often a mail is tried before it is put aside.
     pub ingest_tries: i32,
     /// Seconds that a question to the API may keep the database busy.
@@ -319,7 +321,14 @@ impl Default for Log {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { mail_mib: 64, upload_mib: 25, requests_per_minute: 600, ingest_tries: 5, query_seconds: 5 }
+        Self {
+            mail_mib: 64,
+            upload_mib: 25,
+            requests_per_minute: 600,
+            event_streams_per_token: 5,
+            ingest_tries: 5,
+            query_seconds: 5,
+        }
     }
 }
 
@@ -441,6 +450,7 @@ impl Config {
         )?;
         range("limits.mail_mib", self.limits.mail_mib, 1, 256)?;
         range("limits.upload_mib", self.limits.upload_mib, 1, 256)?;
+        range("limits.event_streams_per_token", self.limits.event_streams_per_token, 1, 1_000)?;
         range("limits.requests_per_minute", self.limits.requests_per_minute as usize, 0, 1_000_000)?;
         range("limits.query_seconds", self.limits.query_seconds as usize, 1, 300)?;
         range("limits.ingest_tries", usize::try_from(self.limits.ingest_tries).unwrap_or(0), 1, 100)?;

@@ -139,6 +139,7 @@ fn serve(
         cors_origins: config.server.cors_origins.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         requests_per_minute: NonZeroU32::new(config.limits.requests_per_minute),
+        event_streams_per_token: config.limits.event_streams_per_token,
         version: env!("CARGO_PKG_VERSION"),
         readiness: Arc::new(Vec::new),
         stopping,

@@ -35,7 +35,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// Streams that are open at the same time. Each costs a look into the log at every change.
 pub const STREAMS: usize = 1_000;
-/// Streams of one token.
+/// Streams of one token, unless the daemon is set up otherwise.
 pub const STREAMS_EACH: usize = 5;
 /// Events of one piece: as much as a reader that does not read costs memory.
 const AT_ONCE: u16 = 50;
@@ -178,8 +178,8 @@ async fn create_event_ticket(api: Data<Api>, caller: Caller, body: Body<NewTicke
 /// What a stream is told that lost its seat.
 fn replaced(lost: Lost) -> Problem {
     let told = match lost {
-        Lost::ToNewer => format!(
-            "this token has opened {STREAMS_EACH} newer streams, and that is all it may have: this one, the oldest, ends"
+        Lost::ToNewer { each } => format!(
+            "streams that this token has opened since: {each}, and that is all it may have; this one, the oldest, ends"
         ),
         Lost::ToSameTicket => "this ticket came again, and opens one stream at a time".to_owned(),
     };

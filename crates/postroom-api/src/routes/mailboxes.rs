@@ -235,8 +235,8 @@ async fn get_mailbox_status(api: Data<Api>, caller: Caller, id: Id<MailboxId>) -
 /// Push a mail into a mailbox
 ///
 /// The body is the raw mail (RFC 5322), as a mail server's pipe has it; at most 64 MiB unless the
-/// daemon is set up otherwise. It is taken in as if it had been fetched. Needs
-/// `conversations:write`.
+/// daemon is set up otherwise. It is taken in as if it had been fetched. Two mails of a token are read at a
+/// time; others wait for their turn. Needs `conversations:write`.
 #[utoipa::path(tag = "mailboxes", params(Id<MailboxId>, IdempotencyKey),
     request_body(content = String, content_type = "message/rfc822", description = "The mail.",
         example = json!("From: Ada <ada@example.org>\r\nTo: support@example.org\r\nSubject: Late order\r\nMessage-ID: <1@example.org>\r\n\r\nWhere is it?\r\n")),
@@ -254,6 +254,8 @@ async fn receive_mail(
     if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
         return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
     }
+    // Nothing of it is read before its turn.
+    let _upload = api.mails.turn(caller.token_id.clone()).await;
     let (raw, once) = idempotency::collect(&req, body.into_inner(), api.desk.settings().mail_bytes).await?;
     let (desk, actor) = (api.desk.clone(), caller.clone());
     // The ledger knows a mail that comes again by its bytes.

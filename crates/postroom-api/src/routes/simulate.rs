@@ -51,6 +51,7 @@ async fn simulate_inbound(
     if body::media_type(req.headers()).as_deref() != Some("message/rfc822") {
         return Err(Problem::unsupported_media_type("Content-Type must be message/rfc822"));
     }
+    let _upload = api.mails.turn(caller.token_id.clone()).await;
     let raw = payload::collect(req.headers(), body.into_inner(), api.desk.settings().mail_bytes).await?;
     let simulation = api.desk.simulate_mail(&caller, query.0.mailbox_id, raw).await?;
     Ok(HttpResponse::Ok().json(SimulationView::from(simulation)))

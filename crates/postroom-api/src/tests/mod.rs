@@ -131,6 +131,7 @@ impl TestApi {
             cors_origins: wish.cors_origins,
             trusted_proxies: Vec::new(),
             requests_per_minute: wish.requests_per_minute,
+            event_streams_per_token: crate::routes::STREAMS_EACH,
             version: "9.9.9",
             readiness: Arc::new(move || reasons.lock().unwrap().clone()),
             stopping,

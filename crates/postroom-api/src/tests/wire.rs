@@ -136,7 +136,7 @@ async fn a_token_sends_two_files_at_a_time() {
     for count in 1..=2 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head(&token, 3).as_bytes()).await.unwrap();
-        while api.api.uploads.count() < count {
+        while api.api.uploads.count() != (count, 0) {
             tokio::task::yield_now().await;
         }
         under_way.push(stream);
@@ -158,5 +158,42 @@ async fn a_token_sends_two_files_at_a_time() {
     }
     let again = exchange(address, &head(&token, 0)).await;
     assert!(again.contains("HTTP/1.1 201 "), "{again}");
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn two_mails_of_a_token_are_read_at_a_time_and_a_third_waits_for_its_turn() {
+    let api = TestApi::start().await;
+    let token = api.token(&[postroom_core::access::Scope::ConversationsWrite], None);
+    let (address, server) = serve(&api).await;
+    let request = |path: &str, length: usize| {
+        format!(
+            "POST /api/v1/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: message/rfc822\r\n\
+             Connection: close\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut sent = Vec::new();
+    for (path, counted) in [
+        ("mailboxes/77/inbound", (1, 0)),
+        ("simulate/inbound?mailbox_id=77", (2, 0)),
+        ("mailboxes/77/inbound", (2, 1)),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request(path, 3).as_bytes()).await.unwrap();
+        while api.api.mails.count() != counted {
+            tokio::task::yield_now().await;
+        }
+        sent.push(stream);
+    }
+    assert_eq!(api.api.uploads.count(), (0, 0), "files have places of their own");
+    for (stream, left) in sent.iter_mut().zip([(2, 0), (1, 0), (0, 0)]) {
+        stream.write_all(b"a:b").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404 "), "it was read, and there is no such mailbox: {answer}");
+        while api.api.mails.count() != left {
+            tokio::task::yield_now().await;
+        }
+    }
     server.stop(false).await;
 }
