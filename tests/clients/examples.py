@@ -155,6 +155,8 @@ class Desk:
                 return self.made("roles", scopes=["conversations:read"])
             case "schedules":
                 return self.made("schedules", time_zone="UTC")
+            case "views":
+                return self.made("views", q="is:open", visibility="everyone")
             case "tokens":
                 return self.made("tokens", scopes=["conversations:read"])
             case "webhooks":

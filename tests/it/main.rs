@@ -88,6 +88,7 @@ mod tokens;
 mod totp;
 mod transfers;
 mod unsent;
+mod views;
 mod watch;
 mod weaknesses;
 mod webhooks;

@@ -273,6 +273,7 @@ async fn every_list_keeps_the_rules_of_lists() {
             ("/api/v1/agents", json!({"name": "A", "email": format!("a{n}@example.org"), "role": "admin"})),
             ("/api/v1/teams", json!({"name": format!("T{n}")})),
             ("/api/v1/tags", json!({"name": format!("tag{n}")})),
+            ("/api/v1/views", json!({"name": format!("V{n}"), "q": "", "visibility": "everyone"})),
             ("/api/v1/categories", json!({"name": format!("C{n}")})),
             ("/api/v1/tokens", json!({"name": format!("t{n}"), "scopes": ["conversations:read"]})),
             ("/api/v1/customers", json!({"name": format!("N{n}")})),
@@ -308,6 +309,7 @@ async fn every_list_keeps_the_rules_of_lists() {
             "customers" => theirs.customer.to_string(),
             "webhooks" => hook.to_string(),
             "jobs" => job.clone(),
+            "views" => "1".to_owned(),
             "agents" => agent.to_string(),
             _ => theirs.mailbox.to_string(),
         };

@@ -68,6 +68,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
         ("tags/{id}", make(http, "tags", json!({"name": "late"})).await),
         ("teams/{id}", make(http, "teams", json!({"name": "First"})).await),
         ("tokens/{id}", make(http, "tokens", json!({"name": "t", "scopes": ["conversations:read"]})).await),
+        ("views/{id}", make(http, "views", json!({"name": "All", "q": "", "visibility": "everyone"})).await),
         ("webhooks/{id}", make(http, "webhooks", json!({"name": "w", "url": "https://a.example/"})).await),
     ];
     let patched =

@@ -141,9 +141,8 @@ impl Place {
                 let agent = http.post("/api/v1/agents", &body).await.expect(201).json();
                 request(of("agents", number(&agent["id"])), &example)
             }
-            "/roles" | "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/webhooks" => {
-                request(operation.to_owned(), &named(example))
-            }
+            "/roles" | "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/views"
+            | "/webhooks" => request(operation.to_owned(), &named(example)),
             "/mailboxes" => {
                 let (source, delivery) = (json!({"type": "push"}), json!({"type": "sink"}));
                 request(

@@ -8,7 +8,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
     AgentId, AttachmentId, ConversationId, CustomFieldId, CustomerId, JobId, LedgerId, MailboxId, MessageId,
-    RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, WebhookDeliveryId, WebhookId,
+    RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId, WebhookDeliveryId,
+    WebhookId,
 };
 use std::future::{Ready, ready};
 
@@ -130,7 +131,7 @@ path_ids! {
         CustomerId = "customer",
         LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
         RoleId = "role", ScheduleId = "schedule", TagId = "tag", TeamId = "team",
-        TransferId = "transfer", WebhookId = "webhook";
+        TransferId = "transfer", ViewId = "view", WebhookId = "webhook";
     strings
         AttachmentId = "attachment", RoundTripId = "test of this mailbox", TokenId = "token",
         WebhookDeliveryId = "delivery of this webhook", JobId = "job"

@@ -72,6 +72,7 @@ const TAGS: &[(&str, &str)] = &[
         "custom fields",
         "What a desk wants to know of its conversations and customers; [in words](custom-fields.html).",
     ),
+    ("views", "Questions that are kept, and what they find; [in words](views.html)."),
     ("tokens", "Access for programs."),
     ("me", "The caller."),
     ("sign-in", "Signing in by password and code, for frontends; sessions."),

@@ -71,13 +71,13 @@ impl FromRequest for Paging {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let api = req.app_data::<Data<Api>>();
         ready(match api {
-            Some(api) => read(api, req.path(), req.query_string()),
+            Some(api) => read(api, req.path(), req.query_string(), ""),
             None => Err(Problem::internal()),
         })
     }
 }
 
-fn read(api: &Api, path: &str, query: &str) -> Result<Paging, Problem> {
+fn read(api: &Api, path: &str, query: &str, course: &str) -> Result<Paging, Problem> {
     let pairs = query::pairs(query);
     let (own, mut others): (Vec<_>, Vec<_>) =
         pairs.into_iter().partition(|(name, _)| matches!(name.as_str(), "limit" | "cursor" | "count"));
@@ -85,7 +85,8 @@ fn read(api: &Api, path: &str, query: &str) -> Result<Paging, Problem> {
     others.sort();
     let choosing: Vec<_> =
         others.iter().filter(|(name, _)| !SHOWING.contains(&name.as_str())).cloned().collect();
-    let binding = format!("{path}?{}", encode(&choosing));
+    // A blank stands in no path: what a list is without a course stays apart from one that has it.
+    let binding = format!("{path}?{}{course}", encode(&choosing));
     if asked.limit.is_some_and(|limit| !(1..=PageRequest::MAX).contains(&limit)) {
         return Err(Problem::bad_parameter("limit: must be 1 to 100"));
     }
@@ -120,6 +121,11 @@ fn encode(pairs: &[(String, String)]) -> String {
 }
 
 impl Paging {
+    /// The page of a list whose filter and order are kept elsewhere: its cursors end when `course` changes.
+    pub fn of_course(api: &Api, req: &HttpRequest, course: &str) -> Result<Self, Problem> {
+        read(api, req.path(), req.query_string(), &format!(" {course}"))
+    }
+
     /// The `page` member for a page.
     fn info<T>(&self, api: &Api, page: &Page<T>) -> PageInfo {
         PageInfo {

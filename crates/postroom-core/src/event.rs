@@ -142,6 +142,12 @@ words! {
         CustomFieldUpdated = "custom_field.updated",
         /// A custom field was removed, and with it the values that it had: `values` of them.
         CustomFieldDeleted = "custom_field.deleted",
+        /// A view was made. Of one that somebody keeps for themselves the log says no more than that, and whose it is.
+        ViewCreated = "view.created",
+        /// A view changed.
+        ViewUpdated = "view.updated",
+        /// A view was removed.
+        ViewDeleted = "view.deleted",
         /// A tag was added.
         TagCreated = "tag.created",
         /// A tag was renamed.

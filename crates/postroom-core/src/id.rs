@@ -86,6 +86,8 @@ row_id! {
     TagId,
     /// What a desk wants to know of conversations or customers.
     CustomFieldId,
+    /// A question that is kept.
+    ViewId,
     /// A row of the ledger: one mail seen in one place.
     LedgerId,
     /// A mail on its way out.

@@ -57,6 +57,7 @@ pub mod threading;
 pub mod time;
 pub mod transfer;
 pub mod unsent;
+pub mod view;
 pub mod webhook;
 pub mod webhook_delivery;
 mod word;

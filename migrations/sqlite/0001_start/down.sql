@@ -19,6 +19,7 @@ DROP TABLE outbox;
 DROP TABLE automatic_mails;
 DROP TABLE wanted_answers;
 DROP TABLE unsent;
+DROP TABLE views;
 DROP TABLE customer_field_values;
 DROP TABLE conversation_field_values;
 DROP TABLE custom_fields;

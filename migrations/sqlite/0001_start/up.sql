@@ -634,6 +634,27 @@ CREATE INDEX customer_field_values_sought ON customer_field_values (field_id, so
 CREATE INDEX customer_field_values_number ON customer_field_values (field_id, number, customer_id)
   WHERE number IS NOT NULL;
 
+-- Questions that are kept. `shown_columns` is JSON.
+CREATE TABLE views (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner_id INTEGER REFERENCES agents (id),
+  team_id INTEGER REFERENCES teams (id) ON DELETE CASCADE,
+  visibility TEXT NOT NULL CHECK (visibility IN ('me', 'team', 'everyone')),
+  name TEXT NOT NULL,
+  query TEXT NOT NULL,
+  sort TEXT NOT NULL,
+  shown_columns TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  color TEXT,
+  icon TEXT,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  CHECK ((visibility = 'team') = (team_id IS NOT NULL)),
+  CHECK (visibility <> 'me' OR owner_id IS NOT NULL)
+) STRICT;
+CREATE INDEX views_visibility ON views (visibility, owner_id);
+
 -- Messages that have not left yet: what was written, until it is composed and its bytes are final.
 -- A draft waits for somebody who sends it; what is held or scheduled leaves at `leaves_at`, or, where
 -- there is none, when somebody lets it go.

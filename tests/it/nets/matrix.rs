@@ -40,7 +40,8 @@ fn aimed(operation: &Operation, theirs: &Foreign, more: &More) -> String {
             // What belongs to the whole desk: the first of each.
             (
                 "{id}",
-                "agents" | "teams" | "schedules" | "categories" | "tags" | "custom-fields" | "roles",
+                "agents" | "teams" | "schedules" | "categories" | "tags" | "custom-fields" | "views"
+                | "roles",
             )
             | ("{row}", "round-trips") => "1".to_owned(),
             ("{row}", "deliveries") => "dlv_0123456789abcdef0123456789abcdef".to_owned(),

@@ -37,6 +37,7 @@ mod show;
 mod snooze;
 mod spam;
 mod trash;
+mod viewed;
 
 use filter::ConversationQuery;
 use shape::{ConversationPatch, ConversationView, NewConversationBody, TagsBody};
@@ -60,7 +61,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(spam::mark_not_spam)
         .service(trash::delete_conversation)
         .service(trash::restore_conversation)
-        .service(list_activity);
+        .service(list_activity)
+        .service(viewed::list_view_conversations);
 }
 
 page_of!(

@@ -41,6 +41,7 @@ mod tokens;
 mod totp;
 mod transfers;
 mod unsent;
+mod views;
 mod webhook_deliveries;
 mod webhooks;
 
@@ -77,6 +78,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(categories::routes)
         .configure(tags::routes)
         .configure(custom_fields::routes)
+        .configure(views::routes)
         .configure(tokens::routes)
         .configure(me::routes)
         .configure(sign_in::routes)

@@ -86,22 +86,35 @@ pub fn list(
     sort: ConversationSort,
     page: PageRequest,
 ) -> Result<Page<ConversationCard>, Error> {
-    cx.access().require(Scope::ConversationsRead)?;
-    let access = cx.access().clone();
-    if (filter.query.asks_for_me() || filter.unread.is_some()) && access.agent_id().is_none() {
-        let detail = "\"me\" is nobody: this token speaks for no agent".to_owned();
-        return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
-    }
     if sort == ConversationSort::Relevance && !filter.query.looks_for_words() {
         let detail = "sort=relevance needs words to look for".to_owned();
         return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
     }
-    let query = custom_fields::settle_query(cx, filter.query.clone().asked_at(cx.now))?;
-    let asked = ConversationFilter { query, ..filter.clone() };
+    let asked = settled(cx, filter)?;
+    let access = cx.access().clone();
     let found = store::conversations::list(cx.conn, &access, &asked, sort, page)?;
     let ids: Vec<ConversationId> = found.items.iter().map(|conversation| conversation.id).collect();
     let mut beside = Beside::of(cx, &ids)?;
     Ok(found.map(|conversation| beside.card(conversation)))
+}
+
+/// How many conversations the caller may see that fit the filter; counted no further than `most`.
+pub(super) fn count_up_to(cx: &mut Cx<'_>, filter: &ConversationFilter, most: usize) -> Result<usize, Error> {
+    let asked = settled(cx, filter)?;
+    let access = cx.access().clone();
+    Ok(store::conversations::count_up_to(cx.conn, &access, &asked, most)?)
+}
+
+/// A filter with what it means just now, to this caller.
+fn settled(cx: &mut Cx<'_>, filter: &ConversationFilter) -> Result<ConversationFilter, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    let is_nobody = cx.access().agent_id().is_none();
+    if (filter.query.asks_for_me() || filter.unread.is_some()) && is_nobody {
+        let detail = "\"me\" is nobody: this token speaks for no agent".to_owned();
+        return Err(QueryError { position: 1, detail, accepted: Vec::new() }.into());
+    }
+    let query = custom_fields::settle_query(cx, filter.query.clone().asked_at(cx.now))?;
+    Ok(ConversationFilter { query, ..filter.clone() })
 }
 
 /// Conversations by number with their tags, whoever may see them; the caller has made sure of that.

@@ -55,6 +55,7 @@ pub mod tokens;
 pub mod totp;
 pub mod transfers;
 mod tries;
+pub mod views;
 pub mod webhook_deliveries;
 pub mod webhooks;
 

@@ -51,6 +51,7 @@ pub mod totp;
 pub mod transfers;
 pub(crate) mod types;
 pub mod unsent;
+pub mod views;
 pub mod webhook_deliveries;
 pub mod webhooks;
 pub mod whole;

@@ -586,6 +586,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    views (id) {
+        id -> BigInt,
+        owner_id -> Nullable<BigInt>,
+        team_id -> Nullable<BigInt>,
+        visibility -> Text,
+        name -> Text,
+        query -> Text,
+        sort -> Text,
+        shown_columns -> Text,
+        position -> Integer,
+        color -> Nullable<Text>,
+        icon -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     unsent (message_id) {
         message_id -> BigInt,
         state -> Text,
@@ -914,6 +933,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     custom_fields,
     conversation_field_values,
     customer_field_values,
+    views,
     unsent,
     wanted_answers,
     automatic_mails,

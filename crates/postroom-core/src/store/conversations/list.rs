@@ -52,6 +52,20 @@ pub fn list(
     Ok(cut)
 }
 
+/// How many there are of what may be seen and fits the filter, counted no further than `most`.
+pub fn count_up_to(
+    conn: &mut Conn,
+    access: &Access,
+    filter: &ConversationFilter,
+    most: usize,
+) -> Result<usize, StoreError> {
+    let database = search::database(conn);
+    let rows = matching(access, &lifted(filter), database).limit(i64::try_from(most).unwrap_or(i64::MAX));
+    deadline::check()?;
+    let found: Vec<ConversationId> = rows.select(conversations::id).load(conn)?;
+    Ok(found.len())
+}
+
 /// One page of several queries.
 fn merged(
     conn: &mut Conn,
