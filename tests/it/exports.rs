@@ -274,6 +274,11 @@ async fn an_export_is_for_those_who_see_all_and_is_noted() {
     let before = count(&desk, noted);
     customers.catch_up(&desk.http, 1).await;
     assert_eq!(count(&desk, noted), before);
+    // Who asks for the head alone is told nothing.
+    for noun in ["conversations", "messages", "customers", "activity"] {
+        desk.http.send("HEAD", &format!("/api/v1/export/{noun}"), &[], b"").await.expect(200);
+    }
+    assert_eq!(count(&desk, noted), before);
     Copy::of("activity").page(&desk.http, 1).await;
     assert_eq!(count(&desk, noted), before + 1);
     desk.stop().await;

@@ -20,7 +20,7 @@ use postroom_core::id::{AgentId, RoleId};
 use postroom_core::listing::ListSort;
 use postroom_core::operations::agents::{self, AgentChange, NewAgent};
 use postroom_core::outgoing::Written;
-use postroom_core::people::AgentCard;
+use postroom_core::people::{Agent, AgentCard};
 use postroom_core::role::RoleChoice;
 use postroom_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,12 +172,13 @@ struct AgentQuery {
 async fn list_agents(api: Data<Api>, caller: Caller, query: Query<AgentQuery>, paging: Paging) -> Answer {
     let AgentQuery { q, sort } = query.0;
     let (words, sort) = (words(q.as_deref())?, sort.unwrap_or(ListSort::Id));
-    let found = api.desk.read(&caller, move |cx| agents::list(cx, &words)).await?;
-    let place = |card: &AgentCard| {
-        let agent = &card.agent;
-        sort.place(agent.id.0, &agent.name, agent.updated_at)
+    let asked = paging.clone();
+    let cut = move |found: Vec<Agent>| {
+        asked.cut_by(found, sort.is_descending(), |agent| {
+            sort.place(agent.id.0, &agent.name, agent.updated_at)
+        })
     };
-    let page = paging.cut_by(found, sort.is_descending(), place).map(AgentView::from);
+    let page = api.desk.read(&caller, move |cx| agents::page(cx, &words, &cut)).await?.map(AgentView::from);
     Ok(paging.answer(&api, page, |data, page: PageInfo| AgentPage { data, page }))
 }
 

@@ -6,12 +6,13 @@ use crate::answer::Answer;
 use crate::extract::Caller;
 use crate::problem::{Problem, ProblemDocument, log_inside};
 use crate::query::Query;
+use crate::routing::AskedByHead;
 use crate::shapes::event::EventView;
 use crate::shapes::message::MessageView;
 use crate::state::Api;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, get};
 use postroom_core::Error;
 use postroom_core::cx::Cx;
 use postroom_core::export::{Exported, Place};
@@ -105,6 +106,8 @@ struct Asked {
     place: Option<Place>,
     limit: u16,
     is_ndjson: bool,
+    /// Nothing of the page leaves: nothing is exported.
+    is_head: bool,
 }
 
 impl Asked {
@@ -120,10 +123,11 @@ impl Asked {
         };
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let is_ndjson = accept.is_some_and(|accept| accept.contains(NDJSON));
-        Ok(Self { path, place, limit, is_ndjson })
+        let is_head = request.extensions().get::<AskedByHead>().is_some();
+        Ok(Self { path, place, limit, is_ndjson, is_head })
     }
 
-    /// Reads the page. The first one is a write: the audit log says that it was asked for.
+    /// Reads the page. The first one is a write, unless it is asked for by HEAD: the audit log says that it was told.
     async fn run<T: Send + 'static>(
         &self,
         api: &Api,
@@ -133,8 +137,9 @@ impl Asked {
         let (place, limit) = (self.place, self.limit);
         let op = move |cx: &mut Cx<'_>| export(cx, place, limit);
         Ok(match place {
-            None => api.desk.write(caller, op).await?,
-            Some(_) => api.desk.read(caller, op).await?,
+            None if !self.is_head => api.desk.write(caller, op).await?,
+            // What a read notes is not kept.
+            _ => api.desk.read(caller, op).await?,
         })
     }
 

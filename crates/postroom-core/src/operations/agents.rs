@@ -10,6 +10,7 @@ use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::{AgentId, RoleId};
 use crate::listing::Words;
 use crate::outgoing::Written;
+use crate::page::Page;
 use crate::people::{Agent, AgentCard};
 use crate::role::RoleChoice;
 use crate::store::people::Holder;
@@ -54,9 +55,25 @@ pub struct AgentChange {
 /// Every agent with these words in the name or the address. Any caller who reads conversations may know who is who.
 pub fn list(cx: &mut Cx<'_>, words: &Words) -> Result<Vec<AgentCard>, Error> {
     cx.access().require(Scope::ConversationsRead)?;
+    let agents = named(cx, words)?;
+    cards(cx, agents)
+}
+
+/// A page of [`list`], which `cut` takes out of all of them: the grants of the others are not read.
+pub fn page(
+    cx: &mut Cx<'_>,
+    words: &Words,
+    cut: impl FnOnce(Vec<Agent>) -> Page<Agent>,
+) -> Result<Page<AgentCard>, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    let Page { items, next, total } = cut(named(cx, words)?);
+    Ok(Page { items: cards(cx, items)?, next, total })
+}
+
+fn named(cx: &mut Cx<'_>, words: &Words) -> Result<Vec<Agent>, Error> {
     let mut agents = store::people::agents(cx.conn)?;
     agents.retain(|agent| words.stand_in(&[&agent.name, &agent.email]));
-    cards(cx, agents)
+    Ok(agents)
 }
 
 /// Several agents.
