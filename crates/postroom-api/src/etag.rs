@@ -63,7 +63,7 @@ impl IfNoneMatch {
             match value.to_str().map(str::trim) {
                 Ok("*") => held.push("*".to_owned()),
                 Ok(text) => {
-                    held.extend(tags(text).unwrap_or_default().iter().map(|tag| tag.opaque.to_owned()))
+                    held.extend(tags(text).unwrap_or_default().iter().map(|tag| tag.opaque.to_owned()));
                 }
                 Err(_) => {}
             }

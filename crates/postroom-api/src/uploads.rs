@@ -91,13 +91,13 @@ mod tests {
     async fn whoever_waits_gets_the_next_place() {
         let uploads = Uploads::default();
         let token = Some(TokenId("a".to_owned()));
-        let (first, _second) = (uploads.begin(token.clone()), uploads.begin(token.clone()));
+        let (first, second) = (uploads.begin(token.clone()), uploads.begin(token.clone()));
         let mut third = Box::pin(uploads.turn(token.clone()));
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(first);
         assert!(uploads.begin(token.clone()).is_none(), "it is the third's");
         let third = third.await;
-        drop((third, _second));
+        drop((third, second));
         assert!(uploads.lock().is_empty());
     }
 }

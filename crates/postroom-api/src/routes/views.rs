@@ -71,6 +71,7 @@ struct ViewView {
     /// broken or asks for what you may not ask: for `me` as a token that speaks for no agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = true)]
+    #[expect(clippy::option_option, reason = "left out, none to tell, or a count")]
     count: Option<Option<CountView>>,
     /// When it was made.
     created_at: Timestamp,

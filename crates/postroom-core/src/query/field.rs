@@ -156,13 +156,11 @@ fn day(text: &str) -> Result<i64, String> {
 fn word(field: &CustomField, given: &str) -> Result<String, String> {
     let known = |words: &[&str]| {
         let folded = text::fold(given);
-        match words.iter().find(|word| **word == folded) {
-            Some(word) => Ok((*word).to_owned()),
-            None => {
-                let shown = text::short_line(&words.join(", "), 500);
-                Err(format!("{given:?} will not do, it must be one of {shown}"))
-            }
+        if words.contains(&folded.as_str()) {
+            return Ok(folded);
         }
+        let shown = text::short_line(&words.join(", "), 500);
+        Err(format!("{given:?} will not do, it must be one of {shown}"))
     };
     match field.kind {
         FieldType::Choice | FieldType::MultiChoice => {

@@ -30,10 +30,13 @@ impl Holder {
     }
 }
 
+/// A field whose values change, with those before and after.
+type Change = (CustomField, Vec<Kept>, Vec<Kept>);
+
 /// Values that were found right and wait to be written: those alone that change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
-    changed: Vec<(CustomField, Vec<Kept>, Vec<Kept>)>,
+    changed: Vec<Change>,
 }
 
 impl Settled {
@@ -44,7 +47,7 @@ impl Settled {
 
     /// The keys of what changes, with the values before and after, `null` where there is none.
     pub fn told(&self) -> (Map<String, Value>, Map<String, Value>) {
-        let side = |rows: fn(&(CustomField, Vec<Kept>, Vec<Kept>)) -> &Vec<Kept>| {
+        let side = |rows: fn(&Change) -> &Vec<Kept>| {
             let each = self.changed.iter();
             each.map(|one| (one.0.key.clone(), shown(one.0.kind, rows(one)))).collect::<Map<_, _>>()
         };
