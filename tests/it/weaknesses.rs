@@ -125,10 +125,11 @@ fn every_known_weakness_names_tests_that_there_are() {
 }
 
 /// Where SQL is written as text, and why nothing that a request says can get into it.
-const WRITTEN_SQL: [(&str, &str); 8] = [
+const WRITTEN_SQL: [(&str, &str); 9] = [
     ("store/conn", "locks, and what every connection is told first"),
     ("store/migrate", "a lock around the migrations"),
     ("store/leases", "the database's own clock"),
+    ("store/marks", "what SQLite alone is asked: whether something was committed"),
     ("store/blobs", "`format!` writes the numbers of the places"),
     ("store/doctor", "`format!` puts our own queries into others of ours"),
     ("store/search", "the full-text index; words are bound"),
@@ -170,11 +171,13 @@ fn sql_is_written_in_few_places_and_never_of_what_a_request_says() {
 
 /// Members of answers whose name sounds of a secret, and why they are no leak. What begins with `shown once` is
 /// told when it is made, and never again.
-const SOUNDS_SECRET: [(&str, &str); 18] = [
+const SOUNDS_SECRET: [(&str, &str); 20] = [
     ("AuditActor.token_id", "an id"),
     ("AuditEntry.hash", "of the row, for the chain"),
     ("AuthorizationStatus.has_client_secret", "whether there is one"),
     ("CreatedToken.token", "shown once: the token that was made"),
+    ("CustomField.key", "what programs call the field"),
+    ("CustomFieldChoice.key", "what programs call the choice"),
     ("Decision.key", "what a mail was filed by"),
     ("MailboxDelivery.has_password", "whether there is one"),
     ("Me.token_id", "an id"),

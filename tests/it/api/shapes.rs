@@ -228,7 +228,8 @@ async fn a_conversation_and_its_messages_have_every_member() {
             "team_id": null, "category_id": null, "tags": ["order"], "waiting_on": "us", "waiting_since": now,
             "message_count": 1, "last_message_id": made["last_message_id"], "last_message_at": now,
             "snoozed_until": null, "merged_into": null, "links": [], "created_at": now, "updated_at": now,
-            "closed_at": null, "deleted_at": null, "external_id": null})
+            "closed_at": null, "deleted_at": null, "external_id": null,
+            "custom_fields": {}})
     );
     let mut listed = made.clone();
     listed.as_object_mut().unwrap().remove("links");
