@@ -212,6 +212,10 @@ def prepared(desk, operation, path, value):
             desk.ask("DELETE", f"/conversations/{ids['id']}")
         case "snooze_conversation" if "until" in value:
             value["until"] = TOMORROW
+        case "snooze_conversation" if "schedule_id" in value:
+            hours = [{"weekday": "monday", "from": "09:00", "to": "17:00"}]
+            schedule = {"name": f"s{next(NUMBERS)}", "time_zone": "UTC", "hours": hours}
+            value["schedule_id"] = desk.make(f"{API}/schedules", schedule)["id"]
         case "mark_not_spam":
             desk.ask("POST", f"/conversations/{ids['id']}/spam")
         case "update_message" | "delete_message":
