@@ -88,7 +88,8 @@ fn at_rest(case: &str, running: &Running, mails: usize) {
     if let Err(said) = caller.until_accepted(mails) {
         panic!("{case}: {mails} mails do not come in by themselves: {said}\n{}", running.log().join("\n"));
     }
-    let deadline = Instant::now() + PATIENCE;
+    // Whoever lost the database amid a mail tries it again after a minute.
+    let deadline = Instant::now() + PATIENCE * 2;
     let path = conversation(&caller);
     loop {
         let messages = caller.list(&path);

@@ -11,8 +11,7 @@ use crate::operations::breaker::Limits;
 use crate::operations::tokens::Holder;
 use crate::password::Passwords;
 use crate::ports::Ports;
-use crate::store::conn::{self, DatabaseUrl, Manager, Mode};
-use crate::store::deadline::Deadline;
+use crate::store::conn::{self, DatabaseUrl, Manager, Mode, Pool};
 use crate::store::marks::Marks;
 use crate::store::{self, StoreError};
 use crate::time::{Clock, Timestamp};
@@ -107,7 +106,7 @@ pub struct Parts {
 }
 
 struct Inner {
-    pool: r2d2::Pool<Manager>,
+    pool: Pool,
     keys: Keys,
     ports: Ports,
     clock: Clock,
@@ -233,10 +232,9 @@ impl Desk {
         actor: &Actor,
         op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
         let is_bounded = actor.kind != ActorType::System;
-        let _deadline = is_bounded.then(|| Deadline::begin(self.0.settings.query_time));
-        conn::transaction(&mut conn.conn, Mode::Read, |conn| op(&mut self.cx(conn, actor)))
+        let time = is_bounded.then_some(self.0.settings.query_time);
+        conn::pooled(&self.0.pool, Mode::Read, time, |conn| op(&mut self.cx(conn, actor)))
     }
 
     /// [`Desk::write`] for a caller that is on a thread that may block.
@@ -252,8 +250,7 @@ impl Desk {
         loop {
             tries += 1;
             self.require_whole(Broken::Database)?;
-            let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
-            let result = conn::transaction(&mut conn.conn, Mode::Write, |conn| {
+            let result = conn::pooled(&self.0.pool, Mode::Write, None, |conn| {
                 let mut cx = self.cx(conn, actor);
                 let value = op(&mut cx)?;
                 let told = std::mem::take(&mut cx.events);
@@ -293,9 +290,8 @@ impl Desk {
         actor: &Actor,
         op: impl Fn(&mut Cx<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut conn = self.0.pool.get().map_err(|_| Error::Busy)?;
         let mut rehearsed = None;
-        let taken_back = conn::transaction(&mut conn.conn, Mode::Write, |conn| {
+        let taken_back = conn::pooled(&self.0.pool, Mode::Write, None, |conn| {
             rehearsed = Some(op(&mut self.cx(conn, actor))?);
             Err::<(), Error>(Error::StateConflict("a rehearsal is taken back".to_owned()))
         });

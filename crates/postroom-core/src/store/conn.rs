@@ -1,5 +1,6 @@
 //! The connection to either database, how it is opened, and how a transaction begins.
 
+use crate::store::deadline::Deadline;
 use crate::store::{StoreError, deadline};
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
@@ -8,7 +9,7 @@ use diesel::sqlite::SqliteConnection;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A connection to one of the two databases.
 #[derive(diesel::MultiConnection)]
@@ -159,7 +160,7 @@ pub enum Mode {
     Write,
 }
 
-/// Runs `body` in one transaction. The only place in the house that opens one.
+/// Runs `body` in one transaction.
 pub fn transaction<T, E>(
     conn: &mut Conn,
     mode: Mode,
@@ -168,8 +169,14 @@ pub fn transaction<T, E>(
 where
     E: From<StoreError>,
 {
+    begin(conn, mode).map_err(StoreError::from)?;
+    through(conn, body)
+}
+
+/// Begins a transaction. The only place in the house that does.
+fn begin(conn: &mut Conn, mode: Mode) -> QueryResult<()> {
     use diesel::connection::AnsiTransactionManager;
-    let begun = match (&mut *conn, mode) {
+    match (conn, mode) {
         (Conn::Postgres(conn), Mode::Read) => AnsiTransactionManager::begin_transaction_sql(
             conn,
             &format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{}", deadline::words_for_postgres()),
@@ -179,8 +186,14 @@ where
         (Conn::Sqlite(conn), Mode::Write) => {
             AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
         }
-    };
-    begun.map_err(StoreError::from)?;
+    }
+}
+
+/// Runs `body` in the transaction that was begun, and ends it.
+fn through<T, E: From<StoreError>>(
+    conn: &mut Conn,
+    body: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E> {
     match body(conn) {
         Ok(value) => {
             end(conn, true).map_err(committing)?;
@@ -278,7 +291,7 @@ pub fn overwrite_deleted(conn: &mut Conn, on: bool) -> Result<(), StoreError> {
 /// one writer.
 pub fn lock_external(conn: &mut Conn, name: &str) -> Result<(), StoreError> {
     if let Conn::Postgres(conn) = conn {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(706181, $1)")
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706183, $1)")
             .bind::<diesel::sql_types::Integer, _>(lock_key(name))
             .execute(conn)?;
     }
@@ -302,14 +315,41 @@ pub fn lock_automatic(conn: &mut Conn) -> Result<(), StoreError> {
 
 /// A connection of the pool.
 pub struct Pooled {
-    /// The connection.
-    pub conn: Conn,
-    /// When it was last of use.
-    used: Instant,
+    conn: Conn,
+    /// Its server has left it.
+    is_gone: bool,
 }
 
-/// A connection that was of use so shortly before is not asked whether it still is, which costs as much as a query.
-const SURE_FOR: Duration = Duration::from_secs(1);
+/// The pool of connections.
+pub type Pool = r2d2::Pool<Manager>;
+
+/// [`transaction`] on a connection of the pool.
+///
+/// Whether a connection still lives is asked by the transaction's own beginning, which did nothing where it
+/// doesn't: another connection is taken then. To ask before would cost as much as a query. Where a time is
+/// given, statements have so long ([`Deadline`]).
+pub fn pooled<T, E>(
+    pool: &Pool,
+    mode: Mode,
+    time: Option<Duration>,
+    body: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E>
+where
+    E: From<StoreError>,
+{
+    // All that lie there may be gone, and each that is tried leaves the pool.
+    for _ in 0..=pool.max_size() {
+        let mut pooled = pool.get().map_err(|_| StoreError::Busy)?;
+        let _deadline = time.map(Deadline::begin);
+        match begin(&mut pooled.conn, mode) {
+            Ok(()) => return through(&mut pooled.conn, body),
+            // A server that is there begins a transaction whenever it is asked to.
+            Err(_) if matches!(pooled.conn, Conn::Postgres(_)) => pooled.is_gone = true,
+            Err(error) => return Err(StoreError::from(error).into()),
+        }
+    }
+    Err(StoreError::Busy.into())
+}
 
 /// Opens pooled connections by the URL's scheme, so that the true cause of a failure is told
 /// (the derived one says only "invalid connection url").
@@ -331,23 +371,21 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, Self::Error> {
         let conn = open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)?;
-        Ok(Pooled { conn, used: Instant::now() })
+        Ok(Pooled { conn, is_gone: false })
     }
 
-    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Self::Error> {
-        if pooled.used.elapsed() < SURE_FOR {
-            return Ok(());
-        }
-        let conn = &mut pooled.conn;
-        each_backend!(conn => conn.batch_execute("SELECT 1")).map_err(diesel::r2d2::Error::QueryError)
+    /// Its first transaction tells: [`pooled`].
+    fn is_valid(&self, _: &mut Pooled) -> Result<(), Self::Error> {
+        Ok(())
     }
 
     /// Asked when it comes back.
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
         use diesel::connection::{AnsiTransactionManager as Manager, TransactionManager};
-        pooled.used = Instant::now();
         let conn = &mut pooled.conn;
-        std::thread::panicking() || each_backend!(conn => Manager::is_broken_transaction_manager(conn))
+        pooled.is_gone
+            || std::thread::panicking()
+            || each_backend!(conn => Manager::is_broken_transaction_manager(conn))
     }
 }
 

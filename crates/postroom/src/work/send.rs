@@ -150,13 +150,15 @@ async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watc
             return;
         }
         if stops {
-            let given = desk.write(&Actor::system(), move |cx| outbox::give_back(cx, &claimed)).await;
-            if let Err(error) = given {
-                tracing::error!(outbox = %id, error = ?error, "a mail could not be given back");
-            }
-            return;
+            return give_back(&desk, claimed).await;
         }
     };
+    // Whoever has the database again in a moment should not wait like one whom a server turned away.
+    if matches!(tried, Err(Error::Busy)) && !bytes_go.load(Ordering::Relaxed) {
+        tracing::warn!(outbox = %id, "a mail is given back: the database is out of reach");
+        let known = current.lock().unwrap_or_else(PoisonError::into_inner).known.clone();
+        return give_back(&desk, known).await;
+    }
     let outcome = tried.unwrap_or_else(|error| {
         tracing::error!(outbox = %id, error = ?error, "a mail could not be sent for a reason of our own");
         Outcome::Deferred {
@@ -183,6 +185,14 @@ async fn send(desk: Desk, claimed: Outbound, gate: Arc<Gate>, mut stopping: watc
         Err(error) => {
             tracing::error!(outbox = %id, error = ?error, "what came of a mail could not be written down");
         }
+    }
+}
+
+/// Lets go of a mail that was not sent. Where that fails, others have it once the claim has run out.
+async fn give_back(desk: &Desk, claimed: Outbound) {
+    let id = claimed.id;
+    if let Err(error) = desk.write(&Actor::system(), move |cx| outbox::give_back(cx, &claimed)).await {
+        tracing::error!(outbox = %id, error = ?error, "a mail could not be given back");
     }
 }
 
