@@ -75,11 +75,14 @@ impl Marks {
 
 impl Asked {
     fn ask(&mut self) -> Option<oneshot::Receiver<Option<Mark>>> {
-        let (question, answer) = oneshot::channel();
-        let unheard = match &self.questions {
-            Some(questions) => questions.send(question).err()?.0,
-            None => question,
-        };
+        let (mut question, answer) = oneshot::channel();
+        if let Some(questions) = &self.questions {
+            match questions.send(question) {
+                Ok(()) => return Some(answer),
+                // The thread is gone; another takes its place.
+                Err(mpsc::SendError(unheard)) => question = unheard,
+            }
+        }
         let (questions, asked) = mpsc::channel();
         let watch = Watch::new(self.url.clone());
         let thread = thread::Builder::new().name("marks".to_owned()).spawn(move || answer_all(watch, &asked));
@@ -87,7 +90,7 @@ impl Asked {
             tracing::warn!(%error, "no thread could be started that looks for changes");
             return None;
         }
-        questions.send(unheard).ok()?;
+        questions.send(question).ok()?;
         self.questions = Some(questions);
         Some(answer)
     }
