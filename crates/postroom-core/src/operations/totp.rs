@@ -266,7 +266,8 @@ impl Desk {
                 Checked::Wrong => return Ok(Err(wrong("/code"))),
             }
             tries::release(cx, &made)?;
-            work(cx).map(Ok)
+            // What is refused for another reason than the password takes nothing of this back.
+            cx.attempt(|cx| work(cx))
         })
         .await?
     }
