@@ -258,8 +258,14 @@ async fn a_script_that_broke_off_begins_anew_and_doubles_nothing() {
     ] {
         desk.http.post(&path, &other).await.expect(201);
     }
+    // One that has a Message-ID is no other one that has none, however alike they are.
+    let plain = answer(json!({}));
+    let first = desk.http.post(&path, &plain).await.expect(201).json();
+    for _ in 0..2 {
+        assert_eq!(desk.http.post(&path, &plain).await.expect(200).json(), first);
+    }
     let before = now(&desk, &made).await;
-    assert_eq!(before["message_count"], 6);
+    assert_eq!(before["message_count"], 7);
 
     // What an agent has done since counts for more than the script.
     let at = format!("{PATH}/{}", made["id"]);
@@ -428,5 +434,22 @@ async fn mail_goes_on_where_history_ended() {
     let follows = conversation(&desk, again.conversation).await;
     assert_eq!(follows["links"], json!([{"conversation_id": old, "reason": "follow_up"}]));
     assert_eq!(conversation(&desk, old).await["status"], "closed");
+    desk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_bring_one_message_id_at_once_one_is_refused() {
+    let desk = TestDesk::start_fixed().await;
+    let mailbox = desk.mailbox("Support", "support@example.org").await;
+    let one = begin(&desk, &lamp(mailbox, json!({}))).await;
+    let other = begin(&desk, &lamp(mailbox, json!({"subject": "Other"}))).await;
+    for round in 0..20 {
+        let named = answer(json!({"message_id": format!("<lamp-{round}@example.org>")}));
+        let [one, other] = [&one, &other].map(|to| format!("{PATH}/{}/messages", to["id"]));
+        let (one, other) = tokio::join!(desk.http.post(&one, &named), desk.http.post(&other, &named));
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409], "{} {}", one.text(), other.text());
+    }
     desk.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Messages that were brought here from another desk, as far as a conversation goes by them.
 
 use crate::id::{ConversationId, MessageId};
-use crate::message::{Message, MessageKind};
+use crate::message::MessageKind;
 use crate::store::StoreError;
 use crate::store::conn::Conn;
 use crate::store::schema::{imported_messages, messages};
@@ -9,22 +9,23 @@ use crate::time::Timestamp;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-/// What was imported into a conversation with just this kind, date and text; of several the oldest.
+/// What was imported into a conversation with just this kind, date and text, and no Message-ID; of several the oldest.
 pub fn find_alike(
     conn: &mut Conn,
     conversation: ConversationId,
     kind: MessageKind,
     at: Timestamp,
     content: &str,
-) -> Result<Option<Message>, StoreError> {
+) -> Result<Option<MessageId>, StoreError> {
     Ok(messages::table
         .filter(messages::conversation_id.eq(conversation))
         .filter(messages::created_at.eq(at))
+        .filter(messages::internet_message_id.is_null())
         .filter(exists(imported_messages::table.filter(imported_messages::message_id.eq(messages::id))))
         .filter(messages::kind.eq(kind))
         .filter(messages::content.eq(content))
         .order(messages::id.asc())
-        .select(Message::as_select())
+        .select(messages::id)
         .first(conn)
         .optional()?)
 }

@@ -212,8 +212,7 @@ fn there_already(
 ) -> Result<Option<MessageId>, Error> {
     let Some(name) = name(history) else {
         let (text, _) = crate::text::many_lines(&new.writing.text, TEXT_BYTES);
-        let found = store::imported::find_alike(cx.conn, conversation.id, new.kind, history.at, &text)?;
-        return Ok(found.filter(|message| message.internet_message_id.is_none()).map(|message| message.id));
+        return Ok(store::imported::find_alike(cx.conn, conversation.id, new.kind, history.at, &text)?);
     };
     let bearers = bearers(cx, mailbox, &name)?;
     Ok(bearers.into_iter().find(|(_, at)| *at == conversation.id).map(|(message, _)| message))
@@ -224,12 +223,14 @@ fn name(history: &Imported) -> Option<String> {
     history.message_id.as_deref().and_then(normalise_id)
 }
 
-/// The messages that bear a Message-ID, and where they are.
+/// The messages that bear a Message-ID, and where they are. Nobody else brings one of this name before the transaction
+/// has ended.
 fn bearers(
     cx: &mut Cx<'_>,
     mailbox: &Mailbox,
     name: &str,
 ) -> Result<Vec<(MessageId, ConversationId)>, Error> {
+    store::conn::lock_group(cx.conn, &mailbox.group)?;
     let known = store::threads::known_ids(cx.conn, &mailbox.group, &[name.to_owned()])?;
     let own = known.into_iter().filter(|known| known.kind != IdKind::Ghost);
     Ok(own.filter_map(|known| Some((known.message_id?, known.conversation_id))).collect())
