@@ -1,5 +1,6 @@
 //! Tags: labels on conversations.
 
+use super::overtaken;
 use super::tokens::require_whole_sight;
 use crate::access::Scope;
 use crate::cx::Cx;
@@ -44,7 +45,9 @@ pub fn rename(cx: &mut Cx<'_>, id: TagId, name: &str) -> Result<Tag, Error> {
         return Err(exists(&other));
     }
     if before.name != name {
-        store::tags::rename(cx.conn, id, &name)?;
+        if !store::tags::rename(cx.conn, &before, &name)? {
+            return Err(overtaken());
+        }
         let event = NewEvent::new(EventType::TagUpdated, About::default())
             .with("tag_id", id.0)
             .with("changes", serde_json::json!({ "name": [before.name, name] }));

@@ -162,9 +162,21 @@ pub fn delete(
     merged: &[ConversationId],
     of: &[MessageId],
 ) -> Result<bool, StoreError> {
+    conn::overwrite_deleted(conn, true)?;
+    let is_gone = delete_all(conn, whole, merged, of);
+    // The connection goes on to others, whatever came of it.
+    conn::overwrite_deleted(conn, false)?;
+    is_gone
+}
+
+fn delete_all(
+    conn: &mut Conn,
+    whole: &Conversation,
+    merged: &[ConversationId],
+    of: &[MessageId],
+) -> Result<bool, StoreError> {
     let mut all = merged.to_vec();
     all.push(whole.id);
-    conn::overwrite_deleted(conn, true)?;
     diesel::delete(events::table.filter(events::conversation_id.assume_not_null().eq_any(&all)))
         .execute(conn)?;
     let told =
@@ -175,7 +187,5 @@ pub fn delete(
     }
     diesel::delete(conversations::table.filter(conversations::id.eq_any(merged))).execute(conn)?;
     let same = conversations::table.find(whole.id).filter(conversations::version.eq(whole.version));
-    let is_gone = diesel::delete(same).execute(conn)? == 1;
-    conn::overwrite_deleted(conn, false)?;
-    Ok(is_gone)
+    Ok(diesel::delete(same).execute(conn)? == 1)
 }

@@ -113,12 +113,12 @@ pub fn insert_or_read(conn: &mut Conn, name: &str, now: Timestamp) -> Result<(Ta
     Ok((tag, made == 1))
 }
 
-/// Names a tag anew.
-pub fn rename(conn: &mut Conn, id: TagId, name: &str) -> Result<(), StoreError> {
-    diesel::update(tags::table.find(id))
+/// Names a tag anew. `false`: it has another name than it had, or is gone.
+pub fn rename(conn: &mut Conn, before: &Tag, name: &str) -> Result<bool, StoreError> {
+    let rows = diesel::update(tags::table.find(before.id).filter(tags::name.eq(&before.name)))
         .set((tags::name.eq(name), tags::name_folded.eq(fold(name))))
         .execute(conn)?;
-    Ok(())
+    Ok(rows == 1)
 }
 
 /// Removes a tag everywhere.
