@@ -8,6 +8,7 @@ mod disk;
 mod disk_model;
 mod hooks;
 mod imap;
+mod jobs;
 mod nonsense;
 mod oracle;
 mod plan;

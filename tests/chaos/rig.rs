@@ -303,6 +303,18 @@ impl Running {
         self.leash.exit_code()
     }
 
+    /// Waits until it has ended by itself, and not in good order. `false`: it goes on, or ended well.
+    pub fn dies(self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.leash.has_ended() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.leash.exit_code() != Some(0)
+    }
+
     /// Waits until it listens. Its log where it ended before.
     pub fn address(&self) -> Result<SocketAddr, String> {
         if let Some(address) = self.address.get() {

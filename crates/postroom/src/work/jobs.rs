@@ -4,10 +4,12 @@
 use super::keep_at_it;
 use postroom_core::Error;
 use postroom_core::actor::Actor;
+use postroom_core::cx::Cx;
 use postroom_core::desk::Desk;
 use postroom_core::id::{JobId, TokenId};
 use postroom_core::operations::jobs::{self, Next};
 use postroom_core::operations::tokens::AuthError;
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -21,22 +23,23 @@ pub async fn run(desk: Desk, stopping: watch::Receiver<bool>) {
     keep_at_it(desk, stopping, LOOK, "jobs can't be looked through", once).await;
 }
 
-/// Until there is nothing more to do, or all that there is fails.
+/// Until there is nothing more to do but what has failed, which is not tried again before a pause.
 async fn once(desk: Desk, stopping: watch::Receiver<bool>) -> Result<Duration, Error> {
+    let mut failed = HashSet::new();
     loop {
-        let open = desk.read(&Actor::system(), jobs::open).await?;
-        let (mut failed, count) = (0, open.len());
+        let mut open = desk.read(&Actor::system(), jobs::open).await?;
+        open.retain(|job| !failed.contains(&job.id));
+        if open.is_empty() {
+            return Ok(if failed.is_empty() { LOOK } else { AGAIN });
+        }
         for job in open {
             if *stopping.borrow() {
                 return Ok(LOOK);
             }
             if let Err(error) = piece(&desk, job.id.clone(), job.token_id).await {
                 tracing::error!(job = %job.id, error = ?error, "a job can't go on");
-                failed += 1;
+                failed.insert(job.id);
             }
-        }
-        if failed == count {
-            return Ok(if count == 0 { LOOK } else { AGAIN });
         }
     }
 }
@@ -45,7 +48,14 @@ async fn piece(desk: &Desk, id: JobId, token: TokenId) -> Result<(), Error> {
     let told = match desk.bearer_of(token).await {
         Ok(actor) => {
             let this = id.clone();
-            match desk.write(&actor, move |cx| jobs::step(cx, &this)).await? {
+            let step = move |cx: &mut Cx<'_>| {
+                let next = jobs::step(cx, &this)?;
+                die_at("in-piece");
+                Ok(next)
+            };
+            let next = desk.write(&actor, step).await?;
+            die_at("after-piece");
+            match next {
                 Next::Piece | Next::Nothing => return Ok(()),
                 Next::End => return desk.write(&Actor::system(), move |cx| jobs::complete(cx, &id)).await,
                 Next::Refusal => "its token may not change conversations any more",
@@ -57,3 +67,10 @@ async fn piece(desk: &Desk, id: JobId, token: TokenId) -> Result<(), Error> {
     };
     desk.write(&Actor::system(), move |cx| jobs::refuse(cx, &id, told)).await
 }
+
+#[cfg(feature = "chaos")]
+use crate::chaos::die_at;
+
+/// The fault switches are no part of what is built for use.
+#[cfg(not(feature = "chaos"))]
+fn die_at(_: &str) {}
