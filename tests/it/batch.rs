@@ -58,7 +58,8 @@ async fn one_that_is_refused_leaves_the_others() {
     let made = &body["results"][3];
     assert_eq!(body["results"][4]["problem"]["existing_id"], made["id"]);
     let found = desk.http.get(&format!("/api/v1/conversations/{}", made["id"])).await.expect(200);
-    assert_eq!(found.header("etag"), Some(format!("\"{}\"", made["etag"].as_str().unwrap()).as_str()));
+    let version = made["etag"].as_str().expect("a version");
+    assert!(found.header("etag").is_some_and(|etag| etag.starts_with(&format!("\"{version}~"))), "{version}");
     assert_eq!(total(&desk).await, json!(2));
     // Neither a customer nor a tag nor an event is left of what was refused.
     let customers = desk.http.get("/api/v1/customers?count=true").await.expect(200).json();

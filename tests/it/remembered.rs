@@ -1,6 +1,7 @@
 //! Answers that are given again while nothing has changed: never one that something has changed since.
 
 use crate::mailing::*;
+use postroom_core::mark::Mark;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,24 @@ async fn subject(by: &Http, path: &str) -> String {
     let found = by.get(path).await.expect(200).json();
     let one = if found["data"].is_array() { &found["data"][0] } else { &found };
     one["subject"].as_str().expect("a subject").to_owned()
+}
+
+/// The mark now. One may be missing where the machine is slow, but not each time.
+async fn mark(desk: &TestDesk) -> Mark {
+    desk.until(async || desk.desk().mark().await).await
+}
+
+#[tokio::test]
+async fn a_mark_stays_until_something_is_committed_and_is_another_then() {
+    let (desk, ..) = desk().await;
+    // A row that is written as it is is no change to SQLite: the subject is 0 so far.
+    for number in 1..20 {
+        let before = mark(&desk).await;
+        sql(desk.config(), &format!("UPDATE conversations SET subject = '{number}'"));
+        assert!(mark(&desk).await > before);
+    }
+    // The daemon's workers write now and then, and so do others on a PostgreSQL that is not ours alone.
+    desk.until(async || (mark(&desk).await == mark(&desk).await).then_some(())).await;
 }
 
 #[tokio::test]
@@ -123,4 +142,35 @@ async fn it_is_the_same_answer_to_whoever_holds_it_already() {
     desk.http.patch(&one, &json!({"priority": "high"})).await.expect(200);
     let held = desk.http.send("GET", &one, &[("if-none-match", etag.as_str())], b"").await.expect(200);
     assert_eq!(held.json()["priority"], "high");
+}
+
+/// What is shown may become another while the version stays: then nobody is told that it is the same.
+#[tokio::test]
+async fn who_holds_what_is_no_longer_shown_gets_it_anew() {
+    let (desk, _, one) = desk().await;
+    let http = &desk.http;
+    http.post(&format!("{one}/tags"), &json!({"add": ["late"]})).await.expect(200);
+    let customer = http.get(&one).await.expect(200).json()["customer_id"].clone();
+    let tag = http.get("/api/v1/tags").await.expect(200).json()["data"][0]["id"].clone();
+    let (customer, tag) = (format!("/api/v1/customers/{customer}"), format!("/api/v1/tags/{tag}"));
+    let with_customer = format!("{one}?include=customer");
+    let changes =
+        [(&one, &tag, json!({"name": "later"})), (&with_customer, &customer, json!({"name": "Ada L."}))];
+    for (path, changed, change) in changes {
+        let first = http.get(path).await.expect(200);
+        let etag = first.header("etag").expect("a version").to_owned();
+        let held = [("if-none-match", etag.as_str())];
+        http.send("GET", path, &held, b"").await.expect(304);
+        http.patch(changed, &change).await.expect(200);
+        // Another of the token's programs asks first, and what it gets is remembered.
+        let now = http.get(path).await.expect(200);
+        for _ in 0..2 {
+            let again = http.send("GET", path, &held, b"").await.expect(200);
+            assert_eq!(again.json(), now.json());
+            assert_ne!(again.json(), first.json());
+        }
+        // Its version is still that one: nobody else has changed it.
+        let headers = [("if-match", etag.as_str()), ("content-type", "application/merge-patch+json")];
+        http.send("PATCH", path.split('?').next().expect("a path"), &headers, b"{}").await.expect(200);
+    }
 }

@@ -1,10 +1,36 @@
 //! Versions over HTTP: `ETag`, `If-Match` and `If-None-Match` (RFC 9110 sections 8.8 and 13).
+//!
+//! An `ETag` is the version of a thing, a tilde, and a hash of what is shown of it. A change is held against the version
+//! alone. What is shown may become another without it (a tag has another name, a custom field is gone, what was
+//! included changed), and who holds the old one is not told that it is the same.
 
 use crate::problem::Problem;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest};
+use postroom_core::keys::sha256_hex;
 use std::future::{Ready, ready};
+
+/// Stands between the version and the hash; no version holds one.
+const HASH: char = '~';
+/// Digits of the hash: two things shown at different times under one version meet once in 2^48.
+const DIGITS: usize = 12;
+
+/// The tag of a thing in this version that is shown so; without quotes.
+pub fn of(version: &str, shown: &str) -> String {
+    let hash = sha256_hex(shown.as_bytes());
+    format!("{version}{HASH}{}", hash.get(..DIGITS).unwrap_or(&hash))
+}
+
+/// As it stands in a header.
+pub fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+/// The version in a tag.
+fn version(etag: &str) -> &str {
+    etag.split_once(HASH).map_or(etag, |(version, _)| version)
+}
 
 /// What `If-Match` says: the one version that may be changed, without quotes, or `*`.
 /// Scripts may leave it out.
@@ -45,8 +71,8 @@ fn read_if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     let tags = tags(text).ok_or_else(malformed)?;
     match tags.as_slice() {
         // A weak tag never matches here (RFC 9110 section 13.1.1); none of ours begins so.
-        [Tag { weak: true, opaque }] => Ok(IfMatch(Some(format!("W/{opaque}")))),
-        [Tag { weak: false, opaque }] => Ok(IfMatch(Some((*opaque).to_owned()))),
+        [Tag { weak: true, opaque }] => Ok(IfMatch(Some(format!("W/{}", version(opaque))))),
+        [Tag { weak: false, opaque }] => Ok(IfMatch(Some(version(opaque).to_owned()))),
         _ => Err(malformed()),
     }
 }
@@ -71,9 +97,14 @@ impl IfNoneMatch {
         Self(held)
     }
 
-    /// Whether the caller holds this version; weak tags count (RFC 9110 section 13.1.2).
+    /// Whether the caller holds what has this tag; weak tags count (RFC 9110 section 13.1.2).
     pub fn holds(&self, etag: &str) -> bool {
         self.0.iter().any(|held| held == "*" || held == etag)
+    }
+
+    /// Whether the caller holds something of this version, however it was shown.
+    pub fn holds_version(&self, of: &str) -> bool {
+        self.0.iter().any(|held| held == "*" || version(held) == of)
     }
 }
 
@@ -136,6 +167,7 @@ mod tests {
         assert_eq!(read(&["\"c7-2\""]), Ok(Some("c7-2".into())));
         assert_eq!(read(&[" * "]), Ok(Some("*".into())));
         assert_eq!(read(&["W/\"c7-2\""]), Ok(Some("W/c7-2".into())));
+        assert_eq!(read(&["\"c7-2~0123456789ab\""]), Ok(Some("c7-2".into())));
         for bad in [&["c7-2"][..], &["\"c7-2"], &[""], &["\"a\", \"b\""], &["\"a\"", "\"b\""], &["\"a b\""]] {
             assert_eq!(read(bad), Err("bad_parameter"), "{bad:?}");
         }
@@ -150,5 +182,17 @@ mod tests {
         assert!(!read(&["\"c7-1\""]).holds("c7-2"));
         assert!(!read(&["c7-2"]).holds("c7-2"));
         assert!(!read(&[]).holds("c7-2"));
+        let shown = read(&["\"c7-2~0123456789ab\""]);
+        assert!(
+            shown.holds("c7-2~0123456789ab") && !shown.holds("c7-2~0123456789ac") && !shown.holds("c7-2")
+        );
+        assert!(shown.holds_version("c7-2") && !shown.holds_version("c7-3"));
+    }
+
+    #[test]
+    fn a_tag_tells_what_is_shown_from_what_was() {
+        let (one, other) = (of("c7-2", "{}"), of("c7-2", "{ }"));
+        assert_eq!((one.as_str(), version(&other)), ("c7-2~44136fa355b3", "c7-2"));
+        assert_ne!(one, other);
     }
 }

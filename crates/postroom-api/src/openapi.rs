@@ -37,7 +37,8 @@ and a `Link` to the next page. A cursor belongs to the filter and order it was g
 known are refused.
 
 **Changes** are JSON merge patches (RFC 7396): what is left out stays, `null` takes away what may be missing. One thing \
-comes with its version as `ETag`; with it in `If-Match`, a change is refused (412) where somebody was faster.
+comes with its version and a hash of what is shown as `ETag`; with it in `If-Match`, a change is refused (412) where \
+somebody was faster, and with it in `If-None-Match`, 304 says that all of it is still the same.
 
 **Sending again.** With an `Idempotency-Key` a POST is done once, however often it is sent: for programs that got no \
 answer and can't know. For 24 hours the same request gets the same answer, with `Idempotency-Replayed: true`; another \
@@ -264,7 +265,7 @@ fn complete(operation: &mut Operation) {
         operation.responses.responses.entry("304".to_owned()).or_insert(same.into());
     }
     if if_match || if_none_match {
-        announce(operation, "200", "ETag", "Its version.");
+        announce(operation, "200", "ETag", "Its version, and a hash of what is shown of it.");
     }
     if keyed {
         for status in ["200", "201", "202"] {

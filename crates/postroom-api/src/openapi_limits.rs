@@ -20,13 +20,14 @@ pub fn limits() -> String {
     let question = usual.query_time.as_secs();
     format!(
         "**How much.** A page has 1 to {page} rows; `q` has {QUERY_CHARS} characters and {TERMS} terms; a batch has \
-         {batch} conversations, and a bulk names {named} or finds any number. A JSON body has {json} MiB, a file {file} \
-         MiB, a mail {mail} MiB (files and mails unless the daemon is set up otherwise); more is 413. Each token sends \
-         {UPLOADS_EACH} files at a time, a third is 429, and as many mails, a third waits. A body has {patience} seconds, and one more for each {pace} \
-         KiB that came; then it is 408, and the connection ends, as it does where an answer needs no more of a body. \
-         Each token follows {STREAMS_EACH} streams (unless the daemon is set up otherwise) of {STREAMS} in all; one more takes the place of its oldest. An \
-         `Idempotency-Key` has {KEY_CHARS} characters. A question keeps the database busy for {question} seconds (unless \
-         the daemon is set up otherwise): then it is 503 `query_too_slow`, and asks for less."
+         {batch} conversations, and a bulk names {named} or finds any number. A JSON body has {json} MiB, a file \
+         {file} MiB, a mail {mail} MiB (files and mails unless the daemon is set up otherwise); more is 413. Each token sends \
+         {UPLOADS_EACH} files at a time, a third is 429, and as many mails, a third waits. A body has {patience} \
+         seconds, and one more for each {pace} KiB that came; then it is 408, and the connection ends, as it does \
+         where an answer needs no more of a body. Each token follows {STREAMS_EACH} streams (unless the daemon is set \
+         up otherwise) of {STREAMS} in all; one more takes the place of its oldest. An `Idempotency-Key` has \
+         {KEY_CHARS} characters. A question keeps the database busy for {question} seconds (unless the daemon is set \
+         up otherwise): then it is 503 `query_too_slow`, and asks for less."
     )
 }
 

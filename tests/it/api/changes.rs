@@ -40,7 +40,8 @@ async fn what_is_held_already_is_not_sent_again() {
         let headers = [("Content-Type", "application/merge-patch+json"), ("If-Match", etag.as_str())];
         let refused = desk.http.send("PATCH", &path, &headers, change.to_string().as_bytes()).await;
         problem(&refused, 412, "version_conflict");
-        assert_eq!(refused.header("etag"), Some(now.as_str()), "{path}");
+        let version = refused.header("etag").expect("the version there is").trim_matches('"').to_owned();
+        assert!(now.starts_with(&format!("\"{version}~")), "{path}: {version} {now}");
         for wrong in ["c1-1", "\"c1-1", "", "\"a\", \"b\""] {
             let headers = [("Content-Type", "application/json"), ("If-Match", wrong)];
             let refused = desk.http.send("PATCH", &path, &headers, change.to_string().as_bytes()).await;

@@ -203,7 +203,7 @@ async fn create_agent(api: Data<Api>, caller: Caller, body: Keyed<NewAgentBody>)
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let card = agents::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/agents/{}", card.agent.id), card.agent.etag());
-        Ok(answer::made(links, &AgentView::from(card), &path, etag))
+        Ok(answer::made(links, &AgentView::from(card), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

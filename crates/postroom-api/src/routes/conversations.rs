@@ -5,7 +5,7 @@ use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::etag::{IfMatch, IfNoneMatch};
 use crate::extract::{Caller, Id};
-use crate::idempotency::{IdempotencyKey, Keyed};
+use crate::idempotency::{IdempotencyKey, Keyed, Once};
 use crate::links::Links;
 use crate::paging::{PageInfo, PageQuery, Paging, by_id, page_of};
 use crate::problem::ProblemDocument;
@@ -15,7 +15,7 @@ use crate::shapes::event::EventView;
 use crate::state::Api;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{get, patch, post};
+use actix_web::{HttpResponse, get, patch, post};
 use postroom_core::Error;
 use postroom_core::access::Scope;
 use postroom_core::cx::Cx;
@@ -41,7 +41,7 @@ mod viewed;
 
 use filter::ConversationQuery;
 use shape::{ConversationPatch, ConversationView, NewConversationBody, TagsBody};
-use show::{HighlightQuery, IncludeQuery};
+use show::{Beside, HighlightQuery, IncludeQuery};
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -99,18 +99,22 @@ async fn list_conversations(
         let beside = highlights.0.beside(cx, &include.0.include, &filter.query, &found.items)?;
         Ok((found, beside))
     };
-    let (found, mut beside) = api.desk.read(&caller, list).await?;
-    let page = found.map(|card| {
-        let highlights = beside.highlights_of(card.conversation.id);
-        ConversationView::listed(card).with_highlights(highlights)
-    });
-    let included = beside.included(&api);
-    let mut answer =
-        paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, included, page });
+    let (found, beside) = api.desk.read(&caller, list).await?;
+    let mut answer = listed(&api, &paging, found, beside);
     if is_of_this_moment {
         answer.extensions_mut().insert(OfThisMoment);
     }
     Ok(answer)
+}
+
+/// A page of what was found, and what stands beside it.
+fn listed(api: &Api, paging: &Paging, found: Page<ConversationCard>, mut beside: Beside) -> HttpResponse {
+    let page = found.map(|card| {
+        let highlights = beside.highlights_of(card.conversation.id);
+        ConversationView::listed(card).with_highlights(highlights)
+    });
+    let included = beside.included(api);
+    paging.answer(api, page, |data, page: PageInfo| ConversationPage { data, included, page })
 }
 
 /// That a conversation began, for who may see nothing of it.
@@ -161,15 +165,25 @@ async fn create_conversation(api: Data<Api>, caller: Caller, body: Keyed<NewConv
         }
         let (path, etag) =
             (format!("/api/v1/conversations/{}", card.conversation.id), card.conversation.etag());
-        Ok(answer::made(links, &ConversationView::alone(card), &path, etag))
+        Ok(answer::made(links, &ConversationView::alone(card), &path, &etag))
     };
     Ok(once.write(&api, &caller, begin).await?)
+}
+
+/// Does something to a conversation by a POST that names it and no more, and answers with what it is then.
+async fn act(
+    api: &Api,
+    caller: &Caller,
+    once: Once,
+    act: impl Fn(&mut Cx<'_>) -> Result<ConversationCard, Error> + Send + 'static,
+) -> Answer {
+    Ok(once.write(api, caller, move |cx, _| Ok(changed(act(cx)?))).await?)
 }
 
 /// A conversation after a POST that changed it.
 fn changed(card: ConversationCard) -> KeptAnswer {
     let etag = card.conversation.etag();
-    answer::done(&ConversationView::alone(card), etag)
+    answer::done(&ConversationView::alone(card), &etag)
 }
 
 /// Read a conversation
@@ -193,10 +207,11 @@ async fn get_conversation(
     let (card, included) = api.desk.read(&caller, find).await?;
     let etag = card.conversation.etag();
     let view = ConversationView::alone(card);
-    match included {
-        Some(included) => Ok(answer::changed(&view.with(IncludedView::new(included, &api.links)), &etag)),
-        None => Ok(answer::one(&view, &etag, &held)),
-    }
+    let view = match included {
+        Some(included) => view.with(IncludedView::new(included, &api.links)),
+        None => view,
+    };
+    Ok(answer::one(&view, &etag, &held))
 }
 
 /// Change a conversation
@@ -263,7 +278,7 @@ async fn list_activity(api: Data<Api>, caller: Caller, id: Id<ConversationId>, p
         .desk
         .read(&caller, move |cx| {
             let events = conversations::activity(cx, id.0, after, limit + 1)?;
-            let total = if request.count { Some(count_activity(cx, id.0)?) } else { None };
+            let total = if request.count { Some(conversations::count_activity(cx, id.0)?) } else { None };
             Ok((events, total))
         })
         .await?;
@@ -279,19 +294,5 @@ fn in_the_body(error: Error) -> Error {
     match error {
         Error::NotFound("mailbox") => Error::invalid("/mailbox_id", "not_found", "there is no such mailbox"),
         other => other,
-    }
-}
-
-/// Counts by reading: asked for seldom, and a conversation's activity is short.
-fn count_activity(cx: &mut Cx<'_>, id: ConversationId) -> Result<i64, Error> {
-    const AT_ONCE: u16 = 1_000;
-    let (mut total, mut after) = (0, 0);
-    loop {
-        let events = conversations::activity(cx, id, after, AT_ONCE)?;
-        total += events.len() as i64;
-        match events.last() {
-            Some(last) if events.len() == usize::from(AT_ONCE) => after = last.seq,
-            _ => return Ok(total),
-        }
     }
 }

@@ -237,7 +237,7 @@ async fn create_custom_field(api: Data<Api>, caller: Caller, body: Keyed<NewCust
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let field = custom_fields::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/custom-fields/{}", field.id), field.etag());
-        Ok(answer::made(links, &CustomFieldView::from(field), &path, etag))
+        Ok(answer::made(links, &CustomFieldView::from(field), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

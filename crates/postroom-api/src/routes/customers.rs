@@ -216,7 +216,7 @@ async fn create_customer(api: Data<Api>, caller: Caller, body: Keyed<NewCustomer
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let card = customers::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/customers/{}", card.customer.id), card.customer.etag());
-        Ok(answer::made(links, &CustomerView::from(card), &path, etag))
+        Ok(answer::made(links, &CustomerView::from(card), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

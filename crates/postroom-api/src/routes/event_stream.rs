@@ -88,7 +88,7 @@ struct EventTicketView {
 /// once and in order; it weighs more than `after`. An `id` without data says how far the log was looked
 /// through. A caller sees the events of what they may see at that moment. When they may follow no longer
 /// (the token was revoked), the stream ends with the event `stream.closed`, whose data is the problem. A
-/// stream that ends without a word was cut: come again. A token has five streams: a sixth takes the place of
+/// stream that ends without a word was cut: come again. A token has as many streams as the daemon is set up for: one more takes the place of
 /// the oldest, which ends with `stream.closed` and `stream_replaced`. Browsers bring a ticket in place of a token
 /// (`POST /events/ticket`). Needs `events:read`.
 #[utoipa::path(tag = "events", security(("bearer" = []), ("event_ticket" = [])),

@@ -139,7 +139,7 @@ async fn create_mailbox(api: Data<Api>, caller: Caller, body: Keyed<NewMailboxBo
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let mailbox = mailboxes::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/mailboxes/{}", mailbox.id), mailbox.etag());
-        Ok(answer::made(links, &viewed(cx, mailbox)?, &path, etag))
+        Ok(answer::made(links, &viewed(cx, mailbox)?, &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

@@ -159,13 +159,16 @@ async fn create_message(
             let kept = messages::import(cx, id.0, seen.expected(), &new)?;
             let (path, etag) = (format!("/api/v1/messages/{}", kept.card.message.id), kept.card.etag());
             let view = MessageView::new(kept.card, links);
-            let answer =
-                if kept.is_new { answer::made(links, &view, &path, etag) } else { answer::done(&view, etag) };
+            let answer = if kept.is_new {
+                answer::made(links, &view, &path, &etag)
+            } else {
+                answer::done(&view, &etag)
+            };
             return Ok(answer);
         }
         let card = messages::add(cx, id.0, seen.expected(), &new)?;
         let (path, etag) = (format!("/api/v1/messages/{}", card.message.id), card.etag());
-        Ok(answer::made(links, &MessageView::new(card, links), &path, etag))
+        Ok(answer::made(links, &MessageView::new(card, links), &path, &etag))
     };
     match once.write(&api, &caller, add).await {
         Ok(answer) => Ok(answer),

@@ -155,7 +155,7 @@ async fn create_role(api: Data<Api>, caller: Caller, body: Keyed<NewRoleBody>) -
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let role = roles::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/roles/{}", role.id), role.etag());
-        Ok(answer::made(links, &RoleView::from(role), &path, etag))
+        Ok(answer::made(links, &RoleView::from(role), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

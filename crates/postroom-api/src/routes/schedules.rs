@@ -86,7 +86,7 @@ async fn create_schedule(api: Data<Api>, caller: Caller, body: Keyed<NewSchedule
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let schedule = schedules::create(cx, new.clone())?;
         let (path, etag) = (format!("/api/v1/schedules/{}", schedule.id), schedule.etag());
-        Ok(answer::made(links, &ScheduleView::of(links, schedule), &path, etag))
+        Ok(answer::made(links, &ScheduleView::of(links, schedule), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

@@ -135,7 +135,7 @@ async fn create_team(api: Data<Api>, caller: Caller, body: Keyed<NewTeamBody>) -
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let card = teams::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/teams/{}", card.team.id), card.team.etag());
-        Ok(answer::made(links, &TeamView::from(card), &path, etag))
+        Ok(answer::made(links, &TeamView::from(card), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }

@@ -211,7 +211,7 @@ async fn create_token(api: Data<Api>, caller: Caller, body: Keyed<NewTokenBody>)
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let (token, secret) = tokens::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/tokens/{}", token.id), token.etag());
-        Ok(answer::made(links, &CreatedToken::new(token, secret), &path, etag))
+        Ok(answer::made(links, &CreatedToken::new(token, secret), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }
@@ -301,7 +301,7 @@ async fn rotate_token_secret(
     let rotate = move |cx: &mut Cx<'_>, _: &Links| {
         let (token, secret) = tokens::rotate(cx, &id.0, seen.expected(), overlap)?;
         let etag = token.etag();
-        Ok(answer::done(&CreatedToken::new(token, secret), etag))
+        Ok(answer::done(&CreatedToken::new(token, secret), &etag))
     };
     Ok(once.write(&api, &caller, rotate).await?)
 }

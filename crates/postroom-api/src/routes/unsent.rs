@@ -248,5 +248,5 @@ async fn retry_message(
 /// A message after a POST that changed it.
 fn as_it_is(links: &Links, card: MessageCard) -> KeptAnswer {
     let etag = card.etag();
-    answer::done(&MessageView::new(card, links), etag)
+    answer::done(&MessageView::new(card, links), &etag)
 }

@@ -80,7 +80,7 @@ async fn create_webhook(api: Data<Api>, caller: Caller, body: Keyed<NewWebhookBo
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let (card, secret) = webhooks::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/webhooks/{}", card.webhook.id), card.webhook.etag());
-        Ok(answer::made(links, &WebhookView::from(card).with(secret), &path, etag))
+        Ok(answer::made(links, &WebhookView::from(card).with(secret), &path, &etag))
     };
     Ok(once.write(&api, &caller, create).await?)
 }
@@ -163,7 +163,7 @@ async fn rotate_webhook_secret(
     let rotate = move |cx: &mut Cx<'_>, _: &Links| {
         let (card, secret) = webhooks::rotate(cx, id.0, seen.expected(), overlap)?;
         let etag = card.webhook.etag();
-        Ok(answer::done(&WebhookView::from(card).with(secret), etag))
+        Ok(answer::done(&WebhookView::from(card).with(secret), &etag))
     };
     Ok(once.write(&api, &caller, rotate).await?)
 }

@@ -33,7 +33,8 @@ async fn a_conversation_is_begun_and_read() {
     ] {
         assert_eq!(begun[member], value, "{member}");
     }
-    assert_eq!(etag, format!("\"c{}-{}\"", begun["id"], begun["version"]));
+    let version = format!("\"c{}-{}~", begun["id"], begun["version"]);
+    assert!(etag.starts_with(&version), "{etag}");
     assert_eq!(location, format!("/api/v1/conversations/{}", begun["id"]));
 
     let told = api.get(&location).await;
@@ -142,7 +143,8 @@ async fn a_change_is_a_merge_patch_guarded_by_the_version() {
 
     let told = api.send(patch(&etag, json!({"status": "open"}))).await;
     told.problem(412, "version_conflict");
-    assert_eq!(told.header("etag"), Some(newer.as_str()));
+    let version = told.header("etag").unwrap().trim_matches('"').to_owned();
+    assert!(newer.starts_with(&format!("\"{version}~")), "{version} {newer}");
     api.send(patch("W/\"c1-1\"", json!({"status": "open"}))).await.problem(412, "version_conflict");
     api.send(patch("c1-1", json!({"status": "open"}))).await.problem(400, "bad_parameter");
 

@@ -292,6 +292,13 @@ pub fn activity(cx: &mut Cx<'_>, id: ConversationId, after: i64, limit: u16) -> 
     Ok(store::events::list_of_conversation(cx.conn, id, after, i64::from(limit))?)
 }
 
+/// How much happened in a conversation that the log still knows of.
+pub fn count_activity(cx: &mut Cx<'_>, id: ConversationId) -> Result<i64, Error> {
+    cx.access().require(Scope::ConversationsRead)?;
+    visible(cx, id)?;
+    Ok(store::events::count_of_conversation(cx.conn, id)?)
+}
+
 /// What an event about a conversation is about.
 pub(super) fn about(conversation: &Conversation) -> About {
     About {

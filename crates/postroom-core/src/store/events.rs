@@ -158,6 +158,11 @@ pub fn list_of_conversation(
         .load(conn)?)
 }
 
+/// How many of those the log has.
+pub fn count_of_conversation(conn: &mut Conn, id: ConversationId) -> Result<i64, StoreError> {
+    Ok(events::table.filter(events::conversation_id.eq(id)).count().get_result(conn)?)
+}
+
 /// Those of these conversations in which somebody did something: an agent, or a program of theirs.
 /// What mail did is the desk's own doing.
 pub fn worked_on(conn: &mut Conn, ids: &[ConversationId]) -> Result<HashSet<ConversationId>, StoreError> {

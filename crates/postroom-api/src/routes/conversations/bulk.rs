@@ -144,8 +144,8 @@ pub async fn change_conversations(api: Data<Api>, caller: Caller, body: Keyed<Bu
     let begin = move |cx: &mut Cx<'_>, links: &Links| {
         let card = jobs::begin(cx, &bulk)?;
         let (location, etag) = (links.to(&format!("/api/v1/jobs/{}", card.job.id)), card.job.etag());
-        let said = answer::said(StatusCode::ACCEPTED, &JobView::alone(card));
-        Ok(KeptAnswer { location: Some(location), etag: Some(etag), ..said })
+        let said = answer::versioned(StatusCode::ACCEPTED, &JobView::alone(card), &etag);
+        Ok(KeptAnswer { location: Some(location), ..said })
     };
     Ok(once.write(&api, &caller, begin).await?)
 }

@@ -12,9 +12,8 @@ use crate::shapes::custom_field::CustomFieldChanges;
 use crate::shapes::message::NewMessageBody;
 use crate::state::Api;
 use actix_web::dev::Payload;
-use actix_web::http::header;
 use actix_web::web::{Data, Path};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, get, put};
+use actix_web::{FromRequest, HttpRequest, get, put};
 use postroom_core::Error;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{Channel, ExternalId, Priority, Status};
@@ -255,19 +254,17 @@ pub async fn put_conversation_by_external_id(
     let wanted = ConversationUpsert { make, change, is_imported };
     let done = api.desk.write(&caller, move |cx| {
         let expected = seen.expected();
-        conversations::upsert(cx, &key.0, expected, |etag| held.holds(etag), &wanted).map_err(in_the_body)
+        conversations::upsert(cx, &key.0, expected, |version| held.holds_version(version), &wanted)
+            .map_err(in_the_body)
     });
     let done = match (done.await, why_not) {
         (Err(Error::NotFound("conversation")), Some(problem)) => return Err(problem),
         (done, _) => done?,
     };
-    let (id, etag) = (done.card.conversation.id, done.card.conversation.etag());
+    let (id, version) = (done.card.conversation.id, done.card.conversation.etag());
     let view = ConversationView::alone(done.card);
     if !done.is_new {
-        return Ok(answer::changed(&view, &etag));
+        return Ok(answer::changed(&view, &version));
     }
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, api.links.to(&format!("/api/v1/conversations/{id}"))))
-        .insert_header((header::ETAG, format!("\"{etag}\"")))
-        .json(view))
+    Ok(answer::put(&api.links, &view, &format!("/api/v1/conversations/{id}"), &version))
 }

@@ -17,8 +17,8 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct IncludeQuery {
-    /// What is named by numbers and is to be answered beside it, in `included`: each thing once. With it there is
-    /// no 304, since that may have changed when the conversation has not.
+    /// What is named by numbers and is to be answered beside it, in `included`: each thing once. A
+    /// conversation's `ETag` is another one then where that has changed, though the conversation has not.
     #[serde(default)]
     #[param(inline, style = Form, explode = false, example = json!(["customer", "last_message"]))]
     pub include: Vec<ConversationInclude>,

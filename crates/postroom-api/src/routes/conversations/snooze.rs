@@ -1,18 +1,16 @@
 //! Conversations that rest until they are due.
 
-use super::changed;
+use super::act;
 use super::shape::ConversationView;
 use crate::answer::Answer;
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Keyed, Once};
-use crate::links::Links;
 use crate::problem::{Problem, ProblemDocument};
 use crate::state::Api;
 use actix_web::post;
 use actix_web::web::Data;
 use postroom_core::conversation::SnoozeUntil;
-use postroom_core::cx::Cx;
 use postroom_core::id::{ConversationId, ScheduleId};
 use postroom_core::operations::conversations;
 use postroom_core::time::Timestamp;
@@ -69,10 +67,7 @@ pub async fn snooze_conversation(
 ) -> Answer {
     let Keyed { once, body } = body;
     let until = body.read()?;
-    let snooze = move |cx: &mut Cx<'_>, _: &Links| {
-        Ok(changed(conversations::snooze(cx, id.0, seen.expected(), until)?))
-    };
-    Ok(once.write(&api, &caller, snooze).await?)
+    act(&api, &caller, once, move |cx| conversations::snooze(cx, id.0, seen.expected(), until)).await
 }
 
 /// Wake a conversation
@@ -91,7 +86,5 @@ pub async fn unsnooze_conversation(
     seen: IfMatch,
     once: Once,
 ) -> Answer {
-    let wake =
-        move |cx: &mut Cx<'_>, _: &Links| Ok(changed(conversations::unsnooze(cx, id.0, seen.expected())?));
-    Ok(once.write(&api, &caller, wake).await?)
+    act(&api, &caller, once, move |cx| conversations::unsnooze(cx, id.0, seen.expected())).await
 }

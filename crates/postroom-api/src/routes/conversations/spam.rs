@@ -1,17 +1,15 @@
 //! Spam, and what was taken for it.
 
-use super::changed;
+use super::act;
 use super::shape::ConversationView;
 use crate::answer::Answer;
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::links::Links;
 use crate::problem::ProblemDocument;
 use crate::state::Api;
 use actix_web::post;
 use actix_web::web::Data;
-use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
 use postroom_core::operations::conversations;
 
@@ -32,9 +30,7 @@ pub async fn mark_spam(
     seen: IfMatch,
     once: Once,
 ) -> Answer {
-    let mark =
-        move |cx: &mut Cx<'_>, _: &Links| Ok(changed(conversations::mark_spam(cx, id.0, seen.expected())?));
-    Ok(once.write(&api, &caller, mark).await?)
+    act(&api, &caller, once, move |cx| conversations::mark_spam(cx, id.0, seen.expected())).await
 }
 
 /// Bring back what was taken for spam
@@ -54,8 +50,5 @@ pub async fn mark_not_spam(
     seen: IfMatch,
     once: Once,
 ) -> Answer {
-    let mark = move |cx: &mut Cx<'_>, _: &Links| {
-        Ok(changed(conversations::mark_not_spam(cx, id.0, seen.expected())?))
-    };
-    Ok(once.write(&api, &caller, mark).await?)
+    act(&api, &caller, once, move |cx| conversations::mark_not_spam(cx, id.0, seen.expected())).await
 }

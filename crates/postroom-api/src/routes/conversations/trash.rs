@@ -1,18 +1,16 @@
 //! The trash, and out of it again.
 
-use super::changed;
+use super::act;
 use super::shape::ConversationView;
 use crate::answer::{self, Answer};
 use crate::etag::IfMatch;
 use crate::extract::{Caller, Id};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::links::Links;
 use crate::problem::ProblemDocument;
 use crate::query::Query;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{delete, post};
-use postroom_core::cx::Cx;
 use postroom_core::id::ConversationId;
 use postroom_core::operations::conversations;
 use serde::Deserialize;
@@ -74,7 +72,5 @@ pub async fn restore_conversation(
     seen: IfMatch,
     once: Once,
 ) -> Answer {
-    let restore =
-        move |cx: &mut Cx<'_>, _: &Links| Ok(changed(conversations::restore(cx, id.0, seen.expected())?));
-    Ok(once.write(&api, &caller, restore).await?)
+    act(&api, &caller, once, move |cx| conversations::restore(cx, id.0, seen.expected())).await
 }

@@ -1,11 +1,10 @@
 //! What a view finds: a list as that of conversations, whose filter and order are kept.
 
-use super::ConversationPage;
-use super::shape::ConversationView;
 use super::show::{HighlightQuery, IncludeQuery};
+use super::{ConversationPage, listed};
 use crate::answer::Answer;
 use crate::extract::{Caller, Id};
-use crate::paging::{PageInfo, PageQuery, Paging};
+use crate::paging::{PageQuery, Paging};
 use crate::query::Query;
 use crate::state::Api;
 use actix_web::web::Data;
@@ -53,11 +52,6 @@ pub async fn list_view_conversations(
         let beside = highlights.0.beside(cx, &include.0.include, &filter.query, &found.items)?;
         Ok((found, beside))
     };
-    let (found, mut beside) = api.desk.read(&caller, list).await?;
-    let page = found.map(|card| {
-        let highlights = beside.highlights_of(card.conversation.id);
-        ConversationView::listed(card).with_highlights(highlights)
-    });
-    let included = beside.included(&api);
-    Ok(paging.answer(&api, page, |data, page: PageInfo| ConversationPage { data, included, page }))
+    let (found, beside) = api.desk.read(&caller, list).await?;
+    Ok(listed(&api, &paging, found, beside))
 }
