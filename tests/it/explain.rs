@@ -7,7 +7,7 @@ use diesel::sql_types::{Integer, Text};
 use diesel::{QueryResult, RunQueryDsl};
 use postroom_core::access::{Access, Grant, Level, Scope, Sight};
 use postroom_core::conversation::{Assignees, ConversationFilter, ConversationSort, Status};
-use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId};
+use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId, TeamId};
 use postroom_core::listing::{NameSort, Words};
 use postroom_core::message::MessageSort;
 use postroom_core::page::{PageRequest, Place, Position, TextPosition};
@@ -17,7 +17,7 @@ use postroom_core::store::customers::{CustomerFilter, CustomerSort};
 use postroom_core::store::search::Database;
 use postroom_core::store::tags::TagFilter;
 use postroom_core::store::{
-    collecting, conversations, customers, events, messages, migrate, pending, presences, tags,
+    collecting, conversations, customers, distributions, events, messages, migrate, pending, presences, tags,
 };
 use postroom_core::time::Timestamp;
 use std::collections::HashSet;
@@ -407,6 +407,34 @@ fn what_wakes_is_found_by_an_index() {
     walks_an_index("what wakes", &due, false);
     assert!(due.join("\n").contains("conversations_snoozed"), "{due:?}");
     assert_eq!(conversations::next_wake(&mut conn).expect("it is found"), Some(Timestamp(1_001)));
+}
+
+/// Each change at the desk asks what is to be given out, and what goes back.
+#[test]
+fn what_waits_for_an_owner_is_found_by_an_index() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    execute(
+        &mut conn,
+        "INSERT INTO teams (id, name, version, created_at, updated_at) VALUES (1, 'First', 1, 1, 1)",
+    );
+    execute(
+        &mut conn,
+        "UPDATE conversations SET team_id = 1, status = CASE WHEN id % 50 = 0 THEN 'open' ELSE 'closed' END",
+    );
+    execute(&mut conn, "UPDATE conversations SET assignee_id = CASE WHEN id % 100 = 0 THEN NULL ELSE 1 END");
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    let waiting = plan(&mut conn, distributions::in_turn(TeamId(1), ConversationId(0), 100));
+    walks_an_index("what waits for an owner", &waiting, false);
+    assert!(waiting.join("\n").contains("conversations_waiting"), "{waiting:?}");
+    let owned = plan(&mut conn, distributions::owned(&[AgentId(1)], &[Status::Open]));
+    assert!(owned.join("\n").contains("conversations_owned"), "{owned:?}");
+    assert_eq!(
+        distributions::count_waiting(&mut conn, TeamId(1)).expect("it is counted"),
+        CONVERSATIONS / 100
+    );
 }
 
 /// The collector asks of each blob whether anything names it, of half a million a day.

@@ -69,6 +69,7 @@ mod remembered;
 mod reparse;
 mod roles;
 mod round_trips;
+mod routing;
 mod schedules;
 mod schema;
 mod search;

@@ -43,6 +43,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
     let conversation = landed.conversation.to_string();
     let reply = json!({"kind": "reply", "text": "Soon.", "draft": true});
     let things = [
+        ("agents/{id}/availability", agent.clone()),
         ("agents/{id}", agent),
         ("conversations/{id}", conversation.clone()),
         ("customers/{id}", make(http, "customers", json!({"name": "Ada"})).await),
@@ -58,6 +59,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
         ("mailboxes/{id}", mailbox.to_string()),
         ("mailboxes/{id}/auto-reply", mailbox.to_string()),
         ("mailboxes/{id}/outgoing", mailbox.to_string()),
+        ("mailboxes/{id}/routing", mailbox.to_string()),
         ("me", String::new()),
         ("messages/{id}", make(http, &format!("conversations/{conversation}/messages"), reply).await),
         ("roles/{id}", make(http, "roles", json!({"name": "Few", "scopes": ["conversations:read"]})).await),
@@ -67,6 +69,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
         ),
         ("tags/{id}", make(http, "tags", json!({"name": "late"})).await),
         ("teams/{id}", make(http, "teams", json!({"name": "First"})).await),
+        ("teams/{id}/distribution", make(http, "teams", json!({"name": "Second"})).await),
         ("tokens/{id}", make(http, "tokens", json!({"name": "t", "scopes": ["conversations:read"]})).await),
         ("views/{id}", make(http, "views", json!({"name": "All", "q": "", "visibility": "everyone"})).await),
         ("webhooks/{id}", make(http, "webhooks", json!({"name": "w", "url": "https://a.example/"})).await),

@@ -136,6 +136,11 @@ impl Place {
                 operation.to_owned(),
                 &with(example, json!({"email": format!("{unique}@example.org")})),
             ),
+            "/agents/{id}/absences" => {
+                let body = json!({"name": unique, "email": format!("{unique}.absent@example.org")});
+                let agent = http.post("/api/v1/agents", &body).await.expect(201).json();
+                request(of("agents", number(&agent["id"])), &example)
+            }
             "/agents/{id}/invitation" => {
                 let body = json!({"name": unique, "email": format!("{unique}.invited@example.org")});
                 let agent = http.post("/api/v1/agents", &body).await.expect(201).json();

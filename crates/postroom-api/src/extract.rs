@@ -7,9 +7,9 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
-    AgentId, AttachmentId, ConversationId, CustomFieldId, CustomerId, JobId, LedgerId, MailboxId, MessageId,
-    RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId, WebhookDeliveryId,
-    WebhookId,
+    AbsenceId, AgentId, AttachmentId, ConversationId, CustomFieldId, CustomerId, JobId, LedgerId, MailboxId,
+    MessageId, RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId,
+    WebhookDeliveryId, WebhookId,
 };
 use std::future::{Ready, ready};
 
@@ -127,7 +127,7 @@ macro_rules! path_ids {
 
 path_ids! {
     rows
-        AgentId = "agent", ConversationId = "conversation", CustomFieldId = "custom field",
+        AbsenceId = "absence of this agent", AgentId = "agent", ConversationId = "conversation", CustomFieldId = "custom field",
         CustomerId = "customer",
         LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
         RoleId = "role", ScheduleId = "schedule", TagId = "tag", TeamId = "team",

@@ -65,7 +65,7 @@ const TAGS: &[(&str, &str)] = &[
     ("mailboxes", "Addresses the desk owns."),
     ("agents", "The people who answer."),
     ("roles", "What agents may do, apart from where."),
-    ("teams", "Agents who share grants and work."),
+    ("teams", "Agents who share grants and work; [in words](routing.html)."),
     ("schedules", "When somebody is there: hours, holidays and calendars."),
     ("categories", "Kinds of matter, for visibility."),
     ("tags", "Labels on conversations."),

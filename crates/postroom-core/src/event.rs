@@ -116,6 +116,8 @@ words! {
         AgentCreated = "agent.created",
         /// An agent changed.
         AgentUpdated = "agent.updated",
+        /// Whether an agent takes work changed, their hours, or when they are absent (`absence_id`).
+        AgentAvailabilityChanged = "agent.availability_changed",
         /// A role was added.
         RoleCreated = "role.created",
         /// A role changed: whoever has it may do more or less from now on.
@@ -128,6 +130,8 @@ words! {
         TeamUpdated = "team.updated",
         /// A team was removed.
         TeamDeleted = "team.deleted",
+        /// How a team's conversations are given out changed.
+        TeamDistributionChanged = "team.distribution_changed",
         /// A schedule was added.
         ScheduleCreated = "schedule.created",
         /// A schedule changed: its hours, its holidays, its calendar, or who may read it.

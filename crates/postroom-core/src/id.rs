@@ -74,6 +74,8 @@ row_id! {
     TeamId,
     /// When somebody is there.
     ScheduleId,
+    /// A time in which an agent is not there.
+    AbsenceId,
     /// A kind of matter, for visibility.
     CategoryId,
     /// A thread of messages with one customer.

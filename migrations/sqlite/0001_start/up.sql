@@ -434,6 +434,8 @@ CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX conversations_snoozed ON conversations (snoozed_until) WHERE snoozed_until IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
+CREATE INDEX conversations_waiting ON conversations (team_id, status, id) WHERE assignee_id IS NULL AND deleted_at IS NULL AND merged_into IS NULL;
+CREATE INDEX conversations_owned ON conversations (assignee_id, status, id) WHERE assignee_id IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
 CREATE INDEX conversations_merged ON conversations (merged_into) WHERE merged_into IS NOT NULL;
 CREATE UNIQUE INDEX conversations_external ON conversations (external_source, external_id) WHERE external_id IS NOT NULL;
 
@@ -733,6 +735,62 @@ CREATE TABLE presences (
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (conversation_id, agent_id)
 ) STRICT;
+
+-- Whether agents take work, as they say themselves. Who has no row is there.
+CREATE TABLE availabilities (
+  agent_id INTEGER NOT NULL PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
+  state TEXT NOT NULL CHECK (state IN ('online', 'away', 'away_reassign')),
+  until INTEGER,
+  schedule_id INTEGER REFERENCES schedules (id),
+  open_limit INTEGER,
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX availabilities_state ON availabilities (state);
+CREATE INDEX availabilities_until ON availabilities (until) WHERE until IS NOT NULL;
+CREATE INDEX availabilities_schedule ON availabilities (schedule_id);
+
+-- Times in which agents are not there.
+CREATE TABLE absences (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  starts_at INTEGER NOT NULL,
+  ends_at INTEGER NOT NULL,
+  reassign INTEGER NOT NULL CHECK (reassign IN (0, 1)),
+  note TEXT,
+  created_at INTEGER NOT NULL,
+  CHECK (ends_at > starts_at)
+) STRICT;
+CREATE INDEX absences_agent ON absences (agent_id, ends_at);
+CREATE INDEX absences_ends ON absences (ends_at);
+CREATE INDEX absences_starts ON absences (starts_at);
+
+-- How teams' conversations find their owners. A team without a row gives nothing out by itself.
+CREATE TABLE distributions (
+  team_id INTEGER NOT NULL PRIMARY KEY REFERENCES teams (id) ON DELETE CASCADE,
+  method TEXT NOT NULL CHECK (method IN ('manual', 'round_robin', 'least_loaded')),
+  open_limit INTEGER,
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
+-- When members of teams last got a conversation by themselves.
+CREATE TABLE distribution_turns (
+  team_id INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  given_at INTEGER NOT NULL,
+  PRIMARY KEY (team_id, agent_id)
+) STRICT;
+CREATE INDEX distribution_turns_agent ON distribution_turns (agent_id);
+
+-- Whose the conversations of mailboxes are from the start.
+CREATE TABLE mailbox_routings (
+  mailbox_id INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+  team_id INTEGER REFERENCES teams (id),
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX mailbox_routings_team ON mailbox_routings (team_id);
 
 -- How far agents have read.
 CREATE TABLE read_marks (

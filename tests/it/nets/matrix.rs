@@ -43,7 +43,7 @@ fn aimed(operation: &Operation, theirs: &Foreign, more: &More) -> String {
                 "agents" | "teams" | "schedules" | "categories" | "tags" | "custom-fields" | "views"
                 | "roles",
             )
-            | ("{row}", "round-trips") => "1".to_owned(),
+            | ("{row}", "round-trips" | "absences") => "1".to_owned(),
             ("{row}", "deliveries") => "dlv_0123456789abcdef0123456789abcdef".to_owned(),
             ("{id}", "jobs") => "job_0123456789abcdef0123456789abcdef".to_owned(),
             ("{agent_id}", _) => more.agent.to_string(),

@@ -9,10 +9,12 @@ mod attachments;
 mod audit;
 mod authorizations;
 mod auto_replies;
+mod availabilities;
 mod categories;
 mod conversations;
 mod custom_fields;
 mod customers;
+mod distributions;
 mod docs;
 mod event_stream;
 mod events;
@@ -22,6 +24,7 @@ mod included;
 mod jobs;
 mod ledger;
 mod mailbox_outgoing;
+mod mailbox_routing;
 mod mailboxes;
 mod me;
 mod messages;
@@ -66,6 +69,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(mailboxes::routes)
         .configure(round_trips::routes)
         .configure(mailbox_outgoing::routes)
+        .configure(mailbox_routing::routes)
         .configure(auto_replies::routes)
         .configure(authorizations::routes)
         .configure(ledger::routes)
@@ -73,7 +77,9 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(reconcile::routes)
         .configure(agents::routes)
         .configure(roles::routes)
+        .configure(availabilities::routes)
         .configure(teams::routes)
+        .configure(distributions::routes)
         .configure(schedules::routes)
         .configure(categories::routes)
         .configure(tags::routes)

@@ -389,6 +389,18 @@ fn tell_all(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation, fields
     }
 }
 
+/// Tells that a conversation is somebody else's, and why, where nobody had it so.
+pub(super) fn tell_assigned(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation, reason: &str) {
+    let mut changes = Changes::default();
+    changes.note("assignee_id", &before.assignee_id, &after.assignee_id);
+    changes.note("team_id", &before.team_id, &after.team_id);
+    let event = NewEvent::new(EventType::ConversationAssigned, about(after))
+        .with("version", after.version)
+        .with("reason", reason)
+        .changing(changes);
+    cx.tell(event);
+}
+
 /// Tells that a conversation is in another state, and why, where nobody had it so.
 pub(super) fn tell_status(cx: &mut Cx<'_>, before: &Conversation, after: &Conversation, reason: &str) {
     let mut changes = Changes::default();

@@ -7,7 +7,7 @@ use crate::auto_reply::WantedAnswer;
 use crate::conversation::{Conversation, LinkReason};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
-use crate::id::{MailboxId, MessageId};
+use crate::id::{MailboxId, MessageId, TeamId};
 use crate::intake::{Arrival, Batch, History, Receipt};
 use crate::mail::{Class, Mail};
 use crate::mailbox::{AfterIngest, FolderRole, Mailbox, Source};
@@ -57,6 +57,8 @@ struct Circumstances {
     history: Option<History>,
     /// The mailbox gives automatic answers.
     answers: bool,
+    /// The team that gets what begins here.
+    team_id: Option<TeamId>,
 }
 
 impl Circumstances {
@@ -160,6 +162,7 @@ fn circumstances(cx: &mut Cx<'_>, batch: &Batch) -> Result<Circumstances, Error>
         role: batch.role,
         history: batch.history,
         answers: store::auto_replies::find(cx.conn, id)?.is_some_and(|settings| settings.answers()),
+        team_id: store::mailbox_routing::team_of(cx.conn, id)?,
         mailbox,
     })
 }

@@ -157,7 +157,7 @@ pub fn update(
     Ok(TeamCard { team, member_ids: members, grants })
 }
 
-/// Removes a team. One that conversations are assigned to stays: move them first.
+/// Removes a team. One that conversations are assigned to stays, and one that a mailbox's go to: move them first.
 pub fn delete(cx: &mut Cx<'_>, id: TeamId, expected: Option<&str>) -> Result<(), Error> {
     cx.access().require(Scope::AdminWrite)?;
     require_whole_sight(cx)?;
@@ -171,6 +171,11 @@ pub fn delete(cx: &mut Cx<'_>, id: TeamId, expected: Option<&str>) -> Result<(),
         return Err(Error::StateConflict(
             "conversations are assigned to this team; assign them elsewhere first".to_owned(),
         ));
+    }
+    if let Some(mailbox) = store::mailbox_routing::mailbox_of(cx.conn, id)? {
+        return Err(Error::StateConflict(format!(
+            "what begins in mailbox {mailbox} goes to this team; give it another one first"
+        )));
     }
     store::people::forget_team(cx.conn, id)?;
     if !store::people::delete_team(cx.conn, &before)? {

@@ -263,6 +263,15 @@ pub fn lock_tries(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes the lock under which conversations are given out, until the transaction ends: two daemons that count
+/// at once would each fill up the last place. SQLite has one writer.
+pub fn lock_distribution(conn: &mut Conn) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(706184, 0)").execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Takes the lock under which mail of one group of mailboxes is placed, until the transaction ends.
 ///
 /// Whether a mail is here already is looked up and then acted on: on PostgreSQL two transactions

@@ -645,6 +645,57 @@ diesel::table! {
 }
 
 diesel::table! {
+    availabilities (agent_id) {
+        agent_id -> BigInt,
+        state -> Text,
+        until -> Nullable<BigInt>,
+        schedule_id -> Nullable<BigInt>,
+        open_limit -> Nullable<Integer>,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    absences (id) {
+        id -> BigInt,
+        agent_id -> BigInt,
+        starts_at -> BigInt,
+        ends_at -> BigInt,
+        reassign -> Bool,
+        note -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    distributions (team_id) {
+        team_id -> BigInt,
+        method -> Text,
+        open_limit -> Nullable<Integer>,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    distribution_turns (team_id, agent_id) {
+        team_id -> BigInt,
+        agent_id -> BigInt,
+        given_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    mailbox_routings (mailbox_id) {
+        mailbox_id -> BigInt,
+        team_id -> Nullable<BigInt>,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     read_marks (agent_id, conversation_id) {
         agent_id -> BigInt,
         conversation_id -> BigInt,
@@ -938,6 +989,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     wanted_answers,
     automatic_mails,
     presences,
+    availabilities,
+    absences,
+    distributions,
+    distribution_turns,
+    mailbox_routings,
     imported_messages,
     read_marks,
     round_trips,

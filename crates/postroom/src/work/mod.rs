@@ -5,6 +5,7 @@ mod answer;
 mod authorize;
 pub(crate) mod batch;
 mod copies;
+mod distribute;
 mod due;
 mod fetch;
 mod gate;
@@ -44,6 +45,7 @@ pub fn start(
         tokio::spawn(send::run(desk.clone(), stopping.clone())),
         tokio::spawn(settle::run(desk.clone(), stopping.clone())),
         tokio::spawn(wake::run(desk.clone(), stopping.clone())),
+        tokio::spawn(distribute::run(desk.clone(), stopping.clone())),
         tokio::spawn(copies::run(desk.clone(), stopping.clone())),
         tokio::spawn(webhooks::run(desk.clone(), receivers, stopping.clone())),
         tokio::spawn(jobs::run(desk.clone(), stopping.clone())),

@@ -144,7 +144,7 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
         priority: new.priority.unwrap_or(Priority::Normal),
         channel: new.channel.unwrap_or(Channel::Api),
         assignee_id: new.assignee_id,
-        team_id: new.team_id,
+        team_id: team(cx, new)?,
         category_id: new.category_id,
         waiting_on: new.imported.is_none().then_some(WaitingOn::Us),
         waiting_since: new.imported.is_none().then_some(cx.now),
@@ -180,6 +180,14 @@ pub fn create(cx: &mut Cx<'_>, new: &NewConversation) -> Result<ConversationCard
         save(cx, &conversation, &after, false)?
     };
     card(cx, conversation)
+}
+
+/// The team that was named, or else the mailbox's; history is its own.
+fn team(cx: &mut Cx<'_>, new: &NewConversation) -> Result<Option<TeamId>, Error> {
+    match new.team_id {
+        None if new.imported.is_none() => Ok(store::mailbox_routing::team_of(cx.conn, new.mailbox_id)?),
+        named => Ok(named),
+    }
 }
 
 /// Notes what is wrong with the dates of a conversation that is imported.

@@ -45,7 +45,8 @@ pub(super) fn begin(
         priority: Priority::Normal,
         channel: Channel::Email,
         assignee_id: None,
-        team_id: None,
+        // What is history was nobody's of today.
+        team_id: here.team_id.filter(|_| here.history.is_none()),
         category_id: None,
         waiting_on,
         waiting_since: waiting_on.map(|_| received),

@@ -64,11 +64,11 @@ impl Known {
         let mut worked_on = store::events::worked_on(cx.conn, reached)?;
         // An agent's answer out of a Sent folder is told by the desk.
         worked_on.extend(store::transfers::with_more_than_inbound(cx.conn, reached)?);
+        // A team is the mailbox's, or stands in the log.
         let is_plain = |id: &ConversationId| {
             self.conversations.get(id).is_some_and(|c| {
                 c.channel == Channel::Email
                     && c.assignee_id.is_none()
-                    && c.team_id.is_none()
                     && c.category_id.is_none()
                     && c.deleted_at.is_none()
             })
