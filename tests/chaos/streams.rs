@@ -56,6 +56,22 @@ fn unsent(server: SocketAddr) -> Vec<(u16, u64)> {
     rows.collect()
 }
 
+/// What ends a body in pieces (RFC 9112 section 7.1).
+const LAST_CHUNK: &str = "0\r\n\r\n";
+
+/// All that a stream still has to say.
+async fn read_on(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    while !all.ends_with(LAST_CHUNK.as_bytes()) {
+        let more = tokio::time::timeout(PATIENCE, stream.read_buf(&mut all)).await;
+        let more = more.unwrap_or_else(|_| panic!("it says no more: {}", String::from_utf8_lossy(&all)));
+        if more.expect("it is open") == 0 {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
 /// Everything that a stream says until this event.
 async fn read_until(stream: &mut EventStream, last: i64) -> Vec<Value> {
     let mut all = Vec::new();
@@ -83,13 +99,14 @@ fn two_hundred_who_do_not_read_cost_little_and_hold_up_nobody() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let begun = caller.events().len();
 
-    let mut stalled = Vec::new();
+    let (mut stalled, mut secrets) = (Vec::new(), Vec::new());
     for number in 0..STALLED.div_ceil(5) {
         let token =
             json!({"name": format!("stalled {number}"), "scopes": ["events:read", "conversations:read"]});
         let made = caller.post("/api/v1/tokens", &token).expect("it runs").expect(201).json();
         let secret = made["token"].as_str().expect("shown once").to_owned();
         stalled.extend((0..5).map(|_| runtime.block_on(stall(address, &secret))));
+        secrets.push(secret);
     }
     let mut eager =
         runtime.block_on(Http::new(address).with_token(rig.token()).events("/api/v1/events/stream", &[]));
@@ -121,6 +138,15 @@ fn two_hundred_who_do_not_read_cost_little_and_hold_up_nobody() {
     let grown = running.memory_kib("VmRSS").saturating_sub(before);
     say(&format!("F-38: {} events, {STALLED} that do not read: {grown} KiB more", all.len() - begun));
     assert!(grown < GROWTH_KIB, "{grown} KiB");
+
+    // Whoever comes anew takes the seat of one that does not read, and is told; that one is told when it reads again.
+    let newer = Http::new(address).with_token(&secrets[0]);
+    let mut newer = runtime.block_on(newer.events("/api/v1/events/stream", &[]));
+    caller.post("/api/v1/tags", &json!({"name": "news"})).expect("it runs").expect(201);
+    runtime.block_on(newer.until(|event| event.name == "tag.created"));
+    let rest = runtime.block_on(read_on(&mut stalled[0]));
+    let closed = rest.find("event: stream.closed").unwrap_or_else(|| panic!("it is not told: {rest}"));
+    assert!(rest[closed..].contains("stream_replaced") && rest.ends_with(LAST_CHUNK), "{}", &rest[closed..]);
     drop(stalled);
     running.kill();
 }
