@@ -127,6 +127,16 @@ class Desk:
         hook = {"name": f"h{next(NUMBERS)}", "url": "https://192.88.98.7:2/"}
         return self.make(f"{API}/webhooks", hook)["id"]
 
+    def watchdog(self):
+        """One that is alarmed: somebody has waited for an answer since long ago."""
+        was = {"created_at": "2026-01-01T08:00:00Z"}
+        message = {"kind": "inbound", "text": "Hello?", "imported": was}
+        waits = self.conversation(imported=was, status="open", message=message)
+        watchdog = self.made("watchdogs", q=f"id:{waits}", wait_seconds=60)
+        while self.ask("GET", f"/watchdogs/{watchdog}")["state"] != "alarmed":
+            time.sleep(0.05)
+        return watchdog
+
     def made(self, noun, **body):
         return self.make(f"{API}/{noun}", {"name": f"{noun}{next(NUMBERS)}", **body})["id"]
 
@@ -157,6 +167,8 @@ class Desk:
                 return self.made("schedules", time_zone="UTC")
             case "views":
                 return self.made("views", q="is:open", visibility="everyone")
+            case "watchdogs":
+                return self.watchdog() if operation == "acknowledge_watchdog" else self.made("watchdogs", wait_seconds=900)
             case "tokens":
                 return self.made("tokens", scopes=["conversations:read"])
             case "webhooks":

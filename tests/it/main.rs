@@ -91,6 +91,7 @@ mod transfers;
 mod unsent;
 mod views;
 mod watch;
+mod watchdogs;
 mod weaknesses;
 mod webhooks;
 mod webhooks_failing;

@@ -72,6 +72,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
         ("teams/{id}/distribution", make(http, "teams", json!({"name": "Second"})).await),
         ("tokens/{id}", make(http, "tokens", json!({"name": "t", "scopes": ["conversations:read"]})).await),
         ("views/{id}", make(http, "views", json!({"name": "All", "q": "", "visibility": "everyone"})).await),
+        ("watchdogs/{id}", make(http, "watchdogs", json!({"name": "Hour", "wait_seconds": 3_600})).await),
         ("webhooks/{id}", make(http, "webhooks", json!({"name": "w", "url": "https://a.example/"})).await),
     ];
     let patched =

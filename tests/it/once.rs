@@ -147,7 +147,7 @@ impl Place {
                 request(of("agents", number(&agent["id"])), &example)
             }
             "/roles" | "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/views"
-            | "/webhooks" => request(operation.to_owned(), &named(example)),
+            | "/watchdogs" | "/webhooks" => request(operation.to_owned(), &named(example)),
             "/mailboxes" => {
                 let (source, delivery) = (json!({"type": "push"}), json!({"type": "sink"}));
                 request(
@@ -278,6 +278,22 @@ impl Place {
                 let made = http.post("/api/v1/tokens", &body).await.expect(201).json();
                 let id = made["id"].as_str().expect("an id");
                 request(operation.replace("{id}", id), &example)
+            }
+            "/watchdogs/{id}/acknowledge" => {
+                let waits = self.arrive().await.conversation;
+                sql(
+                    self.desk.config(),
+                    &format!("UPDATE conversations SET waiting_since = 1 WHERE id = {waits}"),
+                );
+                let body = json!({"name": unique, "q": format!("id:{waits}"), "wait_seconds": 60});
+                let made = http.post("/api/v1/watchdogs", &body).await.expect(201).json();
+                let path = format!("/api/v1/watchdogs/{}", made["id"]);
+                self.desk
+                    .until(async || {
+                        (http.get(&path).await.expect(200).json()["state"] == "alarmed").then_some(())
+                    })
+                    .await;
+                request(of("watchdogs", number(&made["id"])), &example)
             }
             "/webhooks/{id}/test" | "/webhooks/{id}/rotate-secret" | "/webhooks/{id}/replay" => {
                 request(of("webhooks", self.webhook(unique).await), &example)

@@ -89,11 +89,12 @@ impl Work {
     async fn settle(&self) -> usize {
         self.desk.write(|cx| distributions::step(cx, 1_000)).await
     }
+}
 
-    fn passed(&self, card: &Value) -> BTreeMap<i64, Value> {
-        let members = card["members"].as_array().expect("members");
-        members.iter().map(|member| (number(&member["agent_id"]), member["passed"].clone())).collect()
-    }
+/// Why each member gets nothing.
+fn passed(card: &Value) -> BTreeMap<i64, Value> {
+    let members = card["members"].as_array().expect("members");
+    members.iter().map(|member| (number(&member["agent_id"]), member["passed"].clone())).collect()
 }
 
 #[tokio::test]
@@ -181,7 +182,7 @@ async fn whoever_has_the_fewest_gets_the_next_until_they_have_enough() {
     assert_eq!(at.settle().await, 0);
     let card = at.distribution().await;
     assert_eq!((&card["waiting"], &card["next_agent_id"]), (&json!(1), &Value::Null));
-    assert_eq!(at.passed(&card), [(first, json!("full")), (second, json!("full"))].into());
+    assert_eq!(passed(&card), [(first, json!("full")), (second, json!("full"))].into());
     // Their own limit goes before the team's.
     at.say(second, json!({"open_limit": 5})).await;
     assert_eq!(at.owner(waits).await, second);
@@ -211,13 +212,13 @@ async fn whoever_is_not_there_gets_nothing_new() {
     assert_eq!(said["available_at"], "2026-11-23T09:00:00.000000Z");
     problem(&at.desk.http.delete(&format!("/api/v1/schedules/{}", hours["id"])).await, 409, "state_conflict");
     let card = at.distribute(json!({"method": "round_robin"})).await;
-    let passed = [
+    let expected = [
         (away, json!("away")),
         (absent, json!("absent")),
         (off, json!("out_of_hours")),
         (there, Value::Null),
     ];
-    assert_eq!(at.passed(&card), passed.into());
+    assert_eq!(passed(&card), expected.into());
     for _ in 0..3 {
         assert_eq!(at.given().await, there);
     }
@@ -287,7 +288,7 @@ async fn the_work_of_whoever_goes_is_others() {
         .await;
     assert_eq!(conversation(&at.desk, resting).await["status"], "snoozed");
     let card = at.distribution().await;
-    assert_eq!(at.passed(&card)[&stays], "disabled");
+    assert_eq!(passed(&card)[&stays], "disabled");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
     AbsenceId, AgentId, AttachmentId, ConversationId, CustomFieldId, CustomerId, JobId, LedgerId, MailboxId,
-    MessageId, RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId,
+    MessageId, RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId, WatchdogId,
     WebhookDeliveryId, WebhookId,
 };
 use std::future::{Ready, ready};
@@ -131,7 +131,7 @@ path_ids! {
         CustomerId = "customer",
         LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
         RoleId = "role", ScheduleId = "schedule", TagId = "tag", TeamId = "team",
-        TransferId = "transfer", ViewId = "view", WebhookId = "webhook";
+        TransferId = "transfer", ViewId = "view", WatchdogId = "watchdog", WebhookId = "webhook";
     strings
         AttachmentId = "attachment", RoundTripId = "test of this mailbox", TokenId = "token",
         WebhookDeliveryId = "delivery of this webhook", JobId = "job"

@@ -74,6 +74,10 @@ const TAGS: &[(&str, &str)] = &[
         "What a desk wants to know of its conversations and customers; [in words](custom-fields.html).",
     ),
     ("views", "Questions that are kept, and what they find; [in words](views.html)."),
+    (
+        "watchdogs",
+        "They see to it that nothing waits for an answer for too long; [in words](watchdogs.html).",
+    ),
     ("tokens", "Access for programs."),
     ("me", "The caller."),
     ("sign-in", "Signing in by password and code, for frontends; sessions."),

@@ -152,6 +152,20 @@ words! {
         ViewUpdated = "view.updated",
         /// A view was removed.
         ViewDeleted = "view.deleted",
+        /// A watchdog was made.
+        WatchdogCreated = "watchdog.created",
+        /// A watchdog was set up otherwise.
+        WatchdogUpdated = "watchdog.updated",
+        /// A watchdog was removed.
+        WatchdogDeleted = "watchdog.deleted",
+        /// Something waits longer than a watchdog allows: `count` conversations, of which `oldest_conversation_id` waits longest.
+        WatchdogAlarmed = "watchdog.alarmed",
+        /// The next ones were told of a watchdog's alarm by mail.
+        WatchdogEscalated = "watchdog.escalated",
+        /// Somebody has said that they know of a watchdog's alarm.
+        WatchdogAcknowledged = "watchdog.acknowledged",
+        /// Nothing waits too long any more.
+        WatchdogCleared = "watchdog.cleared",
         /// A tag was added.
         TagCreated = "tag.created",
         /// A tag was renamed.

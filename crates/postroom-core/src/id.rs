@@ -90,6 +90,8 @@ row_id! {
     CustomFieldId,
     /// A question that is kept.
     ViewId,
+    /// Somebody who sees to it that nothing waits too long.
+    WatchdogId,
     /// A row of the ledger: one mail seen in one place.
     LedgerId,
     /// A mail on its way out.

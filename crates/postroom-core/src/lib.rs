@@ -61,6 +61,7 @@ pub mod time;
 pub mod transfer;
 pub mod unsent;
 pub mod view;
+pub mod watchdog;
 pub mod webhook;
 pub mod webhook_delivery;
 mod word;

@@ -14,6 +14,7 @@ DROP TABLE events;
 DROP TABLE round_trips;
 DROP TABLE read_marks;
 DROP TABLE imported_messages;
+DROP TABLE watchdogs;
 DROP TABLE mailbox_routings;
 DROP TABLE distribution_turns;
 DROP TABLE distributions;

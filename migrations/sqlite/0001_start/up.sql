@@ -434,6 +434,7 @@ CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX conversations_snoozed ON conversations (snoozed_until) WHERE snoozed_until IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
+CREATE INDEX conversations_waiting_since ON conversations (waiting_since, id) WHERE waiting_since IS NOT NULL;
 CREATE INDEX conversations_waiting ON conversations (team_id, status, id) WHERE assignee_id IS NULL AND deleted_at IS NULL AND merged_into IS NULL;
 CREATE INDEX conversations_owned ON conversations (assignee_id, status, id) WHERE assignee_id IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
 CREATE INDEX conversations_merged ON conversations (merged_into) WHERE merged_into IS NOT NULL;
@@ -791,6 +792,26 @@ CREATE TABLE mailbox_routings (
   updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX mailbox_routings_team ON mailbox_routings (team_id);
+
+-- Nothing waits for an answer longer than this. `turn` counts what becomes of it, `version` how it is set up.
+CREATE TABLE watchdogs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  query TEXT NOT NULL,
+  wait_seconds INTEGER NOT NULL,
+  schedule_id INTEGER REFERENCES schedules (id),
+  steps TEXT NOT NULL,
+  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  state TEXT NOT NULL CHECK (state IN ('quiet', 'alarmed', 'acknowledged')),
+  alarmed_at INTEGER,
+  acknowledged_by TEXT,
+  steps_told INTEGER NOT NULL,
+  turn INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX watchdogs_schedule ON watchdogs (schedule_id);
 
 -- How far agents have read.
 CREATE TABLE read_marks (

@@ -41,7 +41,7 @@ fn aimed(operation: &Operation, theirs: &Foreign, more: &More) -> String {
             (
                 "{id}",
                 "agents" | "teams" | "schedules" | "categories" | "tags" | "custom-fields" | "views"
-                | "roles",
+                | "roles" | "watchdogs",
             )
             | ("{row}", "round-trips" | "absences") => "1".to_owned(),
             ("{row}", "deliveries") => "dlv_0123456789abcdef0123456789abcdef".to_owned(),

@@ -45,6 +45,7 @@ mod totp;
 mod transfers;
 mod unsent;
 mod views;
+mod watchdogs;
 mod webhook_deliveries;
 mod webhooks;
 
@@ -85,6 +86,7 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(tags::routes)
         .configure(custom_fields::routes)
         .configure(views::routes)
+        .configure(watchdogs::routes)
         .configure(tokens::routes)
         .configure(me::routes)
         .configure(sign_in::routes)

@@ -59,6 +59,7 @@ pub mod totp;
 pub mod transfers;
 mod tries;
 pub mod views;
+pub mod watchdogs;
 pub mod webhook_deliveries;
 pub mod webhooks;
 

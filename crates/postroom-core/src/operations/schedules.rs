@@ -171,6 +171,11 @@ pub fn delete(cx: &mut Cx<'_>, id: ScheduleId, expected: Option<&str>) -> Result
             "the automatic answers of mailbox {mailbox} go by this schedule; give them another one first"
         )));
     }
+    if let Some(watchdog) = store::watchdogs::user_of(cx.conn, id)? {
+        return Err(Error::StateConflict(format!(
+            "the watchdog {watchdog:?} goes by this schedule; give it another one first"
+        )));
+    }
     if let Some(agent) = store::availabilities::user_of(cx.conn, id)? {
         return Err(Error::StateConflict(format!(
             "this schedule is the hours of agent {agent}; give them another one first"

@@ -113,6 +113,19 @@ impl Timetable {
         self.open(from, to).into_iter().map(|(from, to)| to.since(from)).sum()
     }
 
+    /// The last moment since which it was open for so long; `None`: not within [`AHEAD`] before.
+    pub fn open_since(&self, at: Timestamp, time: Duration) -> Option<Timestamp> {
+        let mut left = time;
+        for (from, to) in self.open(at.minus(AHEAD), at).into_iter().rev() {
+            let open = to.since(from);
+            if open >= left {
+                return Some(to.minus(left));
+            }
+            left -= open;
+        }
+        None
+    }
+
     /// The day that the clocks of its time zone show.
     pub fn day(&self, at: Timestamp) -> Option<Date> {
         Date::new(self.zone.to_datetime(moment(at)).date())

@@ -241,6 +241,12 @@ proptest! {
         prop_assert_eq!(other.map(|minute| (minutes(minute as i64), walked[minute])), None);
         let open = walked.iter().filter(|open| **open).count();
         prop_assert_eq!(table.open_between(begin, end), Duration::from_secs(open as u64 * 60));
+        for open in [1, 59, 600].map(|minutes| Duration::from_secs(minutes * 60)) {
+            if let Some(since) = table.open_since(end, open) {
+                prop_assert_eq!(table.open_between(since, end), open);
+                prop_assert!(table.open_between(Timestamp(since.0 + 1), end) < open);
+            }
+        }
         for from in (0..walked.len() - 1).step_by(97) {
             let told = table.opening(minutes(from as i64));
             prop_assert_eq!(told.is_open, walked[from]);

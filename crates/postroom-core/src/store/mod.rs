@@ -55,6 +55,7 @@ pub mod transfers;
 pub(crate) mod types;
 pub mod unsent;
 pub mod views;
+pub mod watchdogs;
 pub mod webhook_deliveries;
 pub mod webhooks;
 pub mod whole;

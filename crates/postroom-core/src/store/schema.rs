@@ -696,6 +696,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    watchdogs (id) {
+        id -> BigInt,
+        name -> Text,
+        query -> Text,
+        wait_seconds -> Integer,
+        schedule_id -> Nullable<BigInt>,
+        steps -> Text,
+        enabled -> Bool,
+        state -> Text,
+        alarmed_at -> Nullable<BigInt>,
+        acknowledged_by -> Nullable<Text>,
+        steps_told -> Integer,
+        turn -> BigInt,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     read_marks (agent_id, conversation_id) {
         agent_id -> BigInt,
         conversation_id -> BigInt,
@@ -994,6 +1014,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     distributions,
     distribution_turns,
     mailbox_routings,
+    watchdogs,
     imported_messages,
     read_marks,
     round_trips,

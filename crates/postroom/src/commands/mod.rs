@@ -20,6 +20,7 @@ mod restore;
 mod serve;
 mod table;
 mod token;
+mod watch;
 
 use crate::config::Config;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -66,6 +67,8 @@ enum Command {
     /// Create and list agents.
     #[command(subcommand)]
     Agent(agent::Command),
+    /// Have watchdogs look now, whether the daemon runs or not. The exit code is 1 where something waits too long.
+    Watch(watch::Arguments),
     /// Show the audit log, and check that nobody has touched it.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -135,6 +138,7 @@ impl Arguments {
             Command::Doctor(arguments) => doctor::run(&config()?, &arguments),
             Command::Token(command) => token::run(&config()?, command),
             Command::Agent(command) => agent::run(&config()?, command),
+            Command::Watch(arguments) => watch::run(&config()?, &arguments),
             Command::Audit(command) => audit::run(&config()?, command),
             Command::Mailbox(command) => mailbox::run(&config()?, command),
             Command::Message(command) => message::run(&config()?, &command),

@@ -20,6 +20,7 @@ mod room;
 mod send;
 mod settle;
 mod wake;
+mod watchdogs;
 mod webhooks;
 
 use crate::config::Config;
@@ -46,6 +47,7 @@ pub fn start(
         tokio::spawn(settle::run(desk.clone(), stopping.clone())),
         tokio::spawn(wake::run(desk.clone(), stopping.clone())),
         tokio::spawn(distribute::run(desk.clone(), stopping.clone())),
+        tokio::spawn(watchdogs::run(desk.clone(), stopping.clone())),
         tokio::spawn(copies::run(desk.clone(), stopping.clone())),
         tokio::spawn(webhooks::run(desk.clone(), receivers, stopping.clone())),
         tokio::spawn(jobs::run(desk.clone(), stopping.clone())),

@@ -66,6 +66,23 @@ pub fn count_up_to(
     Ok(found.len())
 }
 
+/// Those that may be seen, fit the filter and wait for somebody, and since when: the longest ago first, so many.
+pub fn waiting_longest(
+    conn: &mut Conn,
+    access: &Access,
+    filter: &ConversationFilter,
+    most: usize,
+) -> Result<Vec<(ConversationId, Timestamp)>, StoreError> {
+    let database = search::database(conn);
+    let rows: Vec<(ConversationId, Option<Timestamp>)> = matching(access, &lifted(filter), database)
+        .filter(conversations::waiting_since.is_not_null())
+        .order((conversations::waiting_since.asc(), conversations::id.asc()))
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .select((conversations::id, conversations::waiting_since))
+        .load(conn)?;
+    Ok(rows.into_iter().filter_map(|(id, since)| Some((id, since?))).collect())
+}
+
 /// One page of several queries.
 fn merged(
     conn: &mut Conn,
