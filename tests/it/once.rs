@@ -285,7 +285,8 @@ impl Place {
                     self.desk.config(),
                     &format!("UPDATE conversations SET waiting_since = 1 WHERE id = {waits}"),
                 );
-                let body = json!({"name": unique, "q": format!("id:{waits}"), "wait_seconds": 60});
+                let name = format!("{unique} {waits}");
+                let body = json!({"name": name, "q": format!("id:{waits}"), "wait_seconds": 60});
                 let made = http.post("/api/v1/watchdogs", &body).await.expect(201).json();
                 let path = format!("/api/v1/watchdogs/{}", made["id"]);
                 self.desk
