@@ -20,7 +20,7 @@ API = "/api/v1"
 PASSWORD = "a pier in the fog"
 SINK = {"source": {"type": "push"}, "delivery": {"type": "sink"}}
 NUMBERS = itertools.count(1)
-TOMORROW = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
+TOMORROW, LATER = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + days * 86400)) for days in (1, 2))
 
 # What can't be answered well here, and where it is.
 ELSEWHERE = {
@@ -129,9 +129,7 @@ class Desk:
 
     def watchdog(self):
         """One that is alarmed: somebody has waited for an answer since long ago."""
-        was = {"created_at": "2026-01-01T08:00:00Z"}
-        message = {"kind": "inbound", "text": "Hello?", "imported": was}
-        waits = self.conversation(imported=was, status="open", message=message)
+        waits = self.conversation(imported=True, created_at="2026-01-01T08:00:00Z", status="open")
         watchdog = self.made("watchdogs", q=f"id:{waits}", wait_seconds=60)
         while self.ask("GET", f"/watchdogs/{watchdog}")["state"] != "alarmed":
             time.sleep(0.05)
@@ -195,6 +193,14 @@ def prepared(desk, operation, path, value):
             # Nobody's server is called.
             for side in (value["source"], value["delivery"]):
                 side.update(host="127.0.0.1", port=1)
+        case "create_absence":
+            # The example's own time goes by.
+            value.update(starts_at=TOMORROW, ends_at=LATER)
+        case "delete_absence":
+            absence = {"starts_at": TOMORROW, "ends_at": LATER}
+            ids["row"] = desk.make(f"{API}/agents/{ids['id']}/absences", absence)["id"]
+        case "update_mailbox_routing":
+            value["team_id"] = desk.made("teams")
         case "create_webhook":
             value["url"] = "https://192.88.98.7:2/"
         case "accept_link":
