@@ -189,7 +189,7 @@ const WRITES: usize = 40;
 /// Makes a tag, which tells one event. Retries where the database was too busy.
 fn write_tag(desk: &Desk, name: &str) {
     loop {
-        match desk.write_here(&Actor::system(), |cx| tags::create(cx, name)) {
+        match desk.write_here(&Actor::system(), |cx| tags::create(cx, name, None, None)) {
             Ok(_) => return,
             Err(Error::Busy) => {}
             Err(error) => panic!("{error:?}"),
@@ -260,7 +260,7 @@ async fn a_write_that_commits_late_is_numbered_late() {
     let slow = desk.desk().clone();
     let slow = tokio::task::spawn_blocking(move || {
         slow.write_here(&Actor::system(), |cx| {
-            let made = tags::create(cx, "slow")?;
+            let made = tags::create(cx, "slow", None, None)?;
             told.lock().expect("one thread").send(()).expect("the test waits");
             may_go.lock().expect("one thread").recv().expect("the test says so");
             Ok(made)

@@ -140,7 +140,8 @@ fn filled(dir: &WorkDir) -> Conn {
             series("s", 5)
         ),
         format!(
-            "{} INSERT INTO tags (id, name, name_folded, created_at) SELECT n, 'Tag ' || n, 'tag ' || n, 1 FROM s",
+            "{} INSERT INTO tags (id, name, name_folded, description, version, created_at) \
+             SELECT n, 'Tag ' || n, 'tag ' || n, '', 1, 1 FROM s",
             series("s", 2_000)
         ),
         format!(

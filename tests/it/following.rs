@@ -33,7 +33,8 @@ fn write(desk: &Desk, writer: usize, count: usize) {
     while made < count {
         let several = (1 + dice.below(3) as usize).min(count - made);
         let all = desk.write_here(&Actor::system(), |cx| {
-            (made..made + several).try_for_each(|n| tags::create(cx, &format!("{writer}/{n}")).map(drop))
+            (made..made + several)
+                .try_for_each(|n| tags::create(cx, &format!("{writer}/{n}"), None, None).map(drop))
         });
         match all {
             Ok(()) => made += several,

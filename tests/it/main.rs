@@ -83,6 +83,7 @@ mod sign_in_mails;
 mod simulate;
 mod snooze;
 mod story;
+mod tags;
 mod threading;
 mod tidy;
 mod tokens;

@@ -148,6 +148,15 @@ impl Place {
             }
             "/roles" | "/teams" | "/schedules" | "/categories" | "/tags" | "/tokens" | "/views"
             | "/watchdogs" | "/webhooks" => request(operation.to_owned(), &named(example)),
+            "/tags/{id}/merge" => {
+                let mut made = Vec::new();
+                for side in ["from", "into"] {
+                    let tag = json!({"name": format!("{unique} {side}")});
+                    let tag = http.post("/api/v1/tags", &tag).await.expect(201).json();
+                    made.push(number(&tag["id"]));
+                }
+                request(of("tags", made[0]), &json!({"into": made[1]}))
+            }
             "/mailboxes" => {
                 let (source, delivery) = (json!({"type": "push"}), json!({"type": "sink"}));
                 request(

@@ -168,8 +168,11 @@ words! {
         WatchdogCleared = "watchdog.cleared",
         /// A tag was added.
         TagCreated = "tag.created",
-        /// A tag was renamed.
+        /// A tag was renamed, or its description or colour changed.
         TagUpdated = "tag.updated",
+        /// A tag went into another one (`into_id`): whatever carried it carries that one now, `conversations` of them, and
+        /// so do the webhooks that went by it.
+        TagMerged = "tag.merged",
         /// A tag was removed everywhere.
         TagDeleted = "tag.deleted",
         /// A token was made.

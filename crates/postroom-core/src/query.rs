@@ -5,6 +5,7 @@
 use crate::conversation::{Channel, Priority, Status, WaitingOn};
 use crate::fulltext::Phrase;
 use crate::id::{AgentId, CategoryId, ConversationId, CustomerId, MailboxId, TeamId};
+use crate::text::fold;
 use crate::time::Timestamp;
 use crate::word::words;
 use std::fmt::{self, Write as _};
@@ -184,6 +185,19 @@ pub struct QueryError {
 }
 
 impl Query {
+    /// Has every term that names a tag, whatever its case, name another one in its place. Says whether any did.
+    pub fn rename_tag(&mut self, from: &str, to: &str) -> bool {
+        let mut any = false;
+        for term in &mut self.terms {
+            let Condition::Tag(names) = &mut term.condition else { continue };
+            for name in names.iter_mut().filter(|name| fold(name) == fold(from)) {
+                to.clone_into(name);
+                any = true;
+            }
+        }
+        any
+    }
+
     /// Whether it asks for what is the caller's own.
     pub fn asks_for_me(&self) -> bool {
         self.terms.iter().any(|term| match &term.condition {

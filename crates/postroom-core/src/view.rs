@@ -120,6 +120,21 @@ pub struct Form {
 }
 
 impl Form {
+    /// How it is written now.
+    pub fn of(view: &View) -> Self {
+        Self {
+            visibility: view.visibility,
+            team_id: view.team_id,
+            name: view.name.clone(),
+            query: view.query.clone(),
+            sort: view.sort,
+            columns: view.shown_columns.to_vec(),
+            position: view.position,
+            color: view.color.clone(),
+            icon: view.icon.clone(),
+        }
+    }
+
     /// Notes what is wrong with it, but for its query.
     pub fn check(&self, faults: &mut Faults) {
         faults.line("/name", &self.name, NAME_CHARS);

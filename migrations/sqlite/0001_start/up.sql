@@ -577,6 +577,9 @@ CREATE TABLE tags (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL,
   name_folded TEXT NOT NULL UNIQUE,
+  description TEXT NOT NULL,
+  color TEXT,
+  version INTEGER NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT;
 

@@ -10,13 +10,14 @@ use crate::paging::{PageInfo, PageQuery, Paging, page_of};
 use crate::patch::{Patch, given};
 use crate::problem::ProblemDocument;
 use crate::query::Query;
+use crate::shapes::count::CountView;
 use crate::state::Api;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use postroom_core::conversation::ConversationSort;
 use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, TeamId, ViewId};
-use postroom_core::operations::views::{self, Counted, NewView, ViewCard, ViewChange};
+use postroom_core::operations::views::{self, NewView, ViewCard, ViewChange};
 use postroom_core::page::Position;
 use postroom_core::time::Timestamp;
 use postroom_core::view::{Form, ViewInclude, Visibility};
@@ -79,26 +80,10 @@ struct ViewView {
     updated_at: Timestamp,
 }
 
-/// How many conversations there are; counted to 1,000.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ViewCount)]
-struct CountView {
-    /// So many.
-    count: usize,
-    /// `false`: there are more.
-    exact: bool,
-}
-
 page_of!(
     /// A page of views.
     ViewPage of ViewView
 );
-
-impl From<Counted> for CountView {
-    fn from(counted: Counted) -> Self {
-        Self { count: counted.count, exact: counted.is_exact }
-    }
-}
 
 impl From<ViewCard> for ViewView {
     fn from(card: ViewCard) -> Self {

@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod capabilities;
+pub mod count;
 pub mod custom_field;
 pub mod event;
 pub mod grant;

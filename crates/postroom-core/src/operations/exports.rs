@@ -62,6 +62,7 @@ pub fn conversations(
             // Names of tags, the team and the field that are no more stand in conversations that their events don't name.
             let elsewhere = [
                 EventType::TagUpdated,
+                EventType::TagMerged,
                 EventType::TagDeleted,
                 EventType::TeamDeleted,
                 EventType::CustomFieldDeleted,

@@ -138,16 +138,17 @@ pub fn update(
     let visibility = change.visibility.unwrap_or(before.visibility);
     // A view that is no team's any more needs nobody to say so.
     let kept = before.team_id.filter(|_| visibility == Visibility::Team);
+    let had = Form::of(&before);
     let form = Form {
         visibility,
         team_id: change.team_id.unwrap_or(kept),
-        name: change.name.clone().unwrap_or_else(|| before.name.clone()),
-        query: change.query.clone().unwrap_or_else(|| before.query.clone()),
-        sort: change.sort.unwrap_or(before.sort),
-        columns: change.columns.clone().unwrap_or_else(|| before.shown_columns.to_vec()),
-        position: change.position.unwrap_or(before.position),
-        color: change.color.clone().unwrap_or_else(|| before.color.clone()),
-        icon: change.icon.clone().unwrap_or_else(|| before.icon.clone()),
+        name: change.name.clone().unwrap_or(had.name),
+        query: change.query.clone().unwrap_or(had.query),
+        sort: change.sort.unwrap_or(had.sort),
+        columns: change.columns.clone().unwrap_or(had.columns),
+        position: change.position.unwrap_or(had.position),
+        color: change.color.clone().unwrap_or(had.color),
+        icon: change.icon.clone().unwrap_or(had.icon),
     };
     let form = checked(cx, form)?;
     if (form.visibility, form.team_id) != (before.visibility, before.team_id) {
@@ -192,6 +193,23 @@ pub fn delete(cx: &mut Cx<'_>, id: ViewId, expected: Option<&str>) -> Result<(),
         return Err(overtaken());
     }
     cx.tell(about(EventType::ViewDeleted, &before));
+    Ok(())
+}
+
+/// Has all views whose query `reword` finds other words for ask by those.
+pub(super) fn reword(
+    cx: &mut Cx<'_>,
+    reword: &impl Fn(&str) -> Result<Option<String>, Error>,
+) -> Result<(), Error> {
+    for before in store::views::all(cx.conn)? {
+        let Some(query) = reword(&before.query)? else { continue };
+        let mut changes = Changes::default();
+        changes.note("q", &before.query, &query);
+        let form = Form { query, ..Form::of(&before) };
+        let after = store::views::update(cx.conn, &before, &form, cx.now)?.ok_or_else(overtaken)?;
+        let event = about(EventType::ViewUpdated, &after);
+        cx.tell(if after.visibility == Visibility::Me { event } else { event.changing(changes) });
+    }
     Ok(())
 }
 

@@ -136,6 +136,22 @@ pub fn update(
     card(cx, after)
 }
 
+/// Has all watchdogs whose query `reword` finds other words for ask by those.
+pub(super) fn reword(
+    cx: &mut Cx<'_>,
+    reword: &impl Fn(&str) -> Result<Option<String>, Error>,
+) -> Result<(), Error> {
+    for before in store::watchdogs::list(cx.conn)? {
+        let Some(query) = reword(&before.query)? else { continue };
+        let mut changes = Changes::default();
+        changes.note("q", &before.query, &query);
+        let form = Form { query, ..Form::of(&before) };
+        let after = store::watchdogs::update(cx.conn, &before, &form, cx.now)?.ok_or_else(overtaken)?;
+        cx.tell(about(EventType::WatchdogUpdated, &after).changing(changes));
+    }
+    Ok(())
+}
+
 /// Removes a watchdog.
 pub fn delete(cx: &mut Cx<'_>, id: WatchdogId, expected: Option<&str>) -> Result<(), Error> {
     require_set_up(cx)?;

@@ -533,6 +533,9 @@ diesel::table! {
         id -> BigInt,
         name -> Text,
         name_folded -> Text,
+        description -> Text,
+        color -> Nullable<Text>,
+        version -> BigInt,
         created_at -> BigInt,
     }
 }

@@ -1,11 +1,12 @@
 //! Tags, and which conversations carry them.
 
-use crate::id::{ConversationId, TagId};
+use crate::id::{ConversationId, TagId, WebhookId};
 use crate::listing::{NameSort, Words};
 use crate::page::{Page, PageRequest, Place, Position, TextPosition};
-use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
-use crate::store::schema::{conversation_tags, tags};
+use crate::store::schema::{conversation_tags, tags, webhooks};
+use crate::store::types::Json;
+use crate::store::{StoreError, returning};
 use crate::text::fold;
 use crate::time::Timestamp;
 use diesel::prelude::*;
@@ -19,6 +20,12 @@ pub struct Tag {
     pub id: TagId,
     /// As first written.
     pub name: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// A colour, `#rrggbb`.
+    pub color: Option<String>,
+    /// Counts changes.
+    pub version: i64,
     /// When it was first used.
     pub created_at: Timestamp,
 }
@@ -30,6 +37,13 @@ pub struct TagFilter {
     pub words: Words,
     /// In which order.
     pub sort: NameSort,
+}
+
+impl Tag {
+    /// What an ETag says of it, without quotes.
+    pub fn etag(&self) -> String {
+        format!("g{}-{}", self.id, self.version)
+    }
 }
 
 impl TagFilter {
@@ -106,24 +120,93 @@ pub fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Tag>, StoreErr
 /// Makes a tag unless there is one of this name; the flag says whether it was made.
 pub fn insert_or_read(conn: &mut Conn, name: &str, now: Timestamp) -> Result<(Tag, bool), StoreError> {
     let made = each_backend!(conn => diesel::insert_into(tags::table)
-        .values((tags::name.eq(name), tags::name_folded.eq(fold(name)), tags::created_at.eq(now)))
+        .values((
+            tags::name.eq(name),
+            tags::name_folded.eq(fold(name)),
+            tags::description.eq(""),
+            tags::version.eq(1_i64),
+            tags::created_at.eq(now),
+        ))
         .on_conflict_do_nothing()
         .execute(conn))?;
     let tag = tags::table.filter(tags::name_folded.eq(fold(name))).select(Tag::as_select()).first(conn)?;
     Ok((tag, made == 1))
 }
 
-/// Names a tag anew. `false`: it has another name than it had, or is gone.
-pub fn rename(conn: &mut Conn, before: &Tag, name: &str) -> Result<bool, StoreError> {
-    let rows = diesel::update(tags::table.find(before.id).filter(tags::name.eq(&before.name)))
-        .set((tags::name.eq(name), tags::name_folded.eq(fold(name))))
-        .execute(conn)?;
-    Ok(rows == 1)
+/// Writes `after` over `before`, one version on. `None`: somebody else changed it first.
+pub fn update(conn: &mut Conn, before: &Tag, after: &Tag) -> Result<Option<Tag>, StoreError> {
+    let same = tags::table.find(before.id).filter(tags::version.eq(before.version));
+    Ok(diesel::update(same)
+        .set((
+            tags::name.eq(&after.name),
+            tags::name_folded.eq(fold(&after.name)),
+            tags::description.eq(&after.description),
+            tags::color.eq(&after.color),
+            tags::version.eq(before.version + 1),
+        ))
+        .returning(returning::<Tag>())
+        .get_result(conn)
+        .optional()?)
 }
 
-/// Removes a tag everywhere.
-pub fn delete(conn: &mut Conn, id: TagId) -> Result<bool, StoreError> {
-    Ok(diesel::delete(tags::table.find(id)).execute(conn)? == 1)
+/// Removes a tag everywhere. `false`: somebody else changed it first.
+pub fn delete(conn: &mut Conn, before: &Tag) -> Result<bool, StoreError> {
+    let same = tags::table.find(before.id).filter(tags::version.eq(before.version));
+    Ok(diesel::delete(same).execute(conn)? == 1)
+}
+
+/// How many conversations carry a tag, whoever may see them.
+pub fn carried(conn: &mut Conn, id: TagId) -> Result<i64, StoreError> {
+    Ok(conversation_tags::table.filter(conversation_tags::tag_id.eq(id)).count().get_result(conn)?)
+}
+
+/// Gives what carries one tag another one, and removes the first. Says how many did not carry the other yet; `None`:
+/// somebody else changed the first one meanwhile.
+pub fn merge(conn: &mut Conn, from: &Tag, into: TagId) -> Result<Option<usize>, StoreError> {
+    let same = tags::table.find(from.id).filter(tags::version.eq(from.version));
+    // No name can be this. On PostgreSQL writing what is unique keeps others from giving the tag to anything more.
+    let nobodys = format!("\u{1},{}", from.id);
+    let held = diesel::update(same).set(tags::name_folded.eq(nobodys)).execute(conn)?;
+    if held == 0 {
+        return Ok(None);
+    }
+    let own = conversation_tags::table
+        .filter(conversation_tags::tag_id.eq(from.id))
+        .select((conversation_tags::conversation_id, into.into_sql::<diesel::sql_types::BigInt>()));
+    let given = each_backend!(conn => diesel::insert_into(conversation_tags::table)
+        .values(own)
+        .into_columns((conversation_tags::conversation_id, conversation_tags::tag_id))
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    diesel::delete(tags::table.find(from.id)).execute(conn)?;
+    Ok(Some(given))
+}
+
+/// A webhook, its version, and the tags that it goes by.
+type Wiring = (WebhookId, i64, Option<Json<Vec<TagId>>>);
+
+/// Has webhooks that go by one tag go by another. Says which did.
+pub fn rewire(conn: &mut Conn, from: TagId, into: TagId) -> Result<Vec<WebhookId>, StoreError> {
+    let all: Vec<Wiring> = webhooks::table
+        .filter(webhooks::tag_ids.is_not_null())
+        .order(webhooks::id.asc())
+        .select((webhooks::id, webhooks::version, webhooks::tag_ids))
+        .load(conn)?;
+    let mut done = Vec::new();
+    for (id, version, tags) in all {
+        let Some(tags) = tags.filter(|tags| tags.contains(&from)) else { continue };
+        let mut after: Vec<TagId> = tags.iter().copied().filter(|tag| *tag != from && *tag != into).collect();
+        after.push(into);
+        let same = webhooks::table.find(id).filter(webhooks::version.eq(version));
+        let written = diesel::update(same)
+            .set((webhooks::tag_ids.eq(Some(Json::new(after))), webhooks::version.eq(version + 1)))
+            .execute(conn)?;
+        if written == 0 {
+            return Err(StoreError::Again);
+        }
+        done.push(id);
+    }
+    Ok(done)
 }
 
 /// The names of the tags of several conversations, by name.

@@ -10,6 +10,11 @@ use crate::view::{Form, View, Visibility};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+/// Every view there is, whoever sees it.
+pub fn all(conn: &mut Conn) -> Result<Vec<View>, StoreError> {
+    Ok(views::table.order(views::id.asc()).select(View::as_select()).load(conn)?)
+}
+
 /// Who looks: an agent's own and their teams' views, those of everyone, and, of who sets the desk up, all teams'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer {
