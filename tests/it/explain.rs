@@ -10,6 +10,7 @@ use postroom_core::conversation::{Assignees, ConversationFilter, ConversationSor
 use postroom_core::id::{AgentId, ConversationId, CustomerId, MailboxId, TeamId};
 use postroom_core::listing::{NameSort, Words};
 use postroom_core::message::MessageSort;
+use postroom_core::operations::watchdogs::waits_since;
 use postroom_core::page::{PageRequest, Place, Position, TextPosition};
 use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
@@ -436,6 +437,29 @@ fn what_waits_for_an_owner_is_found_by_an_index() {
         distributions::count_waiting(&mut conn, TeamId(1)).expect("it is counted"),
         CONVERSATIONS / 100
     );
+}
+
+/// Watchdogs look every few seconds, and mostly nothing waits for too long.
+#[test]
+fn what_waits_too_long_is_found_by_an_index() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    execute(
+        &mut conn,
+        "UPDATE conversations SET status = CASE WHEN id % 2 = 0 THEN 'open' ELSE 'snoozed' END, waiting_on = 'us', waiting_since = 1000 + id",
+    );
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    for asked in ["", "is:open", "-tag:later mailbox:1"] {
+        let mut query: postroom_core::query::Query = asked.parse().expect("a query");
+        query.terms.extend(waits_since(Timestamp(1_003)));
+        let filter = ConversationFilter { query, ..ConversationFilter::default() };
+        let database = postroom_core::store::search::database(&conn);
+        let found =
+            plan(&mut conn, conversations::longest_first(database, &Access::system(), &filter, 1_001));
+        assert!(found.join("\n").contains("conversations_status_waiting"), "{asked}: {found:?}");
+    }
 }
 
 /// The collector asks of each blob whether anything names it, of half a million a day.

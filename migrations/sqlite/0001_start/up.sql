@@ -434,7 +434,7 @@ CREATE INDEX conversations_assignee ON conversations (assignee_id, id);
 CREATE INDEX conversations_customer ON conversations (customer_id, id);
 CREATE INDEX conversations_trash ON conversations (id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX conversations_snoozed ON conversations (snoozed_until) WHERE snoozed_until IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
-CREATE INDEX conversations_waiting_since ON conversations (waiting_since, id) WHERE waiting_since IS NOT NULL;
+CREATE INDEX conversations_status_waiting ON conversations (status, waiting_since, id) WHERE waiting_since IS NOT NULL;
 CREATE INDEX conversations_waiting ON conversations (team_id, status, id) WHERE assignee_id IS NULL AND deleted_at IS NULL AND merged_into IS NULL;
 CREATE INDEX conversations_owned ON conversations (assignee_id, status, id) WHERE assignee_id IS NOT NULL AND deleted_at IS NULL AND merged_into IS NULL;
 CREATE INDEX conversations_merged ON conversations (merged_into) WHERE merged_into IS NOT NULL;

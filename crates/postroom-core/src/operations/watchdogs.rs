@@ -2,7 +2,7 @@
 
 mod look;
 
-pub use look::{Turn, look, next_step, overdue, turn};
+pub use look::{Turn, look, next_step, overdue, turn, waits_since};
 
 use super::tokens::require_whole_sight;
 use super::{custom_fields, overtaken, require_version};

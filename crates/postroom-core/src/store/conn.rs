@@ -353,7 +353,10 @@ where
         match begin(&mut pooled.conn, mode) {
             Ok(()) => return through(&mut pooled.conn, body),
             // A server that is there begins a transaction whenever it is asked to.
-            Err(_) if matches!(pooled.conn, Conn::Postgres(_)) => pooled.is_gone = true,
+            Err(error) if matches!(pooled.conn, Conn::Postgres(_)) => {
+                tracing::info!(%error, "the database has left a connection; another one is taken");
+                pooled.is_gone = true;
+            }
             Err(error) => return Err(StoreError::from(error).into()),
         }
     }

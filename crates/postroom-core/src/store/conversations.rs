@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 mod conditions;
 mod list;
 
-pub use list::{count_up_to, list, pages, waiting_longest};
+pub use list::{count_up_to, list, longest_first, pages, waiting_longest};
 
 /// What must hold of a conversation.
 pub(crate) type Predicate = Box<dyn BoxableExpression<conversations::table, MultiBackend, SqlType = Bool>>;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// They look at least this often: what nobody does is no change at the desk.
 const LOOK: Duration = Duration::from_secs(10);
 /// They look no more often than this, however much happens at the desk.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until the daemon stops.
 pub async fn run(desk: Desk, stopping: watch::Receiver<bool>) {

@@ -22,15 +22,7 @@ pub fn overdue(cx: &mut Cx<'_>, watchdog: &Watchdog) -> Result<Overdue, Error> {
         return Ok(Overdue { is_exact: true, ..Overdue::default() });
     };
     let mut query = watchdog.asks()?.asked_at(cx.now);
-    let waits = [
-        Condition::WaitingOn(vec![WaitingOn::Us]),
-        Condition::Status(vec![Status::Open, Status::Pending]),
-        Condition::Time(
-            TimeField::Waiting,
-            Span { since: None, before: Some(Moment::At(Timestamp(since.0 + 1))) },
-        ),
-    ];
-    query.terms.extend(waits.map(|condition| Term { is_negated: false, condition }));
+    query.terms.extend(waits_since(since));
     let query = custom_fields::settle_query(cx, query)?;
     let filter = ConversationFilter { query, ..ConversationFilter::default() };
     let access = Access::system();
@@ -40,6 +32,17 @@ pub fn overdue(cx: &mut Cx<'_>, watchdog: &Watchdog) -> Result<Overdue, Error> {
         is_exact: waiting.len() <= COUNTED,
         oldest: waiting.first().copied(),
     })
+}
+
+/// What waits for an answer of ours since then or longer, in the words of the index.
+pub fn waits_since(since: Timestamp) -> impl Iterator<Item = Term> {
+    let until = Span { since: None, before: Some(Moment::At(Timestamp(since.0 + 1))) };
+    let conditions = [
+        Condition::WaitingOn(vec![WaitingOn::Us]),
+        Condition::Status(vec![Status::Open, Status::Pending]),
+        Condition::Time(TimeField::Waiting, until),
+    ];
+    conditions.into_iter().map(|condition| Term { is_negated: false, condition })
 }
 
 /// Since when at the latest somebody waits who waits too long.

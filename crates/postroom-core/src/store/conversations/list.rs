@@ -73,14 +73,24 @@ pub fn waiting_longest(
     filter: &ConversationFilter,
     most: usize,
 ) -> Result<Vec<(ConversationId, Timestamp)>, StoreError> {
-    let database = search::database(conn);
-    let rows: Vec<(ConversationId, Option<Timestamp>)> = matching(access, &lifted(filter), database)
+    let rows: Vec<(ConversationId, Option<Timestamp>)> =
+        longest_first(search::database(conn), access, filter, most)
+            .select((conversations::id, conversations::waiting_since))
+            .load(conn)?;
+    Ok(rows.into_iter().filter_map(|(id, since)| Some((id, since?))).collect())
+}
+
+/// [`waiting_longest`] as a query; a test asks EXPLAIN about it.
+pub fn longest_first(
+    database: Database,
+    access: &Access,
+    filter: &ConversationFilter,
+    most: usize,
+) -> conversations::BoxedQuery<'static, MultiBackend> {
+    matching(access, &lifted(filter), database)
         .filter(conversations::waiting_since.is_not_null())
         .order((conversations::waiting_since.asc(), conversations::id.asc()))
         .limit(i64::try_from(most).unwrap_or(i64::MAX))
-        .select((conversations::id, conversations::waiting_since))
-        .load(conn)?;
-    Ok(rows.into_iter().filter_map(|(id, since)| Some((id, since?))).collect())
 }
 
 /// One page of several queries.
