@@ -404,6 +404,68 @@ async fn absences_are_ahead_not_too_long_and_a_hundred() {
     problem(&http.post(&path, &span(BEGINNING, longest)).await, 409, "state_conflict");
 }
 
+#[tokio::test]
+async fn a_team_has_leads_out_of_its_members() {
+    let at = work(3).await;
+    let [one, two, three] = at.agents[..] else { unreachable!("there are three") };
+    let path = format!("/api/v1/teams/{}", at.team);
+    let http = &at.desk.http;
+    let change = async |change: Value| http.patch(&path, &change).await;
+    let led = change(json!({"lead_ids": [three, one, three]})).await.expect(200).json();
+    assert_eq!(led["lead_ids"], json!([one, three]));
+    let none = change(json!({"lead_ids": [two, 77]})).await;
+    assert_eq!(faults(&none), [("/lead_ids/1".into(), "not_a_member".into())]);
+    let out = change(json!({"member_ids": [one, two], "lead_ids": [three]})).await;
+    assert_eq!(faults(&out), [("/lead_ids/0".into(), "not_a_member".into())]);
+    // Who leaves the team leads it no longer.
+    let fewer = change(json!({"member_ids": [two, three]})).await.expect(200).json();
+    assert_eq!((&fewer["member_ids"], &fewer["lead_ids"]), (&json!([two, three]), &json!([three])));
+    let same = change(json!({"lead_ids": [three]})).await.expect(200).json();
+    assert_eq!(same["version"], fewer["version"]);
+    let new = json!({"name": "Second", "member_ids": [one], "lead_ids": [two]});
+    assert_eq!(
+        faults(&http.post("/api/v1/teams", &new).await),
+        [("/lead_ids/0".into(), "not_a_member".into())]
+    );
+    let new = http.post("/api/v1/teams", &with(new, json!({"lead_ids": [one]}))).await.expect(201).json();
+    assert_eq!(list(&at.desk, "/api/v1/teams").await[1]["lead_ids"], new["lead_ids"]);
+}
+
+#[tokio::test]
+async fn what_names_an_agent_is_known_before_they_go() {
+    let at = work(2).await;
+    let [goes, stays] = at.agents[..] else { unreachable!("there are two") };
+    let http = &at.desk.http;
+    let path = format!("/api/v1/agents/{goes}/named-by");
+    let id = at.arrives().await;
+    http.patch(&format!("/api/v1/conversations/{id}"), &json!({"assignee_id": goes})).await.expect(200);
+    let made = async |list: &str, body: Value| {
+        let made = http.post(&format!("/api/v1/{list}"), &body).await.expect(201).json();
+        json!({"id": made["id"], "name": made["name"]})
+    };
+    let view = |name: &str, q: String| json!({"name": name, "q": q, "visibility": "everyone"});
+    let asks = made("views", view("Theirs", format!("is:open assignee:{stays},{goes}"))).await;
+    made("views", view("Another's", format!("assignee:{stays}"))).await;
+    let own = at.desk.client_of_agent(stays).await;
+    let private = json!({"name": "Mine", "q": format!("assignee:{goes}"), "visibility": "me"});
+    own.post("/api/v1/views", &private).await.expect(201);
+    let told =
+        json!({"name": "Hour", "wait_seconds": 3_600, "steps": [{"after_seconds": 0, "agent_ids": [goes]}]});
+    let told = made("watchdogs", told).await;
+    let asked = json!({"name": "Theirs", "wait_seconds": 3_600, "q": format!("assignee:{goes}")});
+    let asked = made("watchdogs", asked).await;
+    let found = http.get(&path).await.expect(200).json();
+    let team = json!({"id": at.team, "name": "First"});
+    let expected = json!({"conversations": 1, "teams": [team], "views": [asks], "watchdogs": [told, asked]});
+    assert_eq!(found, expected);
+    http.patch(&format!("/api/v1/agents/{goes}"), &json!({"disabled": true})).await.expect(200);
+    at.desk
+        .until(async || (http.get(&path).await.expect(200).json()["conversations"] == 0).then_some(()))
+        .await;
+    problem(&own.get(&path).await, 403, "insufficient_scope");
+    problem(&http.get("/api/v1/agents/77/named-by").await, 404, "not_found");
+}
+
 /// A team of so many, with at most so many open ones each, that gets all of a mailbox.
 fn team(desk: &Desk, mailbox_id: MailboxId, members: usize, limit: i32) -> TeamId {
     let system = Actor::system();
@@ -416,7 +478,7 @@ fn team(desk: &Desk, mailbox_id: MailboxId, members: usize, limit: i32) -> TeamI
             let new = NewAgent { name, email, role, grants: grants.clone() };
             member_ids.push(agents::create(cx, &new)?.agent.id);
         }
-        let new = NewTeam { name: "First".to_owned(), member_ids, grants: Vec::new() };
+        let new = NewTeam { name: "First".to_owned(), member_ids, lead_ids: Vec::new(), grants: Vec::new() };
         let team = teams::create(cx, &new)?.team.id;
         mailbox_routing::update(cx, mailbox_id, None, RoutingChange { team_id: Some(Some(team)) })?;
         let (method, open_limit) = (Some(DistributionMethod::RoundRobin), Some(Some(limit)));

@@ -158,6 +158,8 @@ pub struct TeamCard {
     pub team: Team,
     /// Who is in it.
     pub member_ids: Vec<AgentId>,
+    /// Who of them leads it.
+    pub lead_ids: Vec<AgentId>,
     /// What every member may do where.
     pub grants: Vec<Grant>,
 }

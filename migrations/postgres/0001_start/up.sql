@@ -232,6 +232,7 @@ CREATE TABLE teams (
 CREATE TABLE team_members (
   team_id BIGINT NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
   agent_id BIGINT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  is_lead BOOLEAN NOT NULL,
   PRIMARY KEY (team_id, agent_id)
 );
 CREATE INDEX team_members_agent ON team_members (agent_id);

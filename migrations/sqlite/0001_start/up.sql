@@ -233,6 +233,7 @@ CREATE TABLE teams (
 CREATE TABLE team_members (
   team_id INTEGER NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
   agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  is_lead INTEGER NOT NULL CHECK (is_lead IN (0, 1)),
   PRIMARY KEY (team_id, agent_id)
 ) STRICT;
 CREATE INDEX team_members_agent ON team_members (agent_id);

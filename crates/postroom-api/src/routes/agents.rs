@@ -13,12 +13,13 @@ use crate::shapes::grant::{GrantShape, grants, shapes};
 use crate::shapes::role::choice;
 use crate::state::Api;
 use actix_web::web::Data;
-use actix_web::{get, patch, post};
+use actix_web::{HttpResponse, get, patch, post};
 use postroom_core::access::Role;
 use postroom_core::cx::Cx;
 use postroom_core::id::{AgentId, RoleId};
 use postroom_core::listing::ListSort;
 use postroom_core::operations::agents::{self, AgentChange, NewAgent};
+use postroom_core::operations::agents_named::{self, NamedBy};
 use postroom_core::outgoing::Written;
 use postroom_core::people::{Agent, AgentCard};
 use postroom_core::role::RoleChoice;
@@ -29,7 +30,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// The routes of this file.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_agents).service(create_agent).service(get_agent).service(update_agent);
+    config
+        .service(list_agents)
+        .service(create_agent)
+        .service(get_agent)
+        .service(get_agent_named_by)
+        .service(update_agent);
 }
 
 /// A person who answers.
@@ -220,9 +226,60 @@ async fn get_agent(api: Data<Api>, caller: Caller, id: Id<AgentId>, held: IfNone
     Ok(answer::one(&AgentView::from(card), &etag, &held))
 }
 
+/// What still names an agent.
+#[derive(Debug, Serialize, ToSchema)]
+struct AgentNamedBy {
+    /// Open, pending and snoozed conversations of theirs, which go back to their teams when the agent is disabled.
+    conversations: i64,
+    /// Teams that they are in.
+    teams: Vec<Named>,
+    /// Views that are shared and ask for them (`assignee:7`).
+    views: Vec<Named>,
+    /// Watchdogs that tell them, or ask for what is theirs.
+    watchdogs: Vec<Named>,
+}
+
+/// Something by its number and its name.
+#[derive(Debug, Serialize, ToSchema)]
+struct Named {
+    /// Its number.
+    id: i64,
+    /// Its name.
+    name: String,
+}
+
+impl From<NamedBy> for AgentNamedBy {
+    fn from(found: NamedBy) -> Self {
+        let named = |id: i64, name: String| Named { id, name };
+        Self {
+            conversations: found.conversations,
+            teams: found.teams.into_iter().map(|team| named(team.id.0, team.name)).collect(),
+            views: found.views.into_iter().map(|view| named(view.id.0, view.name)).collect(),
+            watchdogs: found
+                .watchdogs
+                .into_iter()
+                .map(|watchdog| named(watchdog.id.0, watchdog.name))
+                .collect(),
+        }
+    }
+}
+
+/// Read what still names an agent
+///
+/// To be looked at before somebody is disabled: conversations go back to their teams by themselves; teams, views and
+/// watchdogs go on naming them until somebody changes that. Needs `admin:read` on the whole desk.
+#[utoipa::path(tag = "agents", params(Id<AgentId>),
+    responses((status = OK, body = AgentNamedBy, description = "What names them.")))]
+#[get("/agents/{id}/named-by")]
+async fn get_agent_named_by(api: Data<Api>, caller: Caller, id: Id<AgentId>) -> Answer {
+    let found = api.desk.read(&caller, move |cx| agents_named::find(cx, id.0)).await?;
+    Ok(HttpResponse::Ok().json(AgentNamedBy::from(found)))
+}
+
 /// Change an agent
 ///
-/// Disabling ends every token that speaks for them at once. The last owner stays one. Needs `admin:write`, and all
+/// Disabling ends every token that speaks for them at once, and what is not done of theirs goes back to its team; what else
+/// names them, `GET /agents/{id}/named-by` says. The last owner stays one. Needs `admin:write`, and all
 /// that their role allows.
 #[utoipa::path(tag = "agents", params(Id<AgentId>, IfMatch),
     request_body(content = AgentPatch, description = "What is to change.", example = json!({"disabled": true})),

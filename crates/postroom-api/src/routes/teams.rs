@@ -43,6 +43,8 @@ pub(super) struct TeamView {
     name: String,
     /// Who is in it.
     member_ids: Vec<AgentId>,
+    /// Who of them leads it.
+    lead_ids: Vec<AgentId>,
     /// What every member may do where. Shown to those who hold `admin:read` on the whole desk.
     grants: Vec<GrantShape>,
     /// When it was added.
@@ -67,6 +69,9 @@ struct NewTeamBody {
     /// Who is in it.
     #[serde(default)]
     member_ids: Vec<AgentId>,
+    /// Who of them leads it.
+    #[serde(default)]
+    lead_ids: Vec<AgentId>,
     /// What every member may do where.
     #[serde(default)]
     grants: Vec<GrantShape>,
@@ -84,6 +89,10 @@ struct TeamPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     member_ids: Option<Vec<AgentId>>,
+    /// All of them who lead it. Left out, whoever led it and is still a member.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
+    lead_ids: Option<Vec<AgentId>>,
     /// All of its grants.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -98,6 +107,7 @@ impl From<TeamCard> for TeamView {
             version: team.version,
             name: team.name,
             member_ids: card.member_ids,
+            lead_ids: card.lead_ids,
             grants: shapes(card.grants),
             created_at: team.created_at,
             updated_at: team.updated_at,
@@ -131,7 +141,12 @@ async fn list_teams(api: Data<Api>, caller: Caller, paging: Paging) -> Answer {
 #[post("/teams")]
 async fn create_team(api: Data<Api>, caller: Caller, body: Keyed<NewTeamBody>) -> Answer {
     let Keyed { once, body } = body;
-    let new = NewTeam { name: body.name, member_ids: body.member_ids, grants: grants(body.grants) };
+    let new = NewTeam {
+        name: body.name,
+        member_ids: body.member_ids,
+        lead_ids: body.lead_ids,
+        grants: grants(body.grants),
+    };
     let create = move |cx: &mut Cx<'_>, links: &Links| {
         let card = teams::create(cx, &new)?;
         let (path, etag) = (format!("/api/v1/teams/{}", card.team.id), card.team.etag());
@@ -170,7 +185,12 @@ async fn update_team(
     body: Body<TeamPatch>,
 ) -> Answer {
     let body = body.0;
-    let change = TeamChange { name: body.name, member_ids: body.member_ids, grants: body.grants.map(grants) };
+    let change = TeamChange {
+        name: body.name,
+        member_ids: body.member_ids,
+        lead_ids: body.lead_ids,
+        grants: body.grants.map(grants),
+    };
     let card = api.desk.write(&caller, move |cx| teams::update(cx, id.0, seen.expected(), &change)).await?;
     let etag = card.team.etag();
     Ok(answer::changed(&TeamView::from(card), &etag))

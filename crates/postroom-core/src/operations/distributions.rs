@@ -99,7 +99,7 @@ pub fn update(
 /// The members of a team, and how each stands.
 fn members(cx: &mut Cx<'_>, distribution: &Distribution) -> Result<Vec<(Agent, DistributionMember)>, Error> {
     let team = distribution.team_id;
-    let ids = store::people::members(cx.conn, &[team])?.remove(&team).unwrap_or_default();
+    let ids = store::people::members(cx.conn, &[team])?.remove(&team).unwrap_or_default().all;
     let agents = store::people::agents_of(cx.conn, &ids)?;
     let standings = availabilities::of(cx, &agents)?;
     let loads = store::distributions::loads(cx.conn, &ids)?;

@@ -7,6 +7,7 @@
 //! is done already changes nothing and tells nobody.
 
 pub mod agents;
+pub mod agents_named;
 pub mod attachments;
 pub mod audit;
 pub mod authorizations;

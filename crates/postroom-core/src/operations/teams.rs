@@ -9,7 +9,7 @@ use crate::error::Faults;
 use crate::event::{About, Changes, EventType, NewEvent};
 use crate::id::{AgentId, TeamId};
 use crate::people::{Team, TeamCard};
-use crate::store::people::Holder;
+use crate::store::people::{Holder, Members};
 use crate::{Error, store};
 use std::collections::HashMap;
 
@@ -20,6 +20,8 @@ pub struct NewTeam {
     pub name: String,
     /// Who is in it.
     pub member_ids: Vec<AgentId>,
+    /// Who of them leads it.
+    pub lead_ids: Vec<AgentId>,
     /// What every member may do where.
     pub grants: Vec<Grant>,
 }
@@ -31,6 +33,8 @@ pub struct TeamChange {
     pub name: Option<String>,
     /// All members.
     pub member_ids: Option<Vec<AgentId>>,
+    /// All who lead it. Left out, whoever led it and is still a member.
+    pub lead_ids: Option<Vec<AgentId>>,
     /// All grants.
     pub grants: Option<Vec<Grant>>,
 }
@@ -58,10 +62,10 @@ fn cards(cx: &mut Cx<'_>, teams: Vec<Team>) -> Result<Vec<TeamCard>, Error> {
     };
     Ok(teams
         .into_iter()
-        .map(|team| TeamCard {
-            member_ids: members.remove(&team.id).unwrap_or_default(),
-            grants: grants.remove(&team.id).unwrap_or_default(),
-            team,
+        .map(|team| {
+            let of = members.remove(&team.id).unwrap_or_default();
+            let grants = grants.remove(&team.id).unwrap_or_default();
+            TeamCard { team, member_ids: of.all, lead_ids: of.leads, grants }
         })
         .collect())
 }
@@ -70,21 +74,25 @@ fn cards(cx: &mut Cx<'_>, teams: Vec<Team>) -> Result<Vec<TeamCard>, Error> {
 pub fn find(cx: &mut Cx<'_>, id: TeamId) -> Result<TeamCard, Error> {
     cx.access().require(Scope::ConversationsRead)?;
     let team = store::people::find_team(cx.conn, id)?.ok_or(Error::NotFound("team"))?;
-    let member_ids = members_of(cx, id)?;
-    card(cx, team, member_ids)
+    let members = members_of(cx, id)?;
+    card(cx, team, members)
 }
 
-fn members_of(cx: &mut Cx<'_>, id: TeamId) -> Result<Vec<AgentId>, Error> {
+fn members_of(cx: &mut Cx<'_>, id: TeamId) -> Result<Members, Error> {
     Ok(store::people::members(cx.conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
-fn card(cx: &mut Cx<'_>, team: Team, member_ids: Vec<AgentId>) -> Result<TeamCard, Error> {
+fn card(cx: &mut Cx<'_>, team: Team, members: Members) -> Result<TeamCard, Error> {
     let grants = if cx.access().has(Scope::AdminRead) && cx.access().sees_all() {
         store::people::grants_of(cx.conn, Holder::Team(team.id))?
     } else {
         Vec::new()
     };
-    Ok(TeamCard { team, member_ids, grants })
+    Ok(whole(team, members, grants))
+}
+
+fn whole(team: Team, members: Members, grants: Vec<Grant>) -> TeamCard {
+    TeamCard { team, member_ids: members.all, lead_ids: members.leads, grants }
 }
 
 /// Makes a team.
@@ -94,19 +102,21 @@ pub fn create(cx: &mut Cx<'_>, new: &NewTeam) -> Result<TeamCard, Error> {
     let mut faults = Faults::default();
     faults.line("/name", &new.name, 200);
     check_members(cx, &new.member_ids, &mut faults)?;
+    check_leads(&new.lead_ids, &new.member_ids, &mut faults);
     check_grants(cx, &new.grants, &mut faults)?;
     faults.check()?;
     let name = crate::text::one_line(&new.name, 200);
     require_free_name(cx, &name, None)?;
     let team = store::people::insert_team(cx.conn, &name, cx.now)?;
-    store::people::set_members(cx.conn, team.id, &new.member_ids)?;
+    let members = Members { all: new.member_ids.clone(), leads: new.lead_ids.clone() };
+    store::people::set_members(cx.conn, team.id, &members)?;
     store::people::set_grants(cx.conn, Holder::Team(team.id), &new.grants)?;
     let event = NewEvent::new(EventType::TeamCreated, About::default())
         .with("team_id", team.id.0)
         .with("name", team.name.clone());
     cx.tell(event);
-    let member_ids = members_of(cx, team.id)?;
-    Ok(TeamCard { team, member_ids, grants: new.grants.clone() })
+    let members = members_of(cx, team.id)?;
+    Ok(whole(team, members, new.grants.clone()))
 }
 
 /// Changes a team.
@@ -127,6 +137,11 @@ pub fn update(
     if let Some(members) = &change.member_ids {
         check_members(cx, members, &mut faults)?;
     }
+    let had_members = members_of(cx, id)?;
+    let members = changed(&had_members, change);
+    if let Some(leads) = &change.lead_ids {
+        check_leads(leads, &members.all, &mut faults);
+    }
     if let Some(grants) = &change.grants {
         check_grants(cx, grants, &mut faults)?;
     }
@@ -134,17 +149,14 @@ pub fn update(
 
     let name = change.name.as_deref().map_or_else(|| before.name.clone(), |n| crate::text::one_line(n, 200));
     require_free_name(cx, &name, Some(id))?;
-    let had_members = members_of(cx, id)?;
     let had_grants = store::people::grants_of(cx.conn, Holder::Team(id))?;
-    let mut members = change.member_ids.clone().unwrap_or_else(|| had_members.clone());
-    members.sort_unstable();
-    members.dedup();
     let grants = change.grants.clone().unwrap_or_else(|| had_grants.clone());
     let mut changes = Changes::default();
     changes.note("name", &before.name, &name);
-    changes.note("member_ids", &had_members, &members);
+    changes.note("member_ids", &had_members.all, &members.all);
+    changes.note("lead_ids", &had_members.leads, &members.leads);
     if changes.is_empty() && had_grants == grants {
-        return Ok(TeamCard { team: before, member_ids: members, grants });
+        return Ok(whole(before, members, grants));
     }
     let team = store::people::update_team(cx.conn, &before, &name, cx.now)?.ok_or_else(overtaken)?;
     store::people::set_members(cx.conn, id, &members)?;
@@ -154,7 +166,7 @@ pub fn update(
         .with("grants_changed", had_grants != grants)
         .changing(changes);
     cx.tell(event);
-    Ok(TeamCard { team, member_ids: members, grants })
+    Ok(whole(team, members, grants))
 }
 
 /// Removes a team. One that conversations are assigned to stays, and one that a mailbox's go to: move them first.
@@ -195,6 +207,27 @@ fn require_free_name(cx: &mut Cx<'_>, name: &str, own: Option<TeamId>) -> Result
             existing_id: Some(other.id.0),
         }),
         _ => Ok(()),
+    }
+}
+
+/// Who is in a team after a change, each once and in order.
+fn changed(had: &Members, change: &TeamChange) -> Members {
+    let in_order = |mut ids: Vec<AgentId>| {
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    let all = in_order(change.member_ids.clone().unwrap_or_else(|| had.all.clone()));
+    let mut leads = in_order(change.lead_ids.clone().unwrap_or_else(|| had.leads.clone()));
+    leads.retain(|lead| all.contains(lead));
+    Members { all, leads }
+}
+
+fn check_leads(leads: &[AgentId], members: &[AgentId], faults: &mut Faults) {
+    for (index, lead) in leads.iter().enumerate().take(1_000) {
+        if !members.contains(lead) {
+            faults.add(format!("/lead_ids/{index}"), "not_a_member", "leads a team that they are not in");
+        }
     }
 }
 

@@ -97,6 +97,11 @@ pub fn list_owned(
     Ok(owned(agents, states).limit(limit).select(Conversation::as_select()).load(conn)?)
 }
 
+/// How many of [`owned`] one agent has.
+pub fn count_owned(conn: &mut Conn, agent: AgentId, states: &'static [Status]) -> Result<i64, StoreError> {
+    Ok(owned(&[agent], states).count().get_result(conn)?)
+}
+
 /// How many open conversations each of these has; who has none is left out.
 pub fn loads(conn: &mut Conn, agents: &[AgentId]) -> Result<HashMap<AgentId, i64>, StoreError> {
     if agents.is_empty() {

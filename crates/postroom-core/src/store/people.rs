@@ -179,34 +179,61 @@ pub fn forget_team(conn: &mut Conn, id: TeamId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Who is in a team.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members {
+    /// All of them, in the order of their numbers.
+    pub all: Vec<AgentId>,
+    /// Who of them leads it.
+    pub leads: Vec<AgentId>,
+}
+
 /// The members of several teams.
-pub fn members(conn: &mut Conn, of: &[TeamId]) -> Result<HashMap<TeamId, Vec<AgentId>>, StoreError> {
-    let mut found: HashMap<TeamId, Vec<AgentId>> = HashMap::new();
+pub fn members(conn: &mut Conn, of: &[TeamId]) -> Result<HashMap<TeamId, Members>, StoreError> {
+    let mut found: HashMap<TeamId, Members> = HashMap::new();
     if of.is_empty() {
         return Ok(found);
     }
-    let rows: Vec<(TeamId, AgentId)> = team_members::table
+    let rows: Vec<(TeamId, AgentId, bool)> = team_members::table
         .filter(team_members::team_id.eq_any(of))
         .order((team_members::team_id.asc(), team_members::agent_id.asc()))
-        .select((team_members::team_id, team_members::agent_id))
+        .select((team_members::team_id, team_members::agent_id, team_members::is_lead))
         .load(conn)?;
-    for (team, agent) in rows {
-        found.entry(team).or_default().push(agent);
+    for (team, agent, is_lead) in rows {
+        let members = found.entry(team).or_default();
+        members.all.push(agent);
+        if is_lead {
+            members.leads.push(agent);
+        }
     }
     Ok(found)
 }
 
 /// Writes a team's members over those there are.
-pub fn set_members(conn: &mut Conn, team: TeamId, members: &[AgentId]) -> Result<(), StoreError> {
+pub fn set_members(conn: &mut Conn, team: TeamId, members: &Members) -> Result<(), StoreError> {
     diesel::delete(team_members::table.filter(team_members::team_id.eq(team))).execute(conn)?;
-    let rows: Vec<_> = members
-        .iter()
-        .map(|agent| (team_members::team_id.eq(team), team_members::agent_id.eq(*agent)))
-        .collect();
+    let row = |agent: &AgentId| {
+        (
+            team_members::team_id.eq(team),
+            team_members::agent_id.eq(*agent),
+            team_members::is_lead.eq(members.leads.contains(agent)),
+        )
+    };
+    let rows: Vec<_> = members.all.iter().map(row).collect();
     if !rows.is_empty() {
         each_backend!(conn => diesel::insert_into(team_members::table).values(&rows).on_conflict_do_nothing().execute(conn))?;
     }
     Ok(())
+}
+
+/// The teams of an agent, in the order of their numbers.
+pub fn teams_with(conn: &mut Conn, agent: AgentId) -> Result<Vec<Team>, StoreError> {
+    let of = team_members::table.filter(team_members::agent_id.eq(agent)).select(team_members::team_id);
+    Ok(teams::table
+        .filter(teams::id.eq_any(of))
+        .order(teams::id.asc())
+        .select(Team::as_select())
+        .load(conn)?)
 }
 
 /// Who holds grants.
@@ -333,7 +360,7 @@ pub fn agent_addresses(conn: &mut Conn, mailbox: MailboxId) -> Result<Vec<String
         .load(conn)?;
     let teams: Vec<TeamId> = holders.iter().filter_map(|(_, team)| *team).collect();
     let mut granted: Vec<AgentId> = holders.iter().filter_map(|(agent, _)| *agent).collect();
-    granted.extend(members(conn, &teams)?.into_values().flatten());
+    granted.extend(members(conn, &teams)?.into_values().flat_map(|members| members.all));
     Ok(rows
         .into_iter()
         .filter(|(id, _, role, own)| {

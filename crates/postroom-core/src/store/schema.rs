@@ -215,6 +215,7 @@ diesel::table! {
     team_members (team_id, agent_id) {
         team_id -> BigInt,
         agent_id -> BigInt,
+        is_lead -> Bool,
     }
 }
 
