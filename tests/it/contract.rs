@@ -114,9 +114,9 @@ fn every_kind_of_change_is_noticed_and_words_for_people_are_none() {
     };
     assert_eq!(differs(&status), ["POST /api/v1/tags"]);
     let member = |now: &mut Value| {
-        now["components"]["schemas"]["Tag"]["properties"]["description"] = json!({"type": "string"});
+        now["components"]["schemas"]["Tag"]["properties"]["icon"] = json!({"type": "string"});
     };
-    assert_eq!(differs(&member), ["Tag.description"]);
+    assert_eq!(differs(&member), ["Tag.icon"]);
     let required = |now: &mut Value| now["components"]["schemas"]["Tag"]["required"] = json!(["id"]);
     assert!(differs(&required).contains(&"Tag.name".to_owned()));
     let word = |now: &mut Value| {

@@ -113,24 +113,46 @@ fn somebody_waits(desk: &TestDesk) -> bool {
     }
 }
 
+fn run(conn: &mut Conn, statement: &str) {
+    let done = match conn {
+        Conn::Postgres(conn) => diesel::sql_query(statement).execute(conn),
+        Conn::Sqlite(conn) => diesel::sql_query(statement).execute(conn),
+    };
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_is_renewed_while_it_is_taken_for_lost_is_kept() {
     let (desk, sink) = (TestDesk::start_fixed().await, SmtpSink::start());
     let (answer, _, row) = claimed(&desk, &sink, bytes_go).await;
-    let mut renewing = database(desk.config());
-    let run = |conn: &mut Conn, statement: &str| {
-        let done = match conn {
-            Conn::Postgres(conn) => diesel::sql_query(statement).execute(conn),
-            Conn::Sqlite(conn) => diesel::sql_query(statement).execute(conn),
-        };
-        done.unwrap_or_else(|error| panic!("{statement}: {error}"))
-    };
     let until = row.claimed_until.expect("it is claimed").0;
-    // It has run out, and is just being renewed: nobody sees that before it is committed.
-    sql(desk.config(), "UPDATE outbox SET claimed_until = 1");
-    let begin = if matches!(renewing, Conn::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" };
-    run(&mut renewing, begin);
-    assert_eq!(run(&mut renewing, &format!("UPDATE outbox SET claimed_until = {until}")), 1);
+    let renews = format!("UPDATE outbox SET claimed_until = {until}");
+    // It has run out, and is just being renewed: nobody sees that before it is committed. The desk's own sender looks
+    // on: there must be no moment in which it has run out and nobody renews it.
+    let mut ending = database(desk.config());
+    let mut renewing = match &ending {
+        // There is one writer, and whoever looks is one.
+        Conn::Sqlite(_) => {
+            run(&mut ending, "BEGIN IMMEDIATE");
+            run(&mut ending, "UPDATE outbox SET claimed_until = 1");
+            run(&mut ending, &renews);
+            ending
+        }
+        // The renewal waits for the row, and has it before anybody who comes later.
+        Conn::Postgres(_) => {
+            run(&mut ending, "BEGIN");
+            run(&mut ending, "UPDATE outbox SET claimed_until = 1");
+            let mut renewing = database(desk.config());
+            let waiting = tokio::task::spawn_blocking(move || {
+                run(&mut renewing, "BEGIN");
+                run(&mut renewing, &renews);
+                renewing
+            });
+            desk.until(|| async { somebody_waits(&desk).then_some(()) }).await;
+            run(&mut ending, "COMMIT");
+            waiting.await.expect("it has the row")
+        }
+    };
     let other = desk.desk().clone();
     let recovering = tokio::spawn(async move { other.write(&Actor::system(), outbox::recover).await });
     desk.until(|| async { somebody_waits(&desk).then_some(()) }).await;
