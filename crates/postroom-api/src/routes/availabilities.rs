@@ -254,11 +254,8 @@ async fn create_absence(
         reassign: body.reassign,
         note: body.note,
     };
-    let create = move |cx: &mut Cx<'_>, links: &Links| {
-        let absence = availabilities::create_absence(cx, id.0, &new)?;
-        let path = format!("/api/v1/agents/{}/absences/{}", id.0, absence.id);
-        let etag = format!("ab{}-1", absence.id);
-        Ok(answer::made(links, &AbsenceView::from(absence), &path, &etag))
+    let create = move |cx: &mut Cx<'_>, _: &Links| {
+        Ok(answer::made_here(&AbsenceView::from(availabilities::create_absence(cx, id.0, &new)?)))
     };
     Ok(once.write(&api, &caller, create).await?)
 }
