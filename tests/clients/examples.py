@@ -135,6 +135,15 @@ class Desk:
             time.sleep(0.05)
         return watchdog
 
+    def notification(self, agent, token):
+        """Something that an agent is notified of."""
+        self.ask("PATCH", f"/conversations/{self.conversation()}", {"assignee_id": agent})
+        while True:
+            feed = self.daemon.ask("GET", f"{API}/notifications", Authorization=f"Bearer {token}")[2]
+            if feed["data"]:
+                return feed["data"][0]["id"]
+            time.sleep(0.05)
+
     def made(self, noun, **body):
         return self.make(f"{API}/{noun}", {"name": f"{noun}{next(NUMBERS)}", **body})["id"]
 
@@ -171,6 +180,8 @@ class Desk:
                 return self.made("tokens", scopes=["conversations:read"])
             case "webhooks":
                 return self.webhook()
+            case "notifications":
+                return None
             case "transfers":
                 return self.transfer()
             case _:
@@ -199,6 +210,11 @@ def prepared(desk, operation, path, value):
         case "delete_absence":
             absence = {"starts_at": TOMORROW, "ends_at": LATER}
             ids["row"] = desk.make(f"{API}/agents/{ids['id']}/absences", absence)["id"]
+        case "get_follower" | "put_follower" | "delete_follower":
+            ids["row"] = desk.agent()
+            desk.ask("PATCH", f"/agents/{ids['row']}", {"role": "admin"})
+            if name == "get_follower":
+                desk.ask("PUT", f"/conversations/{ids['id']}/followers/{ids['row']}")
         case "update_mailbox_routing":
             value["team_id"] = desk.made("teams")
         case "create_webhook":
@@ -291,11 +307,14 @@ def prepared(desk, operation, path, value):
     if isinstance(value, dict) and "send_at" in value:
         # The example's own time goes by.
         value["send_at"] = TOMORROW
-    if name == "update_me" or path.startswith((f"{API}/me/", f"{API}/conversations/{{id}}/presence")) or "read" in path.split("/")[-1]:
+    own = (f"{API}/me/", f"{API}/conversations/{{id}}/presence", f"{API}/notifications")
+    if name == "update_me" or path.startswith(own) or "read" in path.split("/")[-1]:
         # Of agents who signed in.
         agent = desk.agent()
         desk.ask("PATCH", f"/agents/{agent}", {"role": "admin"})
         token = desk.accept(agent)["token"]
+        if noun == "notifications":
+            ids["id"] = desk.notification(agent, token)
         if "{id}" in path and "sessions" in path:
             session = desk.daemon.ask("GET", f"{API}/me/sessions", Authorization=f"Bearer {token}")[2]
             ids["id"] = session["data"][0]["id"]

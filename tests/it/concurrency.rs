@@ -77,6 +77,7 @@ fn message(kind: MessageKind, text: &str) -> NewMessage {
         writing: Writing { text: text.to_owned(), ..Writing::default() },
         files: Vec::new(),
         carried: Vec::new(),
+        mentions: Vec::new(),
         when: When::Now,
         expected_last: None,
         imported: None,

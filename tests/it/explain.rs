@@ -15,6 +15,7 @@ use postroom_core::page::{PageRequest, Place, Position, TextPosition};
 use postroom_core::store::automatic_mails::{self, NewAutomaticMail};
 use postroom_core::store::conn::{self, Conn, DatabaseUrl, MultiBackend};
 use postroom_core::store::customers::{CustomerFilter, CustomerSort};
+use postroom_core::store::notifications::{self, NotificationFilter};
 use postroom_core::store::search::Database;
 use postroom_core::store::tags::TagFilter;
 use postroom_core::store::{
@@ -462,6 +463,33 @@ fn what_waits_too_long_is_found_by_an_index() {
     }
 }
 
+/// A number on an icon is asked for all the time, and most of what somebody was notified of is read.
+#[test]
+fn notifications_are_read_by_an_index() {
+    let dir = WorkDir::new("explain");
+    let mut conn = filled(&dir);
+    execute(
+        &mut conn,
+        "INSERT INTO agents (name, email, email_folded, role, bounce_notices, version, created_at, updated_at) \
+         SELECT 'A', 'n' || id, 'n' || id, 'agent', bounce_notices, 1, 1, 1 FROM agents ORDER BY id LIMIT 1",
+    );
+    execute(
+        &mut conn,
+        "INSERT INTO notifications (agent_id, seq, reason, conversation_id, actor_type, read_at, created_at) \
+         SELECT a.id, c.id, 'received', c.id, 'system', CASE WHEN c.id % 50 = 0 THEN NULL ELSE 1 END, 1 \
+         FROM conversations c CROSS JOIN agents a",
+    );
+    if database::kind() == database::Kind::Postgres {
+        execute(&mut conn, "ANALYZE");
+    }
+    let agent = AgentId(1);
+    let unread = NotificationFilter { unread: Some(true), ..NotificationFilter::default() };
+    let counted = plan(&mut conn, notifications::of(agent, unread));
+    assert!(counted.join("\n").contains("notifications_unread"), "{counted:?}");
+    let page = plan(&mut conn, notifications::page_of(agent, NotificationFilter::default(), None, 26));
+    walks_an_index("a page of notifications", &page, true);
+}
+
 /// The collector asks of each blob whether anything names it, of half a million a day.
 #[test]
 fn what_nothing_names_is_found_by_indexes() {
@@ -614,6 +642,7 @@ async fn fill(desk: &TestDesk, mailbox: i64, count: usize) {
         writing: Writing { text: "x".to_owned(), ..Writing::default() },
         files: Vec::new(),
         carried: Vec::new(),
+        mentions: Vec::new(),
         when: When::Now,
         expected_last: None,
         imported: None,

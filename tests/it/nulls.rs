@@ -31,6 +31,19 @@ async fn make(http: &Http, list: &str, body: Value) -> String {
     made["id"].as_str().map_or_else(|| made["id"].to_string(), str::to_owned)
 }
 
+/// Something that an agent is notified of.
+async fn notified(desk: &TestDesk, own: &Http, agent: &str, conversation: &str) -> i64 {
+    desk.http.patch(&format!("/api/v1/agents/{agent}"), &json!({"role": "admin"})).await.expect(200);
+    let assignee: i64 = agent.parse().expect("a number");
+    let path = format!("/api/v1/conversations/{conversation}");
+    desk.http.patch(&path, &json!({"assignee_id": assignee})).await.expect(200);
+    desk.until(async || {
+        let all = own.get("/api/v1/notifications").await.expect(200).json();
+        all["data"][0]["id"].as_i64()
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
     let desk = TestDesk::start().await;
@@ -41,9 +54,11 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
     let agent = make(http, "agents", json!({"name": "Amy", "email": "amy@example.org"})).await;
     let own = desk.client_of_agent(agent.parse().expect("a number")).await;
     let conversation = landed.conversation.to_string();
+    let notification = notified(&desk, &own, &agent, &conversation).await;
     let reply = json!({"kind": "reply", "text": "Soon.", "draft": true});
     let things = [
         ("agents/{id}/availability", agent.clone()),
+        ("agents/{id}/notification-settings", agent.clone()),
         ("agents/{id}", agent),
         ("conversations/{id}", conversation.clone()),
         ("customers/{id}", make(http, "customers", json!({"name": "Ada"})).await),
@@ -62,6 +77,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
         ("mailboxes/{id}/routing", mailbox.to_string()),
         ("me", String::new()),
         ("messages/{id}", make(http, &format!("conversations/{conversation}/messages"), reply).await),
+        ("notifications/{id}", notification.to_string()),
         ("roles/{id}", make(http, "roles", json!({"name": "Few", "scopes": ["conversations:read"]})).await),
         (
             "schedules/{id}",
@@ -83,7 +99,7 @@ async fn null_is_taken_where_the_document_says_so_and_nowhere_else() {
     }
     let (mut taken, mut refused) = (0, 0);
     for (path, id) in things {
-        let http = if path == "me" { &own } else { http };
+        let http = if path == "me" || path.starts_with("notifications") { &own } else { http };
         for (member, takes_null) in members(&document, &format!("/api/v1/{path}")) {
             let at = format!("/api/v1/{}", path.replace("{id}", &id));
             let answer = http.patch(&at, &json!({ member.as_str(): null })).await;

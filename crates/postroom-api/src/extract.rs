@@ -8,8 +8,8 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use postroom_core::actor::Actor;
 use postroom_core::id::{
     AbsenceId, AgentId, AttachmentId, ConversationId, CustomFieldId, CustomerId, JobId, LedgerId, MailboxId,
-    MessageId, RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId, WatchdogId,
-    WebhookDeliveryId, WebhookId,
+    MessageId, NotificationId, RoleId, RoundTripId, ScheduleId, TagId, TeamId, TokenId, TransferId, ViewId,
+    WatchdogId, WebhookDeliveryId, WebhookId,
 };
 use std::future::{Ready, ready};
 
@@ -129,7 +129,7 @@ path_ids! {
     rows
         AbsenceId = "absence of this agent", AgentId = "agent", ConversationId = "conversation", CustomFieldId = "custom field",
         CustomerId = "customer",
-        LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message",
+        LedgerId = "row in this ledger", MailboxId = "mailbox", MessageId = "message", NotificationId = "notification",
         RoleId = "role", ScheduleId = "schedule", TagId = "tag", TeamId = "team",
         TransferId = "transfer", ViewId = "view", WatchdogId = "watchdog", WebhookId = "webhook";
     strings

@@ -74,6 +74,7 @@ const TAGS: &[(&str, &str)] = &[
         "What a desk wants to know of its conversations and customers; [in words](custom-fields.html).",
     ),
     ("views", "Questions that are kept, and what they find; [in words](views.html)."),
+    ("notifications", "What you are to know of; [in words](notifications.html)."),
     (
         "watchdogs",
         "They see to it that nothing waits for an answer for too long; [in words](watchdogs.html).",

@@ -24,6 +24,10 @@ words! {
         ConversationSnoozed = "conversation.snoozed",
         /// Its assignee or team changed.
         ConversationAssigned = "conversation.assigned",
+        /// Somebody follows it from now on (`agent_id`); `reason` says why where they did not ask for it.
+        ConversationFollowed = "conversation.followed",
+        /// Somebody follows it no longer (`agent_id`).
+        ConversationUnfollowed = "conversation.unfollowed",
         /// Its tags changed.
         ConversationTagged = "conversation.tagged",
         /// All of its messages went into another one.
@@ -80,7 +84,7 @@ words! {
         /// An agent is not told by mail what `message` says, nor of what else comes back, for a while: so many such
         /// notices would be one flood (`agent_id`, `reason`).
         NoticeWithheld = "notice.withheld",
-        /// A note was written.
+        /// A note was written; `mentions` are the agents whom it names.
         MessageNoteAdded = "message.note_added",
         /// A customer was first seen.
         CustomerCreated = "customer.created",
@@ -118,6 +122,9 @@ words! {
         AgentUpdated = "agent.updated",
         /// Whether an agent takes work changed, their hours, or when they are absent (`absence_id`).
         AgentAvailabilityChanged = "agent.availability_changed",
+        /// An agent is to know of what happened in a conversation (`agent_id`, `notification_id`, and `reason`, why): it stands in
+        /// their feed.
+        AgentNotified = "agent.notified",
         /// A role was added.
         RoleCreated = "role.created",
         /// A role changed: whoever has it may do more or less from now on.

@@ -92,6 +92,8 @@ row_id! {
     ViewId,
     /// Somebody who sees to it that nothing waits too long.
     WatchdogId,
+    /// That an agent is to know of an event.
+    NotificationId,
     /// A row of the ledger: one mail seen in one place.
     LedgerId,
     /// A mail on its way out.

@@ -62,7 +62,9 @@ pub enum Condition {
     /// `mailbox:1`
     Mailbox(Vec<MailboxId>),
     /// `assignee:me,7`
-    Assignee(Vec<Assignee>),
+    Assignee(Vec<Whom>),
+    /// `follower:me,7`: who follows it.
+    Follower(Vec<Whom>),
     /// `team:3,none`
     Team(Vec<Option<TeamId>>),
     /// `category:3,none`
@@ -83,9 +85,9 @@ pub enum Condition {
     Field(FieldTerm),
 }
 
-/// Who takes care of a conversation.
+/// Who takes care of a conversation, or follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Assignee {
+pub enum Whom {
     /// Whoever asks.
     Me,
     /// Nobody.
@@ -201,7 +203,7 @@ impl Query {
     /// Whether it asks for what is the caller's own.
     pub fn asks_for_me(&self) -> bool {
         self.terms.iter().any(|term| match &term.condition {
-            Condition::Assignee(whose) => whose.contains(&Assignee::Me),
+            Condition::Assignee(whom) | Condition::Follower(whom) => whom.contains(&Whom::Me),
             Condition::Unread => true,
             _ => false,
         })
@@ -287,6 +289,7 @@ impl fmt::Display for Term {
             Condition::WaitingOn(all) => list(f, "waiting_on", all),
             Condition::Mailbox(all) => list(f, "mailbox", all),
             Condition::Assignee(all) => list(f, "assignee", all),
+            Condition::Follower(all) => list(f, "follower", all),
             Condition::Team(all) => list(f, "team", &or_none(all)),
             Condition::Category(all) => list(f, "category", &or_none(all)),
             Condition::Customer(all) => list(f, "customer", all),
@@ -336,7 +339,7 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-impl fmt::Display for Assignee {
+impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Me => f.write_str("me"),

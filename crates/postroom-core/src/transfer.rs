@@ -2,7 +2,7 @@
 //! bring them back.
 
 use crate::conversation::{Conversation, Status, WaitingOn};
-use crate::id::{ConversationId, MessageId, TransferId};
+use crate::id::{AgentId, ConversationId, MessageId, TransferId};
 use crate::store::schema::transfers;
 use crate::store::types::Json;
 use crate::threading::IdKind;
@@ -99,6 +99,9 @@ pub struct Details {
     pub sides: Vec<(MessageId, MessageId)>,
     /// Who became part of the other conversation by it, by folded address.
     pub invited: Vec<String>,
+    /// Who follows the other conversation by it.
+    #[serde(default)]
+    pub followers: Vec<AgentId>,
     /// The one they left: before, and after.
     pub from: [State; 2],
     /// The one they went to: before, and after.

@@ -828,6 +828,62 @@ CREATE TABLE read_marks (
 ) STRICT;
 CREATE INDEX read_marks_conversation ON read_marks (conversation_id);
 
+-- Who follows a conversation.
+CREATE TABLE followers (
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (conversation_id, agent_id)
+) STRICT;
+CREATE INDEX followers_agent ON followers (agent_id);
+
+-- Agents whom notes name.
+CREATE TABLE mentions (
+  message_id INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  PRIMARY KEY (message_id, agent_id)
+) STRICT;
+CREATE INDEX mentions_agent ON mentions (agent_id);
+
+-- How far those have come who read the event log from its beginning to its end.
+CREATE TABLE log_readers (
+  name TEXT PRIMARY KEY,
+  position INTEGER NOT NULL
+) STRICT;
+
+-- What agents are notified of: of one event each of them once. `seq` is the event's.
+CREATE TABLE notifications (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  agent_id INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  reason TEXT NOT NULL CHECK (reason IN ('mentioned', 'assigned', 'send_failed', 'received', 'snooze_over',
+    'answered', 'noted', 'status_changed', 'team_received')),
+  conversation_id INTEGER NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+  message_id INTEGER REFERENCES messages (id) ON DELETE SET NULL,
+  actor_type TEXT NOT NULL CHECK (actor_type IN ('agent', 'token', 'customer', 'system')),
+  actor_id TEXT,
+  actor_name TEXT,
+  read_at INTEGER,
+  mailed_at INTEGER,
+  created_at INTEGER NOT NULL,
+  UNIQUE (agent_id, seq)
+) STRICT;
+CREATE INDEX notifications_agent ON notifications (agent_id, id);
+CREATE INDEX notifications_unread ON notifications (agent_id, id) WHERE read_at IS NULL;
+CREATE INDEX notifications_mailed ON notifications (agent_id, mailed_at) WHERE mailed_at IS NOT NULL;
+CREATE INDEX notifications_conversation ON notifications (conversation_id);
+CREATE INDEX notifications_message ON notifications (message_id);
+CREATE INDEX notifications_created ON notifications (created_at);
+
+-- What agents want to be notified of, and how: lists of reasons.
+CREATE TABLE notification_settings (
+  agent_id INTEGER PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
+  muted TEXT NOT NULL,
+  mailed TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT;
+
 -- Mails of mailboxes to themselves, to see whether what leaves comes back.
 CREATE TABLE round_trips (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

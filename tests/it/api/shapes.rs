@@ -249,7 +249,7 @@ async fn a_conversation_and_its_messages_have_every_member() {
             "subject": "Late order", "text": "Where is it?", "reply_text": "Where is it?",
             "quoted_text": null, "signature": null, "has_html": false,
             "html_url": format!("/api/v1/messages/{id}/html"), "attachments": [], "internet_message_id": null,
-            "delivery": null, "unsent": null, "side_id": null, "sender_auth": "none", "flags": [], "failed_recipients": [], "about_message_id": null,
+            "delivery": null, "unsent": null, "side_id": null, "mentions": [], "sender_auth": "none", "flags": [], "failed_recipients": [], "about_message_id": null,
             "created_at": now, "received_at": now, "sent_at": null})
     );
     // A note never leaves; an answer does, and says how far it has got.

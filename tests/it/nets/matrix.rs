@@ -41,9 +41,9 @@ fn aimed(operation: &Operation, theirs: &Foreign, more: &More) -> String {
             (
                 "{id}",
                 "agents" | "teams" | "schedules" | "categories" | "tags" | "custom-fields" | "views"
-                | "roles" | "watchdogs",
+                | "roles" | "watchdogs" | "notifications",
             )
-            | ("{row}", "round-trips" | "absences") => "1".to_owned(),
+            | ("{row}", "round-trips" | "absences" | "followers") => "1".to_owned(),
             ("{row}", "deliveries") => "dlv_0123456789abcdef0123456789abcdef".to_owned(),
             ("{id}", "jobs") => "job_0123456789abcdef0123456789abcdef".to_owned(),
             ("{agent_id}", _) => more.agent.to_string(),

@@ -75,7 +75,7 @@ fn to(place: &'static str) -> HttpResponse {
 /// Read a part of the documentation's page
 ///
 /// `recipes.html` shows how what is often wanted is done, `custom-fields.html`, `routing.html`,
-/// `views.html` and `watchdogs.html` what those are, `changelog.html` what changes in this API. Public.
+/// `views.html`, `notifications.html` and `watchdogs.html` what those are, `changelog.html` what changes in this API. Public.
 #[utoipa::path(tag = "documentation", security(()),
     params(("file" = String, Path, description = "`index.html`, what it is made of, or one of the pages in words.")),
     responses((status = OK, content_type = "text/html", body = String, description = "The file.")))]
@@ -109,6 +109,9 @@ fn written(name: &str) -> Option<String> {
         "custom-fields.html" => ("Custom fields", include_str!("../docs/custom-fields.md")),
         "routing.html" => ("Routing", include_str!("../docs/routing.md")),
         "views.html" => ("Views", include_str!("../docs/views.md")),
+        "notifications.html" => {
+            ("Following, mentions, notifications", include_str!("../docs/notifications.md"))
+        }
         "watchdogs.html" => ("Watchdogs", include_str!("../docs/watchdogs.md")),
         "changelog.html" => ("Changes of the API", include_str!("../../../../openapi/CHANGELOG.md")),
         _ => return None,

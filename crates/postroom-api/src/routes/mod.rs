@@ -19,6 +19,7 @@ mod docs;
 mod event_stream;
 mod events;
 mod exports;
+mod followers;
 mod health;
 mod included;
 mod jobs;
@@ -28,6 +29,8 @@ mod mailbox_routing;
 mod mailboxes;
 mod me;
 mod messages;
+mod notification_settings;
+mod notifications;
 mod presences;
 mod read_marks;
 mod reconcile;
@@ -62,6 +65,9 @@ fn version_1(config: &mut ServiceConfig<'_>) {
         .configure(messages::routes)
         .configure(unsent::routes)
         .configure(presences::routes)
+        .configure(followers::routes)
+        .configure(notifications::routes)
+        .configure(notification_settings::routes)
         .configure(transfers::routes)
         .configure(reparse::routes)
         .configure(simulate::routes)

@@ -11,6 +11,7 @@ pub mod job;
 pub mod message;
 pub mod message_page;
 pub mod new_author;
+pub mod new_message;
 pub mod reparse;
 pub mod role;
 pub mod simulation;

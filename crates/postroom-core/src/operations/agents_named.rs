@@ -6,7 +6,7 @@ use crate::conversation::Status;
 use crate::cx::Cx;
 use crate::id::AgentId;
 use crate::people::Team;
-use crate::query::{Assignee, Condition, Query};
+use crate::query::{Condition, Query, Whom};
 use crate::view::{View, Visibility};
 use crate::watchdog::Watchdog;
 use crate::{Error, store};
@@ -50,7 +50,7 @@ pub fn find(cx: &mut Cx<'_>, id: AgentId) -> Result<NamedBy, Error> {
 
 fn asks_for(query: &str, id: AgentId) -> bool {
     let names = |condition: &Condition| match condition {
-        Condition::Assignee(all) => all.contains(&Assignee::Agent(id)),
+        Condition::Assignee(all) | Condition::Follower(all) => all.contains(&Whom::Agent(id)),
         _ => false,
     };
     query.parse::<Query>().is_ok_and(|query| query.terms.iter().any(|term| names(&term.condition)))

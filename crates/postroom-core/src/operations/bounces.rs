@@ -113,7 +113,7 @@ pub(super) fn tell_assignee(
         Notice::Go { is_last } => {
             let subject = format!("postroom: an answer in conversation {} came back", conversation.id);
             let text = text(conversation, message, failed, is_last);
-            notices::mail_agent(cx, conversation.mailbox_id, &agent, &subject, &text)
+            notices::mail_agent(cx, conversation.mailbox_id, &agent, &subject, &text).map(drop)
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::access::Scope;
 use crate::actor::{Actor, ActorType};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
-use crate::id::{ConversationId, MessageId};
+use crate::id::{AgentId, ConversationId, MessageId};
 use crate::mail::{Class, SenderAuth, TextParts};
 use crate::message::{
     Attachment, AuthorType, HeldUp, Message, MessageKind, MessageSort, Outbound, Recipients,
@@ -27,6 +27,7 @@ mod forward;
 mod imported;
 pub mod leave;
 mod look;
+mod mentions;
 mod readers;
 pub mod reparse;
 mod reply;
@@ -54,6 +55,8 @@ pub struct MessageCard {
     pub held_up: Option<HeldUp>,
     /// Why it has not left yet, if it is to.
     pub unsent: Option<Unsent>,
+    /// The agents whom a note names.
+    pub mentions: Vec<AgentId>,
 }
 
 impl MessageCard {
@@ -82,6 +85,8 @@ pub struct NewMessage {
     pub files: Vec<File>,
     /// What a forward that leaves at once carries, as [`Desk::carried`](crate::desk::Desk::carried) reads it.
     pub carried: Vec<Carried>,
+    /// Agents whom a note names, beside those whom its text does.
+    pub mentions: Vec<AgentId>,
     /// When it leaves; of a note, `Now`.
     pub when: When,
     /// The newest message that the caller has seen: where others came since, nothing is written.
@@ -150,6 +155,9 @@ pub(super) fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<Messa
     let mut deliveries = store::outbox::of_messages(cx.conn, &ids)?;
     let mut unsent = store::unsent::of_messages(cx.conn, &ids)?;
     let held_up = outbox::held_up(cx, deliveries.values())?;
+    let notes = messages.iter().filter(|message| message.kind == MessageKind::Note);
+    let notes: Vec<MessageId> = notes.map(|note| note.id).collect();
+    let mut mentions = store::mentions::of_messages(cx.conn, &notes)?;
     let card = |message: Message| {
         let delivery = deliveries.remove(&message.id);
         let waiting = delivery.as_ref().filter(|mail| mail.waits_in_line());
@@ -158,6 +166,7 @@ pub(super) fn cards(cx: &mut Cx<'_>, messages: Vec<Message>) -> Result<Vec<Messa
             held_up: waiting.and_then(|mail| held_up.get(&mail.mailbox_id).cloned()),
             delivery,
             unsent: unsent.remove(&message.id),
+            mentions: mentions.remove(&message.id).unwrap_or_default(),
             message,
         }
     };

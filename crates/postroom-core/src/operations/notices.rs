@@ -40,23 +40,19 @@ pub(super) fn mail(
 }
 
 /// Writes to an agent about what happened in a conversation, from its mailbox where that can send. It leaves
-/// from `<>`: nobody waits for what comes back. A relay that refuses that gets the mailbox's address.
+/// from `<>`: nobody waits for what comes back. A relay that refuses that gets the mailbox's address. Whether it will leave.
 pub(super) fn mail_agent(
     cx: &mut Cx<'_>,
     mailbox: MailboxId,
     agent: &Agent,
     subject: &str,
     text: &str,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let Some(carrier) = carrier(cx, Some(mailbox), Some(mailbox))? else {
-        tracing::warn!(mailbox = mailbox.0, subject, "an agent is not told by mail: no mailbox can send");
-        return Ok(());
+        tracing::warn!(mailbox = mailbox.0, "an agent is not told by mail: no mailbox can send");
+        return Ok(false);
     };
-    let to = Address { name: Some(agent.name.clone()), email: agent.email.clone() };
-    if let Some(composed) = compose(cx, &carrier, vec![to], subject, text) {
-        queue(cx, &carrier, &Composed { envelope_from: String::new(), ..composed })?;
-    }
-    Ok(())
+    carry(cx, &carrier, agent, subject, text)
 }
 
 /// Writes to an agent in person, about no mailbox. Whether it will leave. It leaves from `<>`, too.
@@ -65,9 +61,19 @@ pub(super) fn mail_person(cx: &mut Cx<'_>, agent: &Agent, subject: &str, text: &
         tracing::warn!(subject, agent = agent.id.0, "an agent is not told by mail: no mailbox can send");
         return Ok(false);
     };
+    carry(cx, &carrier, agent, subject, text)
+}
+
+fn carry(
+    cx: &mut Cx<'_>,
+    carrier: &Mailbox,
+    agent: &Agent,
+    subject: &str,
+    text: &str,
+) -> Result<bool, Error> {
     let to = Address { name: Some(agent.name.clone()), email: agent.email.clone() };
-    let Some(composed) = compose(cx, &carrier, vec![to], subject, text) else { return Ok(false) };
-    queue(cx, &carrier, &Composed { envelope_from: String::new(), ..composed })?;
+    let Some(composed) = compose(cx, carrier, vec![to], subject, text) else { return Ok(false) };
+    queue(cx, carrier, &Composed { envelope_from: String::new(), ..composed })?;
     Ok(true)
 }
 

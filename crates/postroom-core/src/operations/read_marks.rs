@@ -24,6 +24,9 @@ pub fn put(cx: &mut Cx<'_>, id: ConversationId, message: Option<MessageId>) -> R
         }
     }
     store::read_marks::put(cx.conn, agent, id, message.unwrap_or(MessageId(0)), cx.now)?;
+    if let Some(message) = message {
+        store::notifications::read_with(cx.conn, agent, id, message, cx.now)?;
+    }
     let mut all = of(cx, &[&conversation])?;
     all.pop().ok_or(Error::NotFound("conversation"))
 }

@@ -3,7 +3,7 @@
 
 use super::tokens::require_whole_sight;
 use super::{overtaken, require_version};
-use crate::access::{Role, Scope};
+use crate::access::{Access, Role, Scope, Sight};
 use crate::cx::Cx;
 use crate::error::Faults;
 use crate::event::{About, Changes, EventType, NewEvent};
@@ -183,6 +183,17 @@ fn require_free_name(cx: &mut Cx<'_>, name: &str, own: Option<RoleId>) -> Result
 /// What an agent's role allows.
 pub(super) fn of_agent(cx: &mut Cx<'_>, agent: &Agent) -> Result<Rights, Error> {
     rights(cx, agent.role_choice())
+}
+
+/// What an agent may see and do by their role and their grants.
+pub(super) fn access_of(cx: &mut Cx<'_>, agent: &Agent) -> Result<Access, Error> {
+    let rights = of_agent(cx, agent)?;
+    let sight = if rights.sees_all {
+        Sight::All
+    } else {
+        Sight::Only(store::people::effective_grants(cx.conn, agent.id)?)
+    };
+    Ok(Access::new(Some(agent.id), rights.scopes, sight))
 }
 
 /// What a role allows. One that is not there allows nothing.

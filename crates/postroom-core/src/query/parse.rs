@@ -2,8 +2,8 @@
 //! that is passed over shows more than was asked for.
 
 use super::{
-    Assignee, Condition, FieldTerm, FieldTest, FieldValue, Has, Moment, Place, QUERY_CHARS, Query,
-    QueryError, Span, TERMS, Term, Text, TimeField, VALUES,
+    Condition, FieldTerm, FieldTest, FieldValue, Has, Moment, Place, QUERY_CHARS, Query, QueryError, Span,
+    TERMS, Term, Text, TimeField, VALUES, Whom,
 };
 use crate::conversation::{Priority, Status};
 use crate::custom_field::FieldObject;
@@ -14,9 +14,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The fields there are, each with what may stand behind it.
-pub const FIELDS: [(&str, &str); 22] = [
+pub const FIELDS: [(&str, &str); 23] = [
     ("is", "open, pending, snoozed, closed, spam, or trash or unread alone"),
     ("assignee", "me, none, or the number of an agent"),
+    ("follower", "me, none, or the number of an agent"),
     ("team", "none, or the number of a team"),
     ("category", "none, or the number of a category"),
     ("mailbox", "the number of a mailbox"),
@@ -172,11 +173,8 @@ impl Reader {
             "customer" => Ok(Condition::Customer(self.all(name, |text| number(text).map(CustomerId))?)),
             "team" => Ok(Condition::Team(self.all(name, |text| or_none(text, TeamId))?)),
             "category" => Ok(Condition::Category(self.all(name, |text| or_none(text, CategoryId))?)),
-            "assignee" => Ok(Condition::Assignee(self.all(name, |text| match text {
-                "me" => Ok(Assignee::Me),
-                "none" => Ok(Assignee::Nobody),
-                _ => number(text).map(|id| Assignee::Agent(AgentId(id))),
-            })?)),
+            "assignee" => Ok(Condition::Assignee(self.all(name, whom)?)),
+            "follower" => Ok(Condition::Follower(self.all(name, whom)?)),
             "from" => Ok(Condition::From(self.all(name, address)?)),
             "tag" => Ok(Condition::Tag(self.all(name, |text| Ok::<_, String>(text.to_owned()))?)),
             "subject" => {
@@ -389,6 +387,14 @@ fn word<T: FromStr<Err = String>>(text: &str) -> Result<T, String> {
 fn number(text: &str) -> Result<i64, String> {
     let number = text.parse::<i64>().ok().filter(|id| *id > 0 && text.bytes().all(|b| b.is_ascii_digit()));
     number.ok_or_else(|| "must be a number".to_owned())
+}
+
+fn whom(text: &str) -> Result<Whom, String> {
+    match text {
+        "me" => Ok(Whom::Me),
+        "none" => Ok(Whom::Nobody),
+        _ => number(text).map(|id| Whom::Agent(AgentId(id))),
+    }
 }
 
 fn or_none<T>(text: &str, make: impl Fn(i64) -> T) -> Result<Option<T>, String> {

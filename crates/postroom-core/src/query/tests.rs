@@ -27,7 +27,7 @@ fn the_example_of_the_contract_is_read() {
     let text = |text: &str, is_exact| Text { text: text.to_owned(), is_exact };
     let wanted = [
         Condition::Status(vec![Status::Open]),
-        Condition::Assignee(vec![Assignee::Me]),
+        Condition::Assignee(vec![Whom::Me]),
         Condition::Tag(vec!["billing".to_owned()]),
         Condition::From(vec!["ada@example.org".to_owned()]),
         Condition::Text(Place::Subject, text("late order", true)),

@@ -4,7 +4,7 @@ use crate::availability::{Absence, Availability, AvailabilityState};
 use crate::id::{AbsenceId, AgentId, ScheduleId};
 use crate::store::conn::Conn;
 use crate::store::schema::{absences, agents, availabilities};
-use crate::store::{StoreError, returning};
+use crate::store::{StoreError, put_one, returning};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -23,13 +23,7 @@ pub fn of(conn: &mut Conn, ids: &[AgentId]) -> Result<HashMap<AgentId, Availabil
 
 /// Writes `after` over `before`. `false`: somebody else changed it first.
 pub fn put(conn: &mut Conn, before: &Availability, after: &Availability) -> Result<bool, StoreError> {
-    if before.version == 0 {
-        // A second first one breaks the key, and is run again as whoever comes second.
-        diesel::insert_into(availabilities::table).values(after).execute(conn)?;
-        return Ok(true);
-    }
-    let same = availabilities::table.find(before.agent_id).filter(availabilities::version.eq(before.version));
-    Ok(diesel::update(same).set(after).execute(conn)? == 1)
+    put_one!(conn, availabilities, agent_id, before, after)
 }
 
 /// The first agent whose hours a schedule has.

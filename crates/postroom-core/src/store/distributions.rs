@@ -3,9 +3,9 @@
 use crate::conversation::{Conversation, Status};
 use crate::distribution::{Distribution, DistributionMethod};
 use crate::id::{AgentId, ConversationId, TeamId};
-use crate::store::StoreError;
 use crate::store::conn::{Conn, MultiBackend, each_backend};
 use crate::store::schema::{conversations, distribution_turns, distributions};
+use crate::store::{StoreError, put_one};
 use crate::time::Timestamp;
 use diesel::prelude::*;
 use std::collections::HashMap;
@@ -17,13 +17,7 @@ pub fn find(conn: &mut Conn, id: TeamId) -> Result<Option<Distribution>, StoreEr
 
 /// Writes `after` over `before`. `false`: somebody else changed it first.
 pub fn put(conn: &mut Conn, before: &Distribution, after: &Distribution) -> Result<bool, StoreError> {
-    if before.version == 0 {
-        // A second first one breaks the key, and is run again as whoever comes second.
-        diesel::insert_into(distributions::table).values(after).execute(conn)?;
-        return Ok(true);
-    }
-    let same = distributions::table.find(before.team_id).filter(distributions::version.eq(before.version));
-    Ok(diesel::update(same).set(after).execute(conn)? == 1)
+    put_one!(conn, distributions, team_id, before, after)
 }
 
 /// Those that give out by themselves.

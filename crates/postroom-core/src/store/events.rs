@@ -141,8 +141,8 @@ fn one_kind(kind: &str) -> Predicate {
     }
 }
 
-/// What happened in one conversation, oldest first, behind `after`. The caller has made sure
-/// that it may be seen.
+/// What happened in one conversation, oldest first, behind `after`, but for who was notified of it. The caller has made
+/// sure that it may be seen.
 pub fn list_of_conversation(
     conn: &mut Conn,
     id: ConversationId,
@@ -151,6 +151,7 @@ pub fn list_of_conversation(
 ) -> Result<Vec<Event>, StoreError> {
     Ok(events::table
         .filter(events::conversation_id.eq(id))
+        .filter(events::kind.ne(EventType::AgentNotified.as_str()))
         .filter(events::seq.gt(after))
         .order(events::seq.asc())
         .limit(limit)
@@ -158,9 +159,28 @@ pub fn list_of_conversation(
         .load(conn)?)
 }
 
-/// How many of those the log has.
+/// Every time that one of these conversations changed hands behind `after`, the first first.
+pub fn assignments_after(
+    conn: &mut Conn,
+    ids: &[ConversationId],
+    after: i64,
+) -> Result<Vec<Event>, StoreError> {
+    Ok(events::table
+        .filter(events::conversation_id.assume_not_null().eq_any(ids))
+        .filter(events::kind.eq(EventType::ConversationAssigned.as_str()))
+        .filter(events::seq.gt(after))
+        .order(events::seq.asc())
+        .select(Event::as_select())
+        .load(conn)?)
+}
+
+/// How many events of a conversation the log has, but for who was notified of it.
 pub fn count_of_conversation(conn: &mut Conn, id: ConversationId) -> Result<i64, StoreError> {
-    Ok(events::table.filter(events::conversation_id.eq(id)).count().get_result(conn)?)
+    Ok(events::table
+        .filter(events::conversation_id.eq(id))
+        .filter(events::kind.ne(EventType::AgentNotified.as_str()))
+        .count()
+        .get_result(conn)?)
 }
 
 /// Those of these conversations in which somebody did something: an agent, or a program of theirs.

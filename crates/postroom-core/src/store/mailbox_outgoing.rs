@@ -2,9 +2,9 @@
 
 use crate::id::MailboxId;
 use crate::mailbox_outgoing::{MailboxLogo, MailboxOutgoing};
-use crate::store::StoreError;
 use crate::store::conn::Conn;
 use crate::store::schema::{mailbox_logos, mailbox_outgoing};
+use crate::store::{StoreError, put_one};
 use diesel::prelude::*;
 
 /// How a mailbox's mail looks; `None`: nobody has changed it yet.
@@ -14,14 +14,7 @@ pub fn find(conn: &mut Conn, id: MailboxId) -> Result<Option<MailboxOutgoing>, S
 
 /// Writes `after` over `before`. `false`: somebody else changed it first.
 pub fn put(conn: &mut Conn, before: &MailboxOutgoing, after: &MailboxOutgoing) -> Result<bool, StoreError> {
-    if before.version == 0 {
-        // a second first one breaks the key, and is run again as whoever comes second
-        diesel::insert_into(mailbox_outgoing::table).values(after).execute(conn)?;
-        return Ok(true);
-    }
-    let same =
-        mailbox_outgoing::table.find(before.mailbox_id).filter(mailbox_outgoing::version.eq(before.version));
-    Ok(diesel::update(same).set(after).execute(conn)? == 1)
+    put_one!(conn, mailbox_outgoing, mailbox_id, before, after)
 }
 
 /// A mailbox's logo, if it has one.

@@ -2,9 +2,9 @@
 
 use crate::id::{MailboxId, TeamId};
 use crate::mailbox_routing::MailboxRouting;
-use crate::store::StoreError;
 use crate::store::conn::Conn;
 use crate::store::schema::mailbox_routings;
+use crate::store::{StoreError, put_one};
 use diesel::prelude::*;
 
 /// Whose a mailbox's are; `None`: nobody has said so yet.
@@ -29,12 +29,5 @@ pub fn mailbox_of(conn: &mut Conn, team: TeamId) -> Result<Option<MailboxId>, St
 
 /// Writes `after` over `before`. `false`: somebody else changed it first.
 pub fn put(conn: &mut Conn, before: &MailboxRouting, after: &MailboxRouting) -> Result<bool, StoreError> {
-    if before.version == 0 {
-        // A second first one breaks the key, and is run again as whoever comes second.
-        diesel::insert_into(mailbox_routings::table).values(after).execute(conn)?;
-        return Ok(true);
-    }
-    let same =
-        mailbox_routings::table.find(before.mailbox_id).filter(mailbox_routings::version.eq(before.version));
-    Ok(diesel::update(same).set(after).execute(conn)? == 1)
+    put_one!(conn, mailbox_routings, mailbox_id, before, after)
 }

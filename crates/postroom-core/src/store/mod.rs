@@ -21,17 +21,22 @@ pub mod distributions;
 pub mod doctor;
 pub mod events;
 pub mod exports;
+pub mod followers;
 pub mod idempotency;
 pub mod imported;
 pub mod jobs;
 pub mod leases;
 pub mod ledger;
+pub mod log_readers;
 pub mod mailbox_outgoing;
 pub mod mailbox_routing;
 pub mod mailboxes;
 pub mod marks;
+pub mod mentions;
 pub mod messages;
 pub mod migrate;
+pub mod notification_settings;
+pub mod notifications;
 pub mod outbox;
 pub mod pending;
 pub mod people;
@@ -127,6 +132,25 @@ impl From<diesel::result::Error> for StoreError {
 pub(crate) fn returning<T: diesel::Selectable<diesel::sqlite::Sqlite>>() -> T::SelectExpression {
     T::construct_selection()
 }
+
+/// Writes `$after` over `$before` in a table that has one row of each owner, or makes the row where nobody had changed what
+/// it says (version 0). `false`: somebody else changed it first.
+macro_rules! put_one {
+    ($conn:ident, $table:ident, $key:ident, $before:expr, $after:expr) => {
+        if $before.version == 0 {
+            // Of two who come first one makes the row, and the other is told that somebody was faster.
+            let made = $crate::store::conn::each_backend!($conn => diesel::insert_into($table::table)
+                .values($after)
+                .on_conflict_do_nothing()
+                .execute($conn))?;
+            Ok(made == 1)
+        } else {
+            let same = $table::table.find($before.$key).filter($table::version.eq($before.version));
+            Ok(diesel::update(same).set($after).execute($conn)? == 1)
+        }
+    };
+}
+pub(crate) use put_one;
 
 /// Whether an error means that the database can't be reached or written to at all, so that
 /// trying another row is no use.

@@ -720,6 +720,55 @@ diesel::table! {
 }
 
 diesel::table! {
+    log_readers (name) {
+        name -> Text,
+        position -> BigInt,
+    }
+}
+
+diesel::table! {
+    notifications (id) {
+        id -> BigInt,
+        agent_id -> BigInt,
+        seq -> BigInt,
+        reason -> Text,
+        conversation_id -> BigInt,
+        message_id -> Nullable<BigInt>,
+        actor_type -> Text,
+        actor_id -> Nullable<Text>,
+        actor_name -> Nullable<Text>,
+        read_at -> Nullable<BigInt>,
+        mailed_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    notification_settings (agent_id) {
+        agent_id -> BigInt,
+        muted -> Text,
+        mailed -> Text,
+        version -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    mentions (message_id, agent_id) {
+        message_id -> BigInt,
+        agent_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    followers (conversation_id, agent_id) {
+        conversation_id -> BigInt,
+        agent_id -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     read_marks (agent_id, conversation_id) {
         agent_id -> BigInt,
         conversation_id -> BigInt,
@@ -1020,6 +1069,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     mailbox_routings,
     watchdogs,
     imported_messages,
+    log_readers,
+    notifications,
+    notification_settings,
+    mentions,
+    followers,
     read_marks,
     round_trips,
     outbox,

@@ -1,5 +1,5 @@
 //! Keeps house: uploads nobody attached, events that are no longer served, keys of requests that
-//! nobody sends again, automatic mail that no longer counts, what webhooks were told long ago, jobs that ended, blobs that are too large for the database, blobs that nothing names, conversations that
+//! nobody sends again, automatic mail that no longer counts, what webhooks were told long ago, jobs that ended, what agents were notified of long ago, blobs that are too large for the database, blobs that nothing names, conversations that
 //! must be put into the full-text index anew, and calendars whose events go on.
 
 use super::rest;
@@ -7,8 +7,8 @@ use postroom_core::actor::Actor;
 use postroom_core::desk::Desk;
 use postroom_core::operations::collecting::{Collected, Round};
 use postroom_core::operations::{
-    attachments, breaker, events, idempotency, indexing, intake, jobs, presences, schedules, sign_in,
-    webhooks,
+    attachments, breaker, events, idempotency, indexing, intake, jobs, notifications, presences, schedules,
+    sign_in, webhooks,
 };
 use postroom_core::ports::KeptObject;
 use std::time::Duration;
@@ -55,6 +55,7 @@ async fn once(desk: &Desk) -> Result<(), postroom_core::Error> {
     desk.write(&system, webhooks::expire).await?;
     desk.write(&system, jobs::expire).await?;
     desk.write(&system, sign_in::expire).await?;
+    desk.write(&system, notifications::expire).await?;
     while desk.write(&system, indexing::catch_up).await? > 0 {}
     let moved = desk.move_large_blobs().await?;
     let calendars = schedules::read_on(desk).await?;

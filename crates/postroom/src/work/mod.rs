@@ -15,6 +15,7 @@ mod lease;
 mod leave;
 mod maildir;
 mod news;
+mod notify;
 mod poll;
 mod room;
 mod send;
@@ -48,6 +49,7 @@ pub fn start(
         tokio::spawn(wake::run(desk.clone(), stopping.clone())),
         tokio::spawn(distribute::run(desk.clone(), stopping.clone())),
         tokio::spawn(watchdogs::run(desk.clone(), stopping.clone())),
+        tokio::spawn(notify::run(desk.clone(), stopping.clone())),
         tokio::spawn(copies::run(desk.clone(), stopping.clone())),
         tokio::spawn(webhooks::run(desk.clone(), receivers, stopping.clone())),
         tokio::spawn(jobs::run(desk.clone(), stopping.clone())),

@@ -9,7 +9,7 @@ use crate::extract::Caller;
 use crate::patch::{Patch, given};
 use crate::problem::{Problem, ProblemDocument};
 use crate::shapes::custom_field::CustomFieldChanges;
-use crate::shapes::message::NewMessageBody;
+use crate::shapes::new_message::NewMessageBody;
 use crate::state::Api;
 use actix_web::dev::Payload;
 use actix_web::web::{Data, Path};

@@ -84,7 +84,7 @@ pub struct ConversationQuery {
     /// with commas between them any one will do; a minus before a term is: not. Words are looked for in subject,
     /// texts, names and addresses of people and names of files, in any language, without case and accents;
     /// a word may go on (`order` finds `orders`), what is in quotes stands just so. Fields: `is`, `assignee`,
-    /// `team`, `category`, `mailbox`, `customer`, `from`, `tag`, `priority`, `channel`, `waiting_on`, `has`,
+    /// `follower`, `team`, `category`, `mailbox`, `customer`, `from`, `tag`, `priority`, `channel`, `waiting_on`, `has`,
     /// `subject`, `file`, `id`, `created`, `updated`, `closed`, `last_message`, `waiting`, and custom fields: `field.order_no:881`,
     /// `field.amount>10`, `has:field.order_no`, and `customer.plan:paid` of the customer, which needs `customers:read`. Times are a day
     /// of UTC, RFC 3339 or how long ago (`-90m`, `-12h`, `-7d`, `-2w`), with `>`, `>=`, `<`, `<=` or as a range

@@ -5,7 +5,7 @@ use crate::patch::{Patch, given};
 use crate::problem::Problem;
 use crate::routes::included::IncludedView;
 use crate::shapes::custom_field::{CustomFieldChanges, CustomFieldValues};
-use crate::shapes::message::NewMessageBody;
+use crate::shapes::new_message::NewMessageBody;
 use postroom_core::actor::Actor;
 use postroom_core::conversation::{Channel, ExternalId, LinkReason, Priority, Status, WaitingOn};
 use postroom_core::desk::Desk;

@@ -1,13 +1,12 @@
 //! Who gets what waits.
 
 use super::{Move, is_full, members};
-use crate::access::{Access, Level, Sight};
+use crate::access::{Access, Level};
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::distribution::{Distribution, DistributionMember, Passed};
 use crate::id::{AgentId, ConversationId};
 use crate::operations::roles;
-use crate::people::Agent;
 use crate::time::Timestamp;
 use crate::{Error, store};
 use std::collections::HashMap;
@@ -110,20 +109,9 @@ fn takers(
             member.passed = Some(Passed::Full);
         }
         if member.passed.is_none() {
-            let access = access(cx, &agent)?;
+            let access = roles::access_of(cx, &agent)?;
             takers.push(Taker { member, access });
         }
     }
     Ok(takers)
-}
-
-/// What an agent may see and do by their role and their grants.
-fn access(cx: &mut Cx<'_>, agent: &Agent) -> Result<Access, Error> {
-    let rights = roles::of_agent(cx, agent)?;
-    let sight = if rights.sees_all {
-        Sight::All
-    } else {
-        Sight::Only(store::people::effective_grants(cx.conn, agent.id)?)
-    };
-    Ok(Access::new(Some(agent.id), rights.scopes, sight))
 }

@@ -21,8 +21,16 @@ pub(in crate::operations) fn add(
 ) -> Result<MessageId, Error> {
     let kind = MessageKind::AutoReply;
     let (files, carried) = (Vec::new(), Vec::new());
-    let new =
-        NewMessage { kind, writing, files, carried, when: When::Now, expected_last: None, imported: None };
+    let new = NewMessage {
+        kind,
+        writing,
+        files,
+        carried,
+        mentions: Vec::new(),
+        when: When::Now,
+        expected_last: None,
+        imported: None,
+    };
     if let Some(why) = held {
         return unsent::hold(cx, conversation, mailbox, &new, why);
     }

@@ -136,11 +136,12 @@ pub(super) fn check(
         ("send_at", matches!(new.when, When::At(_))),
         ("quote", writing.quote.is_some()),
         ("forward_message_ids", !writing.forward_message_ids.is_empty()),
+        ("mentions", !new.mentions.is_empty()),
         ("expected_last_message_id", new.expected_last.is_some()),
     ];
     for (member, is_given) in unfit {
         if is_given {
-            let detail = "what was written long ago does not leave";
+            let detail = "what was written long ago neither leaves nor calls anybody";
             faults.add(format!("{at}/{member}"), "not_allowed", detail);
         }
     }

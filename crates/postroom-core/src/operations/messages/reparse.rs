@@ -50,7 +50,7 @@ fn changeable(cx: &mut Cx<'_>, id: MessageId, expected: Option<&str>) -> Result<
 ///
 /// Fails where today's reader can't make out what an older one could: what is there is better.
 fn reread(before: MessageCard, mail: &Mail, now: Timestamp) -> Result<Reparsed, Error> {
-    let MessageCard { message: before, attachments: files, delivery, held_up, unsent } = before;
+    let MessageCard { message: before, attachments: files, delivery, held_up, unsent, mentions } = before;
     let was_readable = !before.flags.contains(&Flag::Unreadable);
     let is_poorer = was_readable || (mail.text.is_empty() && !before.content.is_empty());
     if let Some(problem) = mail.problem.as_ref().filter(|_| is_poorer) {
@@ -87,7 +87,10 @@ fn reread(before: MessageCard, mail: &Mail, now: Timestamp) -> Result<Reparsed, 
     if !changed.is_empty() {
         after.version += 1;
     }
-    Ok(Reparsed { card: MessageCard { message: after, attachments, delivery, held_up, unsent }, changed })
+    Ok(Reparsed {
+        card: MessageCard { message: after, attachments, delivery, held_up, unsent, mentions },
+        changed,
+    })
 }
 
 /// What is shown beside a message, as far as reading it decides.

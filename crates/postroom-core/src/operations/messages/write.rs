@@ -2,7 +2,7 @@
 
 use super::forward::{self, Freight, Weight};
 use super::reply::Preview;
-use super::{File, MessageCard, NewMessage, Row, attach, author, cards, imported, reply, unsent};
+use super::{File, MessageCard, NewMessage, Row, attach, author, cards, imported, mentions, reply, unsent};
 use crate::access::Scope;
 use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
@@ -169,6 +169,7 @@ pub(in crate::operations) fn check(
     let own = Weight::of(&new.files);
     check_files(cx, &new.files, at, faults);
     check_writing(mailbox, new.kind, &new.writing, at, faults);
+    mentions::check(cx, id, mailbox, new, at, faults)?;
     forward::check(cx, id, new.kind, &new.writing, own, at, faults).map(drop)
 }
 
@@ -324,6 +325,7 @@ pub(in crate::operations) fn append(
         return imported::append(cx, before, mailbox, new, history);
     }
     let mut after = before.clone();
+    let mut mentioned = Vec::new();
     let (id, event) = match new.kind {
         MessageKind::Reply | MessageKind::Forward => {
             let Some(waits) = unsent::waits(cx, mailbox, new.when) else {
@@ -349,11 +351,15 @@ pub(in crate::operations) fn append(
             }
             (write_inbound(cx, &before, new)?, EventType::MessageReceived)
         }
-        _ => (write_note(cx, &before, new)?, EventType::MessageNoteAdded),
+        _ => {
+            let id = write_note(cx, &before, new)?;
+            mentioned = mentions::write(cx, &before, id, new)?;
+            (id, EventType::MessageNoteAdded)
+        }
     };
     attach(cx, id, &new.files)?;
     let written = grow(cx, &before, after, id, cx.actor.agent_id)?;
-    tell(cx, &written, id, event, new.kind);
+    tell(cx, &written, id, event, new.kind, &mentioned);
     Ok((written, id))
 }
 
@@ -376,7 +382,7 @@ pub(super) fn left(
         after.waiting_since = Some(cx.now);
     }
     let written = grow(cx, before, after, id, author)?;
-    tell(cx, &written, id, EventType::MessageQueued, kind);
+    tell(cx, &written, id, EventType::MessageQueued, kind, &[]);
     Ok(written)
 }
 
@@ -400,9 +406,22 @@ fn grow(
     Ok(written)
 }
 
-fn tell(cx: &mut Cx<'_>, conversation: &Conversation, id: MessageId, event: EventType, kind: MessageKind) {
+fn tell(
+    cx: &mut Cx<'_>,
+    conversation: &Conversation,
+    id: MessageId,
+    event: EventType,
+    kind: MessageKind,
+    mentioned: &[AgentId],
+) {
     let about = About { message_id: Some(id), ..about(conversation) };
-    cx.tell(NewEvent::new(event, about).with("kind", kind.as_str()));
+    let event = NewEvent::new(event, about).with("kind", kind.as_str());
+    cx.tell(if mentioned.is_empty() {
+        event
+    } else {
+        let ids: Vec<i64> = mentioned.iter().map(|agent| agent.0).collect();
+        event.with("mentions", ids)
+    });
 }
 
 fn write_note(cx: &mut Cx<'_>, conversation: &Conversation, new: &NewMessage) -> Result<MessageId, Error> {

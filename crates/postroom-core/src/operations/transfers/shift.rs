@@ -3,7 +3,7 @@
 
 use super::super::conversations::{about, set_status, tell_changes};
 use super::super::messages::unsent::go_along;
-use super::super::{overtaken, read_marks};
+use super::super::{followers, overtaken, read_marks};
 use crate::conversation::{Conversation, Status, WaitingOn};
 use crate::cx::Cx;
 use crate::event::{About, EventType, NewEvent};
@@ -91,7 +91,9 @@ pub(in crate::operations) fn shift(
     reckon(cx, &mut joined)?;
     let left = write(cx, from, &left)?;
     let joined = write(cx, to, &joined)?;
+    let mut followed = Vec::new();
     if is_empty {
+        followed = followers::carry(cx, &left, &joined)?;
         // What stands around it is filled in when it leaves: of another customer it would name that one.
         let may_leave = matches!(reason, TransferReason::Accepted | TransferReason::Merged)
             && from.mailbox_id == to.mailbox_id
@@ -103,6 +105,7 @@ pub(in crate::operations) fn shift(
         names,
         sides,
         invited: new.into_iter().map(|(email, _)| email).collect(),
+        followers: followed,
         from: [State::of(from), State::of(&left)],
         to: [State::of(to), State::of(&joined)],
     };
@@ -166,6 +169,7 @@ pub(super) fn bring_back(
     claims.extend(details.names.iter().map(|name| claim(name, from.id, name.message_id, name.kind)));
     store::threads::insert_ids(cx.conn, &claims)?;
     store::threads::delete_participants(cx.conn, to.id, &details.invited)?;
+    followers::carry_back(cx, to, &details.followers)?;
 
     let was_merged = from.merged_into == Some(to.id);
     let mut back = from.clone();

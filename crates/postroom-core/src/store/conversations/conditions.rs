@@ -4,12 +4,12 @@ use super::Predicate;
 use crate::conversation::{Assignees, ConversationFilter};
 use crate::fulltext::Phrase;
 use crate::id::AgentId;
-use crate::query::{Assignee, Condition, Has, Moment, Query, Span, Term, TimeField};
+use crate::query::{Condition, Has, Moment, Query, Span, Term, TimeField, Whom};
 use crate::store::schema::{
     attachments, conversation_tags, conversations, customer_addresses, messages, tags,
 };
 use crate::store::search::{self, Database, Wanted};
-use crate::store::{custom_fields, deadline, read_marks};
+use crate::store::{custom_fields, deadline, followers, read_marks};
 use crate::text::{escape_like, fold, fold_address};
 use crate::time::Timestamp;
 use diesel::dsl::{exists, not};
@@ -145,21 +145,16 @@ fn holds(condition: &Condition, me: Option<AgentId>, database: Database) -> Pred
         Condition::WaitingOn(all) => holds_any!(conversations::waiting_on, all.clone()),
         Condition::Mailbox(all) => Box::new(conversations::mailbox_id.eq_any(all.clone())),
         Condition::Customer(all) => Box::new(conversations::customer_id.eq_any(all.clone())),
-        Condition::Assignee(all) => {
-            let agents: Vec<AgentId> = all
-                .iter()
-                .filter_map(|one| match one {
-                    Assignee::Me => me,
-                    Assignee::Agent(id) => Some(*id),
-                    Assignee::Nobody => None,
-                })
-                .collect();
-            or_empty(
-                all.contains(&Assignee::Nobody),
-                Box::new(conversations::assignee_id.is_null()),
-                holds_any!(conversations::assignee_id, agents),
-            )
-        }
+        Condition::Assignee(all) => or_empty(
+            all.contains(&Whom::Nobody),
+            Box::new(conversations::assignee_id.is_null()),
+            holds_any!(conversations::assignee_id, agents(all, me)),
+        ),
+        Condition::Follower(all) => or_empty(
+            all.contains(&Whom::Nobody),
+            Box::new(not(followers::followed())),
+            followers::followed_by(agents(all, me)),
+        ),
         Condition::Team(all) => or_empty(
             all.contains(&None),
             Box::new(conversations::team_id.is_null()),
@@ -200,6 +195,16 @@ fn tagged(names: &[String]) -> Predicate {
         .filter(tags::name_folded.eq_any(folded))
         .select(conversation_tags::conversation_id);
     Box::new(conversations::id.eq_any(with))
+}
+
+/// The agents among those who are asked for.
+fn agents(all: &[Whom], me: Option<AgentId>) -> Vec<AgentId> {
+    let agent = |one: &Whom| match one {
+        Whom::Me => me,
+        Whom::Agent(id) => Some(*id),
+        Whom::Nobody => None,
+    };
+    all.iter().filter_map(agent).collect()
 }
 
 fn has(what: Has) -> Predicate {
