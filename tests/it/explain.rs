@@ -470,8 +470,8 @@ fn notifications_are_read_by_an_index() {
     let mut conn = filled(&dir);
     execute(
         &mut conn,
-        "INSERT INTO agents (name, email, email_folded, role, bounce_notices, version, created_at, updated_at) \
-         SELECT 'A', 'n' || id, 'n' || id, 'agent', bounce_notices, 1, 1, 1 FROM agents ORDER BY id LIMIT 1",
+        "INSERT INTO agents (id, name, email, email_folded, role, bounce_notices, version, created_at, updated_at) \
+         SELECT 900, 'A', 'n' || id, 'n' || id, 'agent', bounce_notices, 1, 1, 1 FROM agents ORDER BY id LIMIT 1",
     );
     execute(
         &mut conn,
