@@ -17,6 +17,7 @@ use crate::notification_settings::NotificationSettings;
 use crate::operations::events::floor;
 use crate::operations::{overtaken, roles};
 use crate::people::Agent;
+use crate::store::events::Found;
 use crate::store::notifications::NewNotification;
 use crate::store::people::Members;
 use crate::{Error, store};
@@ -27,6 +28,8 @@ use std::collections::{BTreeMap, HashMap};
 const READER: &str = "notifications";
 /// Events of one transaction at the most.
 const PAGE: i64 = 100;
+/// So many events that nobody is notified of are looked over again and again before the place is moved on.
+const PASSED_OVER: i64 = 1_000;
 
 /// The kinds of events that somebody may want to know of.
 const KINDS: [EventType; 8] = [
@@ -40,10 +43,20 @@ const KINDS: [EventType; 8] = [
     EventType::ConversationStatusChanged,
 ];
 
-/// Whether there may be something to notify of.
+/// Whether there may be something to notify of. Of the rest, what notifications themselves tell among it, the place in the
+/// log is moved on rarely, so that it costs no transaction each time.
 pub fn is_behind(cx: &mut Cx<'_>) -> Result<bool, Error> {
     let last = store::events::last_seq(cx.conn)?;
-    Ok(store::log_readers::position(cx.conn, READER)?.unwrap_or(0) < last)
+    let after = store::log_readers::position(cx.conn, READER)?.unwrap_or(0).max(floor(cx)?);
+    if last - after > PASSED_OVER {
+        return Ok(true);
+    }
+    Ok(after < last && !events_after(cx, after, 1)?.events.is_empty())
+}
+
+fn events_after(cx: &mut Cx<'_>, after: i64, limit: i64) -> Result<Found, Error> {
+    let kinds: Vec<String> = KINDS.iter().map(|kind| kind.as_str().to_owned()).collect();
+    Ok(store::events::list_after(cx.conn, &Access::system(), after, &kinds, limit)?)
 }
 
 /// Notifies of what happened next. `true`: there may be more.
@@ -55,8 +68,7 @@ pub fn hand_on(cx: &mut Cx<'_>) -> Result<bool, Error> {
     if after >= last {
         return Ok(false);
     }
-    let kinds: Vec<String> = KINDS.iter().map(|kind| kind.as_str().to_owned()).collect();
-    let found = store::events::list_after(cx.conn, &Access::system(), after, &kinds, PAGE)?;
+    let found = events_after(cx, after, PAGE)?;
     let is_all = i64::try_from(found.events.len()).unwrap_or(i64::MAX) < PAGE;
     let position = if is_all { last.max(found.seen_up_to) } else { found.seen_up_to };
     // First of all, for it holds the row: another daemon that is at the same waits, and finds it moved.
