@@ -71,7 +71,7 @@ pub fn mailbox(desk: &Desk) -> MailboxId {
     desk.write_here(&Actor::system(), |cx| mailboxes::create(cx, &new)).expect("a mailbox").id
 }
 
-fn message(kind: MessageKind, text: &str) -> NewMessage {
+pub fn message(kind: MessageKind, text: &str) -> NewMessage {
     NewMessage {
         kind,
         writing: Writing { text: text.to_owned(), ..Writing::default() },

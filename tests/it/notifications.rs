@@ -8,11 +8,13 @@ use crate::problems::{faults, problem};
 use postroom_core::Error;
 use postroom_core::access::{Grant, Level, Role, Scope};
 use postroom_core::actor::Actor;
-use postroom_core::id::AgentId;
+use postroom_core::desk::Desk;
+use postroom_core::id::{AgentId, MailboxId};
+use postroom_core::message::MessageKind;
 use postroom_core::operations::agents::{self, NewAgent};
 use postroom_core::operations::conversations::{self, ConversationChange};
-use postroom_core::operations::events;
 use postroom_core::operations::notifications::hand_on;
+use postroom_core::operations::{events, followers, messages};
 use postroom_core::role::RoleChoice;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -163,6 +165,55 @@ async fn snoozes_failures_and_what_comes_for_a_team_are_told() {
     push(&desk, mailbox, &report).await;
     assert_eq!(reasons(&desk, &beas).await[0], "send_failed", "she wrote it");
     assert_eq!(reasons(&desk, &carls).await[0], "send_failed", "it is his");
+}
+
+/// The worker may come late: what counts is how it was when something happened.
+#[test]
+fn who_came_later_hears_only_of_what_came_later() {
+    let desks = two_desks();
+    let _entered = desks.runtime.enter();
+    let desk = &desks.both[0];
+    let system = Actor::system();
+    let mailbox = concurrency::mailbox(desk);
+    let [bea, carl] = ["bea", "carl"].map(|name| one_agent(desk, mailbox, name));
+    let at = concurrency::conversation(desk, mailbox, "ada@example.net");
+    let note = |text: &str| {
+        let new = concurrency::message(MessageKind::Note, text);
+        desk.write_here(&system, |cx| messages::add(cx, at, None, &new)).expect("a note");
+    };
+    note("@bea, look");
+    let owner = |assignee_id| {
+        let change = ConversationChange { assignee_id: Some(assignee_id), ..ConversationChange::default() };
+        desk.write_here(&system, |cx| conversations::update(cx, at, None, &change)).expect("it is theirs");
+    };
+    owner(Some(carl));
+    note("For both");
+    owner(None);
+    desk.write_here(&system, |cx| followers::unfollow(cx, at, bea)).expect("she goes");
+    note("For nobody");
+    desk.write_here(&system, |cx| followers::follow(cx, at, bea)).expect("she comes back");
+    while desk.write_here(&system, hand_on::hand_on).expect("it is handed on") {}
+    let kinds = ["agent.notified".to_owned()];
+    let told =
+        desk.read_here(&system, |cx| Ok(events::feed(cx, 0, &kinds, 100)?.events)).expect("it is read");
+    let told: Vec<(Option<i64>, &str)> = told
+        .iter()
+        .map(|event| (event.number("agent_id"), event.data["reason"].as_str().expect("a reason")))
+        .collect();
+    let (bea, carl) = (Some(bea.0), Some(carl.0));
+    let expected = [(bea, "mentioned"), (carl, "assigned"), (bea, "noted"), (carl, "noted")];
+    assert_eq!(told, expected, "the customer's first words were before all of them");
+}
+
+fn one_agent(desk: &Desk, mailbox_id: MailboxId, name: &str) -> AgentId {
+    let grant = Grant { mailbox_id, category_id: None, assigned_only: false, level: Level::Reply };
+    let new = NewAgent {
+        name: name.to_owned(),
+        email: format!("{name}@example.org"),
+        role: RoleChoice::BuiltIn(Role::Agent),
+        grants: vec![grant],
+    };
+    desk.write_here(&Actor::system(), |cx| agents::create(cx, &new)).expect("an agent").agent.id
 }
 
 #[tokio::test]
@@ -348,14 +399,7 @@ fn two_daemons_notify_once() {
     let [one, other] = &desks.both[..] else { panic!("two") };
     let mailbox = concurrency::mailbox(one);
     let system = Actor::system();
-    let grant = Grant { mailbox_id: mailbox, category_id: None, assigned_only: false, level: Level::Reply };
-    let new = NewAgent {
-        name: "Bea".to_owned(),
-        email: "bea@example.org".to_owned(),
-        role: RoleChoice::BuiltIn(Role::Agent),
-        grants: vec![grant],
-    };
-    let bea: AgentId = one.write_here(&system, |cx| agents::create(cx, &new)).expect("an agent").agent.id;
+    let bea = one_agent(one, mailbox, "bea");
     for number in 0..CONVERSATIONS {
         let at = concurrency::conversation(one, mailbox, &format!("c{number}@example.net"));
         let change = ConversationChange { assignee_id: Some(Some(bea)), ..ConversationChange::default() };

@@ -159,15 +159,15 @@ pub fn list_of_conversation(
         .load(conn)?)
 }
 
-/// Every time that one of these conversations changed hands behind `after`, the first first.
-pub fn assignments_after(
-    conn: &mut Conn,
-    ids: &[ConversationId],
-    after: i64,
-) -> Result<Vec<Event>, StoreError> {
+/// What says whose a conversation is, and who follows it.
+const HANDS: [EventType; 3] =
+    [EventType::ConversationAssigned, EventType::ConversationFollowed, EventType::ConversationUnfollowed];
+
+/// Every time that one of these conversations changed hands, or got or lost a follower, behind `after`: the first first.
+pub fn hands_after(conn: &mut Conn, ids: &[ConversationId], after: i64) -> Result<Vec<Event>, StoreError> {
     Ok(events::table
         .filter(events::conversation_id.assume_not_null().eq_any(ids))
-        .filter(events::kind.eq(EventType::ConversationAssigned.as_str()))
+        .filter(events::kind.eq_any(HANDS.map(EventType::as_str)))
         .filter(events::seq.gt(after))
         .order(events::seq.asc())
         .select(Event::as_select())

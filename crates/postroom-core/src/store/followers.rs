@@ -22,18 +22,18 @@ pub fn list(conn: &mut Conn, conversation: ConversationId) -> Result<Vec<Followe
 pub fn of(
     conn: &mut Conn,
     conversations: &[ConversationId],
-) -> Result<HashMap<ConversationId, Vec<Follower>>, StoreError> {
-    let mut found: HashMap<ConversationId, Vec<Follower>> = HashMap::new();
+) -> Result<HashMap<ConversationId, Vec<AgentId>>, StoreError> {
+    let mut found: HashMap<ConversationId, Vec<AgentId>> = HashMap::new();
     if conversations.is_empty() {
         return Ok(found);
     }
-    let rows: Vec<Follower> = followers::table
+    let rows: Vec<(ConversationId, AgentId)> = followers::table
         .filter(followers::conversation_id.eq_any(conversations))
         .order((followers::conversation_id.asc(), followers::agent_id.asc()))
-        .select(Follower::as_select())
+        .select((followers::conversation_id, followers::agent_id))
         .load(conn)?;
-    for follower in rows {
-        found.entry(follower.conversation_id).or_default().push(follower);
+    for (conversation, agent) in rows {
+        found.entry(conversation).or_default().push(agent);
     }
     Ok(found)
 }

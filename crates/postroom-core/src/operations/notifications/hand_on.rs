@@ -8,7 +8,6 @@ use crate::actor::ActorType;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::event::{About, Event, EventType, NewEvent};
-use crate::follower::Follower;
 use crate::id::{AgentId, ConversationId, TeamId};
 use crate::mail::Class;
 use crate::message::MessageKind;
@@ -101,9 +100,9 @@ fn notify(cx: &mut Cx<'_>, events: &[Event]) -> Result<(), Error> {
 /// Those who may want to know of what happens in some conversations.
 struct Audience {
     conversations: HashMap<ConversationId, Conversation>,
-    /// Each time that one of them changed hands, the first first.
-    assignments: Vec<Event>,
-    followers: HashMap<ConversationId, Vec<Follower>>,
+    /// Each time that one of them changed hands, or got or lost a follower, the first first.
+    hands: Vec<Event>,
+    followers: HashMap<ConversationId, Vec<AgentId>>,
     teams: HashMap<TeamId, Members>,
     agents: HashMap<AgentId, Listener>,
 }
@@ -119,9 +118,9 @@ impl Audience {
     /// `before` is the place in the log from which on they are asked for.
     fn of(cx: &mut Cx<'_>, ids: &[ConversationId], before: i64) -> Result<Self, Error> {
         let conversations = store::conversations::find_many(cx.conn, ids)?;
-        let assignments = store::events::assignments_after(cx.conn, ids, before)?;
+        let hands = store::events::hands_after(cx.conn, ids, before)?;
         let now = conversations.values().filter_map(|one| one.team_id);
-        let once = assignments.iter().filter_map(|event| changed(event, "team_id", 0)?.as_i64().map(TeamId));
+        let once = hands.iter().filter_map(|event| changed(event, "team_id", 0)?.as_i64().map(TeamId));
         let mut teams: Vec<TeamId> = now.chain(once).collect();
         teams.sort_unstable();
         teams.dedup();
@@ -129,7 +128,7 @@ impl Audience {
             followers: store::followers::of(cx.conn, ids)?,
             teams: store::people::members(cx.conn, &teams)?,
             agents: HashMap::new(),
-            assignments,
+            hands,
             conversations,
         })
     }
@@ -165,8 +164,8 @@ impl Audience {
             add(agent, reason);
         }
         if let Some(reason) = reason_of(event) {
-            let followers = self.followers.get(&conversation.id).into_iter().flatten();
-            let followed = followers.filter(|one| one.created_at <= event.created_at).map(|one| one.agent_id);
+            let followers = self.followers.get(&conversation.id).into_iter().flatten().copied();
+            let followed = followers.filter(|agent| self.followed_then(event, *agent));
             for agent in then.assignee_id.into_iter().chain(followed) {
                 add(agent, reason);
             }
@@ -199,8 +198,7 @@ impl Audience {
     /// A conversation with those whose it was right after an event: who got it later is told of that.
     fn as_of(&self, event: &Event, now: &Conversation) -> Conversation {
         let mut then = now.clone();
-        let later = self.assignments.iter().rev();
-        for event in later.filter(|one| one.seq > event.seq && one.conversation_id == Some(now.id)) {
+        for event in self.later(event).rev() {
             if let Some(assignee) = changed(event, "assignee_id", 0) {
                 then.assignee_id = assignee.as_i64().map(AgentId);
             }
@@ -209,6 +207,17 @@ impl Audience {
             }
         }
         then
+    }
+
+    /// Whether somebody who follows a conversation now did so at an event: what is told of it first after that says.
+    fn followed_then(&self, event: &Event, agent: AgentId) -> bool {
+        let first = self.later(event).find(|one| one.number("agent_id") == Some(agent.0));
+        first.is_none_or(|first| !is(first, EventType::ConversationFollowed))
+    }
+
+    fn later(&self, event: &Event) -> impl DoubleEndedIterator<Item = &Event> {
+        let (seq, id) = (event.seq, event.conversation_id);
+        self.hands.iter().filter(move |one| one.seq > seq && one.conversation_id == id)
     }
 
     /// Whom an event is about, whoever takes care of its conversation.
