@@ -51,6 +51,7 @@ fn every_field_is_read_and_the_list_of_them_is_whole() {
     for (field, value) in [
         ("is", "open,pending"),
         ("assignee", "me,none,7"),
+        ("follower", "me,none,7"),
         ("team", "none,7"),
         ("category", "7"),
         ("mailbox", "1,2"),
@@ -77,7 +78,7 @@ fn every_field_is_read_and_the_list_of_them_is_whole() {
         let query = read(&format!("{field}:{value}"));
         assert_eq!(read(&query.to_string()), query, "{query}");
     }
-    assert_eq!(FIELDS.len(), 22);
+    assert_eq!(FIELDS.len(), 23);
     assert_eq!(only("IS:Open"), only("status:open"));
     assert_eq!(only("priority:>normal"), Condition::Priority(vec![Priority::High, Priority::Urgent]));
     assert_eq!(only("priority:<=normal"), Condition::Priority(vec![Priority::Low, Priority::Normal]));
