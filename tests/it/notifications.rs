@@ -217,7 +217,7 @@ fn one_agent(desk: &Desk, mailbox_id: MailboxId, name: &str) -> AgentId {
 }
 
 #[tokio::test]
-async fn machines_and_history_notify_nobody() {
+async fn machines_history_spam_and_the_trash_notify_nobody() {
     let Work { desk, mailbox, bea, beas, .. } = work().await;
     let at = begun(&desk, mailbox, "ada").await;
     assign(&desk.http, at, bea).await;
@@ -230,6 +230,18 @@ async fn machines_and_history_notify_nobody() {
     let old = json!({"imported": true, "kind": "inbound", "text": "Long ago", "created_at": "2020-01-01T00:00:00Z"});
     write(&desk.http, at, old).await;
     assert_eq!(reasons(&desk, &beas).await, ["assigned"]);
+    for (name, thrown) in [("spammer", "POST"), ("eve", "DELETE")] {
+        let other = begun(&desk, mailbox, name).await;
+        assign(&desk.http, other, bea).await;
+        assert_eq!(feed(&desk, &beas, &format!("&conversation_id={other}")).await.len(), 1);
+        let path = format!("/api/v1/conversations/{other}");
+        match thrown {
+            "POST" => desk.http.post(&format!("{path}/spam"), &Value::Null).await.expect(200),
+            _ => desk.http.delete(&path).await.expect(204),
+        };
+        writes(&desk, mailbox, name, 1).await;
+        assert_eq!(feed(&desk, &beas, &format!("&conversation_id={other}")).await.len(), 1, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -339,12 +351,14 @@ async fn what_is_wanted_goes_by_mail_and_a_flood_does_not() {
     beas.patch(&settings, &json!({"mailed": ["mentioned", "received"]})).await.expect(200);
     let at = begun(&desk, mailbox, "ada").await;
     assign(&desk.http, at, bea).await;
-    write(&desk.http, at, json!({"kind": "note", "text": "@bea: the depot has it."})).await;
+    write(&desk.http, at, json!({"kind": "note", "text": "@bea: the depot has it. <img src=x>"})).await;
     let mailed = sink.next().await;
     assert_eq!((&mailed.to[..], mailed.from.as_str()), (&["bea@example.org".to_owned()][..], ""));
     let text = mailed.text();
     assert!(text.contains("the depot has it") && text.contains(&format!("[#{at}]")), "{text}");
     assert!(text.contains("Auto-Submitted: auto-generated"), "{text}");
+    let html = text.split_once("text/html").expect("a part of HTML").1;
+    assert!(html.contains("&lt;img") && !html.contains("<img"), "what somebody wrote is text: {html}");
     let all = feed(&desk, &beas, "").await;
     assert_eq!(all[0]["mailed_at"], "2026-11-22T08:00:00.000000Z");
     assert_eq!(all[1]["mailed_at"], Value::Null, "that was not asked for");

@@ -2,7 +2,7 @@
 
 use super::custom_fields::{self, Given, Holder, Settled};
 use super::{overtaken, require_version};
-use crate::access::{Level, Scope};
+use crate::access::{Access, Level, Scope};
 use crate::conversation::{
     Conversation, ConversationFilter, ConversationLink, ConversationSort, ExternalId, Priority, Status,
     WaitingOn,
@@ -159,6 +159,12 @@ pub fn find(cx: &mut Cx<'_>, id: ConversationId) -> Result<ConversationCard, Err
 pub(super) fn visible(cx: &mut Cx<'_>, id: ConversationId) -> Result<Conversation, Error> {
     let access = cx.access().clone();
     store::conversations::find(cx.conn, &access, id)?.ok_or(Error::NotFound("conversation"))
+}
+
+/// Whether somebody, be it the caller or not, may read a conversation.
+pub(super) fn reads(access: &Access, conversation: &Conversation) -> bool {
+    let level = access.level(conversation.mailbox_id, conversation.category_id, conversation.assignee_id);
+    access.has(Scope::ConversationsRead) && level.is_some()
 }
 
 /// Fails where the caller may see a conversation and no more.

@@ -1,8 +1,8 @@
 //! Who follows conversations: whoever wants to know what happens in one, beside its assignee.
 
-use super::conversations::{about, changeable, visible};
+use super::conversations::{about, changeable, reads, visible};
 use super::roles;
-use crate::access::{Level, Scope};
+use crate::access::Scope;
 use crate::conversation::Conversation;
 use crate::cx::Cx;
 use crate::event::{EventType, NewEvent};
@@ -68,9 +68,7 @@ fn theirs(cx: &mut Cx<'_>, id: ConversationId, agent: AgentId) -> Result<Convers
 
 /// Whether an agent may see a conversation.
 pub(super) fn sees(cx: &mut Cx<'_>, agent: &Agent, conversation: &Conversation) -> Result<bool, Error> {
-    let access = roles::access_of(cx, agent)?;
-    let level = access.level(conversation.mailbox_id, conversation.category_id, conversation.assignee_id);
-    Ok(access.has(Scope::ConversationsRead) && level >= Some(Level::Read))
+    Ok(reads(&roles::access_of(cx, agent)?, conversation))
 }
 
 /// Has those agents follow a conversation who don't yet, as far as there is room for more.

@@ -3,9 +3,9 @@
 //! nothing for it.
 
 use super::mail;
-use crate::access::{Access, Scope};
+use crate::access::Access;
 use crate::actor::ActorType;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, Status};
 use crate::cx::Cx;
 use crate::event::{About, Event, EventType, NewEvent};
 use crate::id::{AgentId, ConversationId, TeamId};
@@ -13,6 +13,7 @@ use crate::mail::Class;
 use crate::message::MessageKind;
 use crate::notification::NotificationReason as Reason;
 use crate::notification_settings::NotificationSettings;
+use crate::operations::conversations::reads;
 use crate::operations::events::floor;
 use crate::operations::{overtaken, roles};
 use crate::people::Agent;
@@ -154,6 +155,10 @@ impl Audience {
             return Ok(Vec::new());
         };
         let conversation = conversation.clone();
+        // Of spam, and of what was thrown away, nobody wants to hear.
+        if conversation.status == Status::Spam || conversation.deleted_at.is_some() {
+            return Ok(Vec::new());
+        }
         let then = self.as_of(event, &conversation);
         let mut reasons: BTreeMap<AgentId, Reason> = BTreeMap::new();
         let mut add = |agent: AgentId, reason: Reason| {
@@ -182,13 +187,7 @@ impl Audience {
                 continue;
             }
             let Some(listener) = self.listener(cx, agent)? else { continue };
-            let level = listener.access.level(
-                conversation.mailbox_id,
-                conversation.category_id,
-                conversation.assignee_id,
-            );
-            let sees = level.is_some() && listener.access.has(Scope::ConversationsRead);
-            if sees && !listener.settings.muted.contains(&reason) {
+            if reads(&listener.access, &conversation) && !listener.settings.muted.contains(&reason) {
                 all.push((agent, reason));
             }
         }
